@@ -1,1 +1,46 @@
-//! Placeholder until its first content.
+//! The engine: simulated CPUs whose every access to shared state is one step.
+//!
+//! A kernel path is an `async fn` that takes a [`Context`] (Linux's `current`); each operation on a
+//! shared [`Word`], each lock, wait, RCU call and inter-processor interrupt is one [`Step`], written as
+//! one `.await`. A step announces its operation, is granted by the scheduler, happens all at once, and
+//! is recorded. Between steps code is private to its context and free.
+//!
+//! The [`Engine`] knows no memory-management: page tables, pages and kernel paths are built above it.
+
+mod coherence;
+mod config;
+mod context;
+mod cpu;
+mod digest;
+mod engine;
+mod guard;
+mod interrupt;
+mod lockdep;
+mod object;
+mod rcu;
+mod record;
+mod rng;
+mod run;
+mod rwsem;
+mod spin;
+mod step;
+mod wait;
+mod word;
+
+pub use config::{Costs, EngineConfig, Schedule};
+pub use context::{Context, ContextId};
+pub use cpu::{Cpu, CpuId, CpuTimes, Mode};
+pub use digest::Digest;
+pub use engine::{Engine, Violation};
+pub use guard::{Guarded, Held};
+pub use interrupt::{Completion, IpiHandler};
+pub use object::{Class, ObjectId};
+pub use rcu::RcuGuard;
+pub use record::{Effect, Op, OpKind, Order, StepRecord};
+pub use rng::{Purpose, Random, bounded};
+pub use run::Stop;
+pub use rwsem::{ReadGuard, RwSem, WriteGuard};
+pub use spin::{SpinGuard, SpinLock};
+pub use step::Step;
+pub use wait::WaitQueue;
+pub use word::{Word, WordValue};

@@ -1,0 +1,72 @@
+//! Which CPU's cache holds a line: the cost of sharing.
+//!
+//! A direct-mapped directory of the lines touched last. A line that fell out of it counts as held by
+//! nobody, so memory is bounded and a step costs one table entry.
+
+use std::cell::Cell;
+
+use crate::cpu::CpuId;
+
+const LINES: usize = 1 << 12;
+
+#[derive(Clone, Copy)]
+struct Line {
+    number: u64,
+    owner: CpuId,
+    exclusive: bool,
+}
+
+/// The directory. Only machines with more than one CPU have one.
+pub(crate) struct Coherence {
+    lines: Box<[Cell<Line>]>,
+}
+
+impl Coherence {
+    pub(crate) fn new() -> Self {
+        let empty = Line { number: u64::MAX, owner: CpuId(0), exclusive: false };
+        Self { lines: vec![Cell::new(empty); LINES].into_boxed_slice() }
+    }
+
+    /// Notes that `cpu` reads or writes `line`; true if the line had to move.
+    ///
+    /// A read moves a line that another CPU holds exclusively; a write moves every line that this CPU
+    /// does not hold exclusively.
+    #[inline]
+    pub(crate) fn touch(&self, line: u64, cpu: CpuId, write: bool) -> bool {
+        let hash = line.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - LINES.trailing_zeros());
+        let entry = &self.lines[hash as usize];
+        let held = entry.get();
+        if held.number != line {
+            entry.set(Line { number: line, owner: cpu, exclusive: write });
+            return false;
+        }
+        let mine = held.owner == cpu;
+        if write {
+            entry.set(Line { number: line, owner: cpu, exclusive: true });
+            !(mine && held.exclusive)
+        } else {
+            let moves = held.exclusive && !mine;
+            if moves {
+                entry.set(Line { number: line, owner: cpu, exclusive: false });
+            }
+            moves
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_moves_when_another_wrote_it_and_when_it_is_shared() {
+        let directory = Coherence::new();
+        let (a, b) = (CpuId(0), CpuId(1));
+        assert!(!directory.touch(9, a, true), "cold");
+        assert!(!directory.touch(9, a, false), "mine");
+        assert!(directory.touch(9, b, false), "fetched from its writer");
+        assert!(!directory.touch(9, a, false), "shared now");
+        assert!(directory.touch(9, a, true), "taken away from the sharer");
+        assert!(directory.touch(9, b, true), "taken away from the writer");
+    }
+}

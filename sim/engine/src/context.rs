@@ -1,0 +1,242 @@
+//! A context: what executes on a simulated CPU (Linux's `current`), and how it asks for its next step.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::Location;
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::config::Schedule;
+use crate::cpu::{Cpu, Mode};
+use crate::engine::Engine;
+use crate::object::{Class, ObjectId};
+use crate::record::{Effect, Op, OpKind, Order};
+
+/// The number of a context; reused when a context has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ContextId(u32);
+
+impl ContextId {
+    pub(crate) fn new(index: usize) -> Self {
+        Self(u32::try_from(index).expect("fewer than 2^32 contexts"))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The number itself.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for ContextId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "context {}", self.0)
+    }
+}
+
+/// The class of a context running its program.
+pub(crate) static USER: Class = Class::new(1, "user");
+
+/// A context. It is pinned to one CPU and not preemptible: contexts of one CPU change only where a path
+/// sleeps, at [`Context::cond_resched`], or on return to user mode.
+pub struct Context {
+    engine: Rc<Engine>,
+    cpu: Rc<Cpu>,
+    id: ContextId,
+    /// Classes of the locks held, innermost last (kept when the engine checks).
+    pub(crate) held: RefCell<Vec<&'static Class>>,
+    /// Spin locks held, RCU read sections entered: more than 0 forbids sleeping.
+    pub(crate) atomic: Cell<u32>,
+}
+
+impl Context {
+    pub(crate) fn new(engine: Rc<Engine>, cpu: Rc<Cpu>, id: ContextId) -> Self {
+        Self { engine, cpu, id, held: RefCell::default(), atomic: Cell::new(0) }
+    }
+
+    /// The engine this context runs in.
+    pub fn engine(&self) -> &Rc<Engine> {
+        &self.engine
+    }
+
+    /// The CPU this context is pinned to.
+    #[inline(always)]
+    pub fn cpu(&self) -> &Cpu {
+        &self.cpu
+    }
+
+    /// This context's number.
+    pub fn id(&self) -> ContextId {
+        self.id
+    }
+
+    /// Charges private work, in cycles: zeroing a page, entering an exception.
+    #[inline(always)]
+    pub fn charge(&self, cycles: u32) {
+        self.cpu.charge(u64::from(cycles));
+    }
+
+    /// Enters the kernel: cycles count as kernel time from here, and the entry costs `cycles` and a
+    /// seeded jitter.
+    pub fn enter_kernel(&self, cycles: u32) {
+        self.cpu.set_mode(Mode::Kernel);
+        self.cpu.charge(u64::from(cycles) + self.engine.draw_jitter());
+    }
+
+    /// Full barrier. Recorded with the next step; no scheduling point while memory is sequentially
+    /// consistent.
+    pub fn smp_mb(&self) {
+        self.charge(self.engine.config.costs.atomic);
+    }
+
+    /// Read barrier: orders loads. Costs nothing on x86 and is no scheduling point.
+    pub fn smp_rmb(&self) {}
+
+    /// Write barrier: orders stores. Costs nothing on x86 and is no scheduling point.
+    pub fn smp_wmb(&self) {}
+
+    /// Turns interrupts off on this CPU; nests. Deliveries wait until [`Context::local_irq_enable`].
+    pub fn local_irq_disable(&self) {
+        self.cpu.irqs_off.set(self.cpu.irqs_off.get() + 1);
+        self.atomic.set(self.atomic.get() + 1);
+    }
+
+    /// Turns interrupts on again (at the outermost level).
+    pub fn local_irq_enable(&self) {
+        self.cpu.irqs_off.set(self.cpu.irqs_off.get() - 1);
+        self.atomic.set(self.atomic.get() - 1);
+        if let Some(arrival) = self.cpu.next_interrupt() {
+            self.engine.lower_horizon(arrival.max(self.cpu.clock()));
+        }
+    }
+
+    /// What a granted operation costs, its cache line's transfer included.
+    #[inline(always)]
+    pub(crate) fn charge_op(&self, op: &Op) {
+        let costs = &self.engine.config.costs;
+        let base = match op.kind {
+            OpKind::Rmw | OpKind::ChangeBit(_) => costs.atomic,
+            OpKind::Lock | OpKind::TryLock | OpKind::Unlock => costs.lock,
+            OpKind::Send => costs.ipi_send,
+            OpKind::User | OpKind::Yield => 0,
+            _ => costs.shared_access,
+        };
+        let mut cycles = u64::from(base);
+        if let Some(directory) = &self.engine.coherence
+            && directory.touch(op.object.line(), self.cpu.id(), op.kind.writes())
+        {
+            cycles += u64::from(costs.line_transfer);
+        }
+        self.cpu.charge(cycles);
+        self.cpu.steps.set(self.cpu.steps.get() + 1);
+    }
+
+    /// The test behind the horizon: may this context take its next step although the horizon says
+    /// "look"? True when every step is seen (recording) or was chosen (random schedule).
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn granted(&self, op: &Op) -> bool {
+        let granted = match self.engine.config.schedule {
+            Schedule::Timed => self.cpu.clock() <= self.cpu.limit.get(),
+            Schedule::Random => match self.cpu.budget.get() {
+                0 => false,
+                u64::MAX => true,
+                left => {
+                    self.cpu.budget.set(left - 1);
+                    true
+                }
+            },
+        };
+        if granted && self.engine.stopped.borrow().is_none() {
+            return true;
+        }
+        self.engine.slots.borrow_mut()[self.id.index()].announced = Some(*op);
+        false
+    }
+
+    #[inline(always)]
+    pub(crate) fn may_step(&self, op: &Op) -> bool {
+        self.cpu.clock.get() <= self.cpu.horizon.get() || self.granted(op)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn record(&self, op: Op, effect: Effect) {
+        if let Some(record) = self.engine.record() {
+            record.borrow_mut().push(self.cpu.id(), self.id, self.cpu.clock(), op, effect);
+        }
+    }
+
+    /// Waits until this CPU may run its program, and says how far: the program may run until the clock
+    /// passes the returned time (TLB hits are local, so a CPU may run `slack` cycles ahead through them).
+    ///
+    /// This is the return to user mode: other contexts of this CPU get it when the quantum is over.
+    #[track_caller]
+    pub fn run_user(&self) -> impl Future<Output = u64> {
+        let op = self.op(OpKind::User, Location::caller());
+        async move {
+            self.cond_resched().await;
+            self.cpu.set_mode(Mode::User);
+            poll_fn(|_| if self.may_step(&op) { Poll::Ready(()) } else { Poll::Pending }).await;
+            match self.engine.config.schedule {
+                Schedule::Timed => self.cpu.limit.get().saturating_add(self.engine.config.slack),
+                Schedule::Random if self.cpu.budget.get() == u64::MAX => u64::MAX,
+                Schedule::Random => self.cpu.clock(),
+            }
+            .min(if self.cpu.run_queue.borrow().is_empty() {
+                u64::MAX
+            } else {
+                self.cpu.slice_end.get()
+            })
+        }
+    }
+
+    /// Lets another context of this CPU run if this one's quantum is over.
+    pub async fn cond_resched(&self) {
+        let over = self.cpu.clock() >= self.cpu.slice_end.get();
+        if over && !self.cpu.run_queue.borrow().is_empty() {
+            self.yield_cpu().await;
+        }
+    }
+
+    /// Gives up the CPU and goes to the end of its run queue.
+    #[track_caller]
+    pub fn yield_cpu(&self) -> impl Future<Output = ()> {
+        let op = self.op(OpKind::Yield, Location::caller());
+        let mut left = false;
+        poll_fn(move |_| {
+            if left {
+                return Poll::Ready(());
+            }
+            if !self.may_step(&op) {
+                return Poll::Pending;
+            }
+            left = true;
+            self.might_sleep("yields its CPU");
+            self.engine.slots.borrow_mut()[self.id.index()].wake_at = self.cpu.clock();
+            self.cpu.run_queue.borrow_mut().push_back(self.id);
+            self.engine.leave_cpu(&self.cpu);
+            Poll::Pending
+        })
+    }
+
+    /// Notes that this point may sleep: under a spin lock, in an RCU read section or with interrupts
+    /// off that is a broken promise (I28).
+    pub(crate) fn might_sleep(&self, what: &str) {
+        if self.atomic.get() > 0 {
+            let held: Vec<_> = self.held.borrow().iter().map(|class| class.name).collect();
+            self.engine.violation(
+                "I28",
+                format!("{} on {} {what} in an atomic section (holds {held:?})", self.id, self.cpu.id()),
+            );
+        }
+    }
+
+    fn op(&self, kind: OpKind, location: &'static Location<'static>) -> Op {
+        Op { object: ObjectId::new(&USER, u64::from(self.id.number())), kind, order: Order::Plain, location }
+    }
+}

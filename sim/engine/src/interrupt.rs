@@ -1,0 +1,100 @@
+//! Inter-processor interrupts and completions.
+//!
+//! Delivery is one step of a pseudo-task of the target CPU. It is enabled while that CPU's interrupts are
+//! on, also while the CPU idles or spins for a lock or an acknowledgement.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::context::Context;
+use crate::cpu::{Cpu, CpuId, Mode};
+use crate::engine::Engine;
+use crate::object::{Class, ObjectId};
+use crate::record::{Effect, Op, OpKind, Order};
+use crate::step::Step;
+use crate::wait::{BlockingStep, Waiting};
+
+/// What an interrupt does at its target, all at once.
+pub type IpiHandler = Rc<dyn Fn(&Engine, &Cpu)>;
+
+pub(crate) struct Interrupt {
+    pub(crate) arrival: u64,
+    handler: IpiHandler,
+}
+
+/// The class of a CPU's interrupt line.
+static IRQ: Class = Class::new(2, "irq");
+
+impl Context {
+    /// Sends an interrupt to `target`: one step. `handler` runs there, as one step of the target, after
+    /// the machine's IPI latency at the earliest.
+    #[track_caller]
+    pub fn send_ipi(&self, target: CpuId, handler: IpiHandler) -> impl Future<Output = ()> {
+        let op = Op {
+            object: ObjectId::new(&IRQ, u64::from(target.0)),
+            kind: OpKind::Send,
+            order: Order::Full,
+            location: Location::caller(),
+        };
+        Step::new(self, op, move || {
+            let engine = self.engine();
+            let arrival = self.cpu().clock() + u64::from(engine.config.costs.ipi_latency);
+            engine.raise(engine.cpu(target), arrival, handler);
+            ((), Effect::NONE)
+        })
+    }
+}
+
+impl Engine {
+    /// Queues work for `cpu`'s pseudo-task.
+    pub(crate) fn raise(&self, cpu: &Cpu, arrival: u64, handler: IpiHandler) {
+        cpu.pending.borrow_mut().push_back(Interrupt { arrival, handler });
+        self.lower_horizon(arrival.max(cpu.clock()));
+    }
+
+    /// Delivers the oldest pending interrupt of `cpu`: one step of its pseudo-task.
+    pub(crate) fn deliver(&self, cpu: &Cpu) {
+        let interrupt = cpu.pending.borrow_mut().pop_front().expect("a chosen CPU has one pending");
+        cpu.clock.set(cpu.clock().max(interrupt.arrival).max(1));
+        let before = cpu.set_mode(Mode::Interrupt);
+        cpu.charge(u64::from(self.config.costs.ipi_deliver));
+        cpu.steps.set(cpu.steps.get() + 1);
+        (interrupt.handler)(self, cpu);
+        cpu.set_mode(before);
+    }
+}
+
+/// Something to wait for by spinning, with interrupts on: so many acknowledgements (`struct completion`,
+/// `call_single_data`).
+pub struct Completion {
+    id: ObjectId,
+    outstanding: Cell<u32>,
+}
+
+impl Completion {
+    /// Waits for `outstanding` calls of [`Completion::complete`].
+    pub fn new(class: &'static Class, index: u64, outstanding: u32) -> Rc<Self> {
+        Rc::new(Self { id: ObjectId::new(class, index), outstanding: Cell::new(outstanding) })
+    }
+
+    /// One of the events has happened. Called from an interrupt handler.
+    ///
+    /// # Panics
+    /// If more events happen than were announced.
+    pub fn complete(&self, engine: &Engine) {
+        self.outstanding.set(self.outstanding.get().checked_sub(1).expect("an event too many"));
+        if self.outstanding.get() == 0 {
+            engine.notify(self.id);
+        }
+    }
+
+    /// Spins until every event has happened. Interrupts of this CPU are delivered meanwhile.
+    #[track_caller]
+    pub fn wait<'a>(&'a self, cx: &'a Context) -> impl Future<Output = ()> + 'a {
+        let op =
+            Op { object: self.id, kind: OpKind::Wait, order: Order::Acquire, location: Location::caller() };
+        BlockingStep::new(cx, op, Waiting::Spin, || self.outstanding.get() == 0, || Some(()))
+    }
+}

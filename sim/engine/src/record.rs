@@ -1,0 +1,134 @@
+//! What a step is, as records and explorers see it, and the record of the last steps.
+
+use std::collections::VecDeque;
+use std::panic::Location;
+
+use crate::context::ContextId;
+use crate::cpu::CpuId;
+use crate::object::ObjectId;
+
+/// What an operation does to its object; dependence between steps follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpKind {
+    /// Reads the word.
+    Load,
+    /// Writes the whole word.
+    Store,
+    /// Reads and writes the whole word in one act.
+    Rmw,
+    /// Reads one bit of the word.
+    TestBit(u8),
+    /// Reads and writes one bit of the word.
+    ChangeBit(u8),
+    /// Takes a lock, or waits for it.
+    Lock,
+    /// Tries to take a lock without waiting.
+    TryLock,
+    /// Releases a lock.
+    Unlock,
+    /// Waits for a condition.
+    Wait,
+    /// Sends an interrupt to another CPU.
+    Send,
+    /// Enters or leaves an RCU read section, or begins or ends a grace period.
+    Rcu,
+    /// Runs the program until something else wants the CPU.
+    User,
+    /// Gives up the CPU.
+    Yield,
+}
+
+impl OpKind {
+    /// Whether the operation may change its object.
+    #[inline]
+    pub fn writes(self) -> bool {
+        !matches!(self, Self::Load | Self::TestBit(_) | Self::Wait | Self::User | Self::Yield)
+    }
+}
+
+/// The memory order an operation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// A plain access, at the compiler's mercy.
+    Plain,
+    /// `READ_ONCE`/`WRITE_ONCE` (`ACCESS_ONCE` in 2.6.27).
+    Once,
+    /// Later accesses stay later.
+    Acquire,
+    /// Earlier accesses stay earlier.
+    Release,
+    /// A full barrier on both sides.
+    Full,
+    /// Ordered before accesses through the loaded address (`rcu_dereference`).
+    Dependent,
+}
+
+/// One operation: announced before it happens, recorded after.
+#[derive(Clone, Copy, Debug)]
+pub struct Op {
+    /// What it acts on.
+    pub object: ObjectId,
+    /// What it does.
+    pub kind: OpKind,
+    /// The order it asks for.
+    pub order: Order,
+    /// Where in the kernel text it stands.
+    pub location: &'static Location<'static>,
+}
+
+/// What an operation did: the word before and after, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// The word before.
+    pub old: u64,
+    /// The word after.
+    pub new: u64,
+}
+
+impl Effect {
+    /// An operation with nothing to show.
+    pub const NONE: Self = Self { old: 0, new: 0 };
+}
+
+/// One executed step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepRecord {
+    /// Its number in the order of execution, from 0.
+    pub number: u64,
+    /// Where it ran.
+    pub cpu: CpuId,
+    /// Who ran it.
+    pub context: ContextId,
+    /// The CPU's clock after it.
+    pub clock: u64,
+    /// The operation.
+    pub op: Op,
+    /// What it did.
+    pub effect: Effect,
+}
+
+/// The last steps of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    capacity: usize,
+    count: u64,
+    steps: VecDeque<StepRecord>,
+}
+
+impl Record {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { capacity, count: 0, steps: VecDeque::new() }
+    }
+
+    pub(crate) fn push(&mut self, cpu: CpuId, context: ContextId, clock: u64, op: Op, effect: Effect) {
+        if self.steps.len() == self.capacity {
+            self.steps.pop_front();
+        }
+        self.steps.push_back(StepRecord { number: self.count, cpu, context, clock, op, effect });
+        self.count += 1;
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<StepRecord> {
+        self.steps.iter().copied().collect()
+    }
+}

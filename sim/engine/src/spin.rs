@@ -1,0 +1,139 @@
+//! Spin locks: the holder keeps its CPU, waiters keep theirs.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::Location;
+
+use crate::context::Context;
+use crate::guard::Held;
+use crate::object::{Class, ObjectId};
+use crate::record::{Effect, Op, OpKind, Order};
+use crate::step::Step;
+use crate::wait::{BlockingStep, Waiting};
+
+/// A spin lock (`spinlock_t`).
+pub struct SpinLock {
+    id: ObjectId,
+    taken: Cell<bool>,
+}
+
+impl SpinLock {
+    /// A free lock. The class is its rank in the lock order; the index tells locks of a class apart.
+    pub const fn new(class: &'static Class, index: u64) -> Self {
+        Self { id: ObjectId::new(class, index), taken: Cell::new(false) }
+    }
+
+    /// The lock's identity: what a [`crate::Guarded`] names as its owner.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// Whether somebody holds it, for observers outside the kernel text.
+    pub fn is_locked(&self) -> bool {
+        self.taken.get()
+    }
+
+    /// `spin_lock`.
+    #[inline(always)]
+    #[track_caller]
+    pub fn lock<'a>(&'a self, cx: &'a Context) -> impl Future<Output = SpinGuard<'a>> {
+        self.acquire(cx, 0, Location::caller())
+    }
+
+    /// `spin_lock_nested`: a second lock of the same class, taken in an order the caller guarantees.
+    #[inline(always)]
+    #[track_caller]
+    pub fn lock_nested<'a>(&'a self, cx: &'a Context) -> impl Future<Output = SpinGuard<'a>> {
+        self.acquire(cx, 1, Location::caller())
+    }
+
+    /// `spin_trylock`: the lock, or `None` if it is taken. Exempt from the lock order.
+    #[inline(always)]
+    #[track_caller]
+    pub fn try_lock<'a>(&'a self, cx: &'a Context) -> impl Future<Output = Option<SpinGuard<'a>>> {
+        let location = Location::caller();
+        let op = Op { object: self.id, kind: OpKind::TryLock, order: Order::Acquire, location };
+        Step::new(cx, op, move || {
+            let free = !self.taken.get();
+            let guard = free.then(|| {
+                cx.push_held(self.id.class);
+                self.take(cx, location)
+            });
+            (guard, Effect { old: u64::from(!free), new: 1 })
+        })
+    }
+
+    #[inline(always)]
+    fn acquire<'a>(
+        &'a self,
+        cx: &'a Context,
+        subclass: u8,
+        location: &'static Location<'static>,
+    ) -> impl Future<Output = SpinGuard<'a>> {
+        let op = Op { object: self.id, kind: OpKind::Lock, order: Order::Acquire, location };
+        let attempt = move || {
+            cx.note_acquire(self.id.class, subclass);
+            Some(self.take(cx, location))
+        };
+        BlockingStep::new(cx, op, Waiting::Spin, || !self.taken.get(), attempt)
+    }
+
+    #[inline(always)]
+    fn take<'a>(&'a self, cx: &'a Context, location: &'static Location<'static>) -> SpinGuard<'a> {
+        self.taken.set(true);
+        cx.engine().still_taken(self.id, cx.id());
+        cx.atomic.set(cx.atomic.get() + 1);
+        SpinGuard { lock: self, cx, location, armed: true }
+    }
+}
+
+/// A held spin lock. Consumed by [`SpinGuard::unlock`]; dropping it instead is reported as a lost lock.
+#[must_use = "a lock is released by `unlock().await`"]
+pub struct SpinGuard<'a> {
+    lock: &'a SpinLock,
+    cx: &'a Context,
+    location: &'static Location<'static>,
+    armed: bool,
+}
+
+impl SpinGuard<'_> {
+    /// `spin_unlock`: one step, with release order.
+    #[inline(always)]
+    #[track_caller]
+    pub fn unlock(self) -> impl Future<Output = ()> {
+        let op = Op {
+            object: self.lock.id,
+            kind: OpKind::Unlock,
+            order: Order::Release,
+            location: Location::caller(),
+        };
+        let cx = self.cx;
+        Step::new(cx, op, move || {
+            let mut guard = self;
+            guard.armed = false;
+            guard.lock.taken.set(false);
+            cx.atomic.set(cx.atomic.get() - 1);
+            cx.pop_held(guard.lock.id.class);
+            cx.engine().notify(guard.lock.id);
+            ((), Effect { old: 1, new: 0 })
+        })
+    }
+}
+
+impl Held for SpinGuard<'_> {
+    fn lock(&self) -> ObjectId {
+        self.lock.id
+    }
+    fn exclusive(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for SpinGuard<'_> {
+    fn drop(&mut self) {
+        if self.armed && !self.cx.engine().abandoned() {
+            let message = format!("{} taken at {} was never released", self.lock.id, self.location);
+            self.cx.engine().violation("lost-lock", message);
+        }
+    }
+}
