@@ -99,19 +99,32 @@ impl Context {
     /// Write barrier: orders stores. Costs nothing on x86 and is no scheduling point.
     pub fn smp_wmb(&self) {}
 
+    /// An instruction of the program begins that takes several steps (a page walk): no interrupt is delivered
+    /// before [`Context::end_instruction`].
+    #[inline]
+    pub fn begin_instruction(&self) {
+        self.cpu.irqs_off.set(self.cpu.irqs_off.get() + 1);
+    }
+
+    /// The instruction is over; interrupts that arrived meanwhile are due.
+    #[inline]
+    pub fn end_instruction(&self) {
+        self.cpu.irqs_off.set(self.cpu.irqs_off.get() - 1);
+        if let Some(arrival) = self.cpu.next_interrupt() {
+            self.engine.lower_horizon(arrival.max(self.cpu.clock()));
+        }
+    }
+
     /// Turns interrupts off on this CPU; nests. Deliveries wait until [`Context::local_irq_enable`].
     pub fn local_irq_disable(&self) {
-        self.cpu.irqs_off.set(self.cpu.irqs_off.get() + 1);
+        self.begin_instruction();
         self.atomic.set(self.atomic.get() + 1);
     }
 
     /// Turns interrupts on again (at the outermost level).
     pub fn local_irq_enable(&self) {
-        self.cpu.irqs_off.set(self.cpu.irqs_off.get() - 1);
         self.atomic.set(self.atomic.get() - 1);
-        if let Some(arrival) = self.cpu.next_interrupt() {
-            self.engine.lower_horizon(arrival.max(self.cpu.clock()));
-        }
+        self.end_instruction();
     }
 
     /// What a granted operation costs, its cache line's transfer included.

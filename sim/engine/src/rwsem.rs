@@ -80,7 +80,7 @@ impl RwSem {
     #[track_caller]
     pub fn down_read<'a>(&'a self, cx: &'a Context) -> impl Future<Output = ReadGuard<'a>> {
         let location = Location::caller();
-        let taken = self.down(cx, Access::Read, location);
+        let taken = self.down(cx, Access::Read, 0, location);
         async move {
             taken.await;
             ReadGuard { hold: Hold { sem: self, cx, location, armed: true } }
@@ -90,8 +90,22 @@ impl RwSem {
     /// `down_write`: may sleep.
     #[track_caller]
     pub fn down_write<'a>(&'a self, cx: &'a Context) -> impl Future<Output = WriteGuard<'a>> {
-        let location = Location::caller();
-        let taken = self.down(cx, Access::Write, location);
+        self.write(cx, 0, Location::caller())
+    }
+
+    /// `down_write_nested`: a second lock of the same class, taken in an order the caller guarantees.
+    #[track_caller]
+    pub fn down_write_nested<'a>(&'a self, cx: &'a Context) -> impl Future<Output = WriteGuard<'a>> {
+        self.write(cx, 1, Location::caller())
+    }
+
+    fn write<'a>(
+        &'a self,
+        cx: &'a Context,
+        subclass: u8,
+        location: &'static Location<'static>,
+    ) -> impl Future<Output = WriteGuard<'a>> {
+        let taken = self.down(cx, Access::Write, subclass, location);
         async move {
             taken.await;
             WriteGuard { hold: Hold { sem: self, cx, location, armed: true } }
@@ -102,6 +116,7 @@ impl RwSem {
         &'a self,
         cx: &'a Context,
         access: Access,
+        subclass: u8,
         location: &'static Location<'static>,
     ) -> impl Future<Output = ()> {
         let op = Op { object: self.id, kind: OpKind::Lock, order: Order::Acquire, location };
@@ -123,7 +138,7 @@ impl RwSem {
                 Some(index) => drop(state.given.swap_remove(index)),
                 None => state.take(access),
             }
-            cx.note_acquire(self.id.class, 0);
+            cx.note_acquire(self.id.class, subclass);
             Some(())
         };
         BlockingStep::new(cx, op, Waiting::Sleep, enabled, attempt)
