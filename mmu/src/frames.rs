@@ -1,0 +1,170 @@
+//! Physical memory: one `struct page` per frame, and optionally the contents of each frame as one stamp.
+//!
+//! Both are allocated by the section when first touched, so that a machine with a tebibyte costs what its program uses.
+
+use std::cell::{Cell, OnceCell};
+use std::fmt;
+
+use crate::{Pfn, SpecError};
+
+/// Most frames of a machine: 1 TiB.
+pub const MAX_FRAMES: u32 = 1 << 28;
+/// Frames of a section: 128 MiB, as `SECTION_SIZE_BITS` 27 makes it on x86-64 (Linux, `arch/x86/include/asm/sparsemem.h`).
+pub const SECTION_FRAMES: u32 = 1 << 15;
+
+/// `page.flags` bit: the page heads a free block of the buddy allocator, its order is in `private`.
+pub(crate) const PG_BUDDY: u32 = 1 << 31;
+
+/// What the kernel knows of a frame, Linux's `struct page`.
+///
+/// A frame of the buddy allocator has no count, no mapcount and no mapping, and uses `private` and the links.
+#[derive(Default)]
+pub struct Page {
+    /// References: 0 free or frozen, 1 one owner.
+    pub(crate) count: Cell<i32>,
+    /// Number of page-table entries that map the page; 0 none. (Linux stores one less.)
+    pub(crate) mapcount: Cell<i32>,
+    /// `PG_*` bits.
+    pub(crate) flags: Cell<u32>,
+    /// Id of the address space or anonymous mapping that owns the page; 0 none.
+    pub(crate) mapping: Cell<u32>,
+    /// Place in the mapping, in pages.
+    pub(crate) index: Cell<u64>,
+    /// Order of a free block, or the swap entry of a page in the swap cache.
+    pub(crate) private: Cell<u32>,
+    /// Previous page of the list the page is on, by frame number; 0 none.
+    pub(crate) link_prev: Cell<u32>,
+    /// Next page of the list the page is on, by frame number; 0 none.
+    pub(crate) link_next: Cell<u32>,
+}
+
+impl Page {
+    /// True if nothing refers to the page: what a frame must be to enter a free list.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.count.get() == 0 && self.mapcount.get() == 0 && self.mapping.get() == 0
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("count", &self.count.get())
+            .field("mapcount", &self.mapcount.get())
+            .field("flags", &format_args!("{:#x}", self.flags.get()))
+            .field("mapping", &self.mapping.get())
+            .field("index", &self.index.get())
+            .field("private", &self.private.get())
+            .field("link_prev", &self.link_prev.get())
+            .field("link_next", &self.link_next.get())
+            .finish()
+    }
+}
+
+/// A table with one `T` per frame, allocated by the section.
+struct PerFrame<T>(Box<[OnceCell<Box<[T]>>]>);
+
+impl<T: Default> PerFrame<T> {
+    fn new(frames: u32) -> Self {
+        Self((0..frames.div_ceil(SECTION_FRAMES)).map(|_| OnceCell::new()).collect())
+    }
+
+    #[inline]
+    fn get(&self, pfn: Pfn) -> &T {
+        let section = self.0[(pfn.0 / SECTION_FRAMES) as usize].get_or_init(new_section);
+        &section[(pfn.0 % SECTION_FRAMES) as usize]
+    }
+
+    /// The same, without allocating a section not touched yet.
+    fn peek(&self, pfn: Pfn) -> Option<&T> {
+        Some(&self.0[(pfn.0 / SECTION_FRAMES) as usize].get()?[(pfn.0 % SECTION_FRAMES) as usize])
+    }
+
+    fn touched(&self) -> usize {
+        self.0.iter().filter(|section| section.get().is_some()).count()
+    }
+}
+
+#[cold]
+fn new_section<T: Default>() -> Box<[T]> {
+    (0..SECTION_FRAMES).map(|_| T::default()).collect()
+}
+
+/// The frames of a machine.
+pub struct PhysicalMemory {
+    frames: u32,
+    pages: PerFrame<Page>,
+    stamps: Option<PerFrame<Cell<u64>>>,
+}
+
+impl PhysicalMemory {
+    /// Memory of `frames` base pages, numbered from 0. With `track_contents`, each frame also has contents.
+    ///
+    /// # Errors
+    /// If `frames` is not in 2..=[`MAX_FRAMES`]. (Frame 0 is never handed out.)
+    pub fn new(frames: u32, track_contents: bool) -> Result<Self, SpecError> {
+        if !(2..=MAX_FRAMES).contains(&frames) {
+            return Err(SpecError::new(format!("{frames} frames of memory: must be 2 to {MAX_FRAMES}")));
+        }
+        Ok(Self {
+            frames,
+            pages: PerFrame::new(frames),
+            stamps: track_contents.then(|| PerFrame::new(frames)),
+        })
+    }
+
+    /// Frames in all.
+    #[must_use]
+    pub fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    /// The `struct page` of a frame.
+    ///
+    /// # Panics
+    /// If there is no such frame: frame numbers come from the allocator.
+    #[inline]
+    #[must_use]
+    pub fn page(&self, pfn: Pfn) -> &Page {
+        assert!(pfn.0 < self.frames, "frame {pfn} is beyond the end of memory, {:#x}", self.frames);
+        self.pages.get(pfn)
+    }
+
+    /// True if frames have contents.
+    #[must_use]
+    pub fn tracks_contents(&self) -> bool {
+        self.stamps.is_some()
+    }
+
+    /// The contents of a frame, as the stamp set last; 0 if none was, or contents are not tracked.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    #[inline]
+    #[must_use]
+    pub fn stamp(&self, pfn: Pfn) -> u64 {
+        assert!(pfn.0 < self.frames, "frame {pfn} is beyond the end of memory, {:#x}", self.frames);
+        self.stamps.as_ref().and_then(|stamps| stamps.peek(pfn)).map_or(0, Cell::get)
+    }
+
+    /// Sets the contents of a frame; does nothing if contents are not tracked.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    #[inline]
+    pub fn set_stamp(&self, pfn: Pfn, stamp: u64) {
+        assert!(pfn.0 < self.frames, "frame {pfn} is beyond the end of memory, {:#x}", self.frames);
+        if let Some(stamps) = &self.stamps {
+            stamps.get(pfn).set(stamp);
+        }
+    }
+}
+
+impl fmt::Debug for PhysicalMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PhysicalMemory")
+            .field("frames", &self.frames)
+            .field("sections_touched", &self.pages.touched())
+            .field("tracks_contents", &self.tracks_contents())
+            .finish()
+    }
+}

@@ -1,0 +1,232 @@
+//! The memory hardware of one machine: frames, tables, and per CPU the TLBs and walk caches.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use pagewalk_engine::{Class, CpuId, Guarded, SpinLock};
+
+use crate::{
+    Asid, Buddy, Format, PerCpuPages, Pfn, PhysicalMemory, SpecError, Tables, TlbHierarchy, TlbSpec, Vaddr,
+    WalkCacheSpec, WalkCaches,
+};
+
+/// The lock of the zone's free lists (`zone->lock`).
+pub static ZONE_LOCK: Class = Class::new(24, "zone->lock");
+
+/// What the hardware's own work costs, in cycles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HardwareCosts {
+    /// One access of the program, its cache hit included (at least 1).
+    pub access: u32,
+    /// One page-table entry read by the walker, beyond a shared access.
+    pub walk_step: u32,
+    /// Zeroing a base page.
+    pub clear_page: u32,
+    /// Copying a base page.
+    pub copy_page: u32,
+    /// One INVLPG.
+    pub invlpg: u32,
+    /// Flushing all entries of an address space (a load of CR3).
+    pub flush_all: u32,
+}
+
+/// What the memory hardware is built from.
+#[derive(Clone, Debug)]
+pub struct HardwareSpec {
+    /// Simulated CPUs.
+    pub cpus: u16,
+    /// Frames of base pages, 64 to 2^28.
+    pub frames: u32,
+    /// The page-table format.
+    pub format: Format,
+    /// The TLBs of each CPU.
+    pub tlb: TlbSpec,
+    /// The page-walk caches of each CPU.
+    pub walk_caches: WalkCacheSpec,
+    /// The cost table.
+    pub costs: HardwareCosts,
+    /// Frames a CPU takes from the free lists at a time.
+    pub pcp_batch: u32,
+    /// Frames a CPU keeps before it gives a batch back.
+    pub pcp_high: u32,
+    /// Keep contents of pages (the memory oracle needs them).
+    pub track_contents: bool,
+}
+
+/// Counters of the walker of one CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WalkCounters {
+    /// Walks begun, restarts included.
+    pub walks: u64,
+    /// Page-table entries read.
+    pub steps: u64,
+    /// Walks that ended in a page fault.
+    pub faulting: u64,
+    /// Accessed or dirty bits set by compare-exchange.
+    pub bits_set: u64,
+    /// Compare-exchanges that found the entry changed: the walk began again.
+    pub retries: u64,
+}
+
+/// What is loaded as root of translation: CR3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// The frame of the top-level table.
+    pub table: Pfn,
+    /// The tag of its translations.
+    pub asid: Asid,
+}
+
+/// The memory hardware of one CPU. Only its own CPU touches it, hence no shared words.
+pub struct Core {
+    pub(crate) tlb: RefCell<TlbHierarchy>,
+    pub(crate) walk_caches: RefCell<WalkCaches>,
+    pub(crate) root: Cell<Option<Root>>,
+    pub(crate) walks: Cell<WalkCounters>,
+    pub(crate) pcp: RefCell<PerCpuPages>,
+}
+
+impl Core {
+    /// The TLBs.
+    pub fn tlb(&self) -> &RefCell<TlbHierarchy> {
+        &self.tlb
+    }
+
+    /// The page-walk caches.
+    pub fn walk_caches(&self) -> &RefCell<WalkCaches> {
+        &self.walk_caches
+    }
+
+    /// The walker's counters.
+    pub fn walks(&self) -> WalkCounters {
+        self.walks.get()
+    }
+
+    /// What CR3 holds; `None`: the kernel's own tables, nothing a program could use.
+    #[inline]
+    pub fn root(&self) -> Option<Root> {
+        self.root.get()
+    }
+
+    /// Loads CR3. With `flush`, all entries of the new tag go (bit 63 of CR3 clear, or no PCID).
+    pub fn load_root(&self, root: Option<Root>, flush: bool) {
+        self.root.set(root);
+        if let Some(Root { asid, .. }) = root
+            && flush
+        {
+            self.flush_asid(asid);
+        }
+    }
+
+    /// INVLPG and its PCID form: the page around `vaddr` under `asid`, of any size; global entries too. Walk
+    /// caches lose everything under the tag.
+    pub fn invalidate_page(&self, vaddr: Vaddr, asid: Asid) {
+        self.tlb.borrow_mut().invalidate_page(vaddr, asid);
+        self.walk_caches.borrow_mut().flush_asid(asid);
+    }
+
+    /// Everything under `asid` but global entries.
+    pub fn flush_asid(&self, asid: Asid) {
+        self.tlb.borrow_mut().flush_asid(asid);
+        self.walk_caches.borrow_mut().flush_asid(asid);
+    }
+
+    /// Everything, global entries too.
+    pub fn flush_all(&self) {
+        self.tlb.borrow_mut().flush_all();
+        self.walk_caches.borrow_mut().flush_all();
+    }
+
+    pub(crate) fn count(&self, change: impl FnOnce(&mut WalkCounters)) {
+        let mut counters = self.walks.get();
+        change(&mut counters);
+        self.walks.set(counters);
+    }
+}
+
+/// The memory hardware of the machine.
+pub struct Hardware {
+    /// The frames and their `struct page`.
+    pub memory: PhysicalMemory,
+    /// The page tables in them.
+    pub tables: Tables,
+    pub(crate) zone_lock: SpinLock,
+    pub(crate) buddy: Guarded<Buddy>,
+    cores: Box<[Core]>,
+    format: Format,
+    costs: HardwareCosts,
+    pub(crate) allocated: Cell<u64>,
+    pub(crate) freed: Cell<u64>,
+    this: Weak<Hardware>,
+}
+
+impl Hardware {
+    /// The hardware, all memory free.
+    ///
+    /// # Errors
+    /// If the description of TLBs or walk caches is impossible.
+    pub fn new(spec: &HardwareSpec) -> Result<Rc<Self>, SpecError> {
+        let core = || {
+            Ok(Core {
+                tlb: RefCell::new(TlbHierarchy::new(&spec.tlb)?),
+                walk_caches: RefCell::new(WalkCaches::new(&spec.walk_caches)?),
+                root: Cell::new(None),
+                walks: Cell::default(),
+                pcp: RefCell::new(PerCpuPages::new(spec.pcp_batch, spec.pcp_high)),
+            })
+        };
+        let zone_lock = SpinLock::new(&ZONE_LOCK, 0);
+        let cores = (0..spec.cpus).map(|_| core()).collect::<Result<_, _>>()?;
+        Ok(Rc::new_cyclic(|this| Self {
+            memory: PhysicalMemory::new(spec.frames, spec.track_contents),
+            tables: Tables::new(spec.format, spec.frames),
+            buddy: Guarded::new(zone_lock.id(), Buddy::new(spec.frames)),
+            zone_lock,
+            cores,
+            format: spec.format,
+            costs: spec.costs.clone(),
+            allocated: Cell::new(0),
+            freed: Cell::new(0),
+            this: Weak::clone(this),
+        }))
+    }
+
+    /// The hardware as interrupt handlers hold it.
+    pub(crate) fn shared(&self) -> Rc<Self> {
+        self.this.upgrade().expect("hardware is always shared")
+    }
+
+    /// The page-table format.
+    #[inline]
+    pub fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// The cost table.
+    #[inline]
+    pub fn costs(&self) -> &HardwareCosts {
+        &self.costs
+    }
+
+    /// The hardware of one CPU.
+    #[inline]
+    pub fn core(&self, cpu: CpuId) -> &Core {
+        &self.cores[usize::from(cpu.0)]
+    }
+
+    /// All CPUs' hardware, by number.
+    pub fn cores(&self) -> &[Core] {
+        &self.cores
+    }
+
+    /// Pages allocated and freed so far (`pgalloc`, `pgfree`).
+    pub fn page_counts(&self) -> (u64, u64) {
+        (self.allocated.get(), self.freed.get())
+    }
+
+    /// Free frames, those on per-CPU lists included; for observers.
+    pub fn free_frames(&self) -> u32 {
+        let cached: u32 = self.cores.iter().map(|core| core.pcp.borrow().len()).sum();
+        self.buddy.observe().free_frames() + cached
+    }
+}

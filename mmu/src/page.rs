@@ -1,0 +1,172 @@
+//! `struct page` as shared words, its flags, and references to pages.
+//!
+//! What the count means: 0, the page is free, being freed, or frozen; n > 0, somebody's n references.
+//! A free page has count 0, map count 0, no mapping and no flags but `PG_BUDDY`.
+
+use std::future::Future;
+use std::panic::Location;
+
+use pagewalk_engine::{Class, Context, Effect, ObjectId, Op, OpKind, Order, Step, Word};
+
+use crate::frames::Page;
+use crate::{Pfn, PhysicalMemory};
+
+/// `page->_count`.
+pub static COUNT: Class = Class::new(18, "page.count");
+/// `page->_mapcount` (here the number of PTEs; Linux stores one less).
+pub static MAPCOUNT: Class = Class::new(19, "page.mapcount");
+/// `page->flags`.
+pub static FLAGS: Class = Class::new(20, "page.flags");
+/// `page->mapping`.
+pub static MAPPING: Class = Class::new(21, "page.mapping");
+/// `page->index`.
+pub static INDEX: Class = Class::new(22, "page.index");
+/// The contents of a page.
+pub static CONTENT: Class = Class::new(23, "page contents");
+
+/// The page is locked.
+pub const PG_LOCKED: u8 = 0;
+/// The contents are valid.
+pub const PG_UPTODATE: u8 = 1;
+/// The contents differ from what backs them.
+pub const PG_DIRTY: u8 = 2;
+
+/// The words of one page's `struct page`.
+#[derive(Clone, Copy)]
+pub struct PageWords<'m> {
+    page: &'m Page,
+    pfn: Pfn,
+}
+
+impl PhysicalMemory {
+    /// The shared words of the page at `pfn`.
+    #[inline]
+    pub fn words(&self, pfn: Pfn) -> PageWords<'_> {
+        PageWords { page: self.page(pfn), pfn }
+    }
+}
+
+impl<'m> PageWords<'m> {
+    fn id(self, class: &'static Class) -> ObjectId {
+        ObjectId::new(class, u64::from(self.pfn.0))
+    }
+    /// The reference count.
+    #[inline]
+    pub fn count(self) -> Word<'m, i32> {
+        Word::new(&self.page.count, self.id(&COUNT))
+    }
+    /// How many PTEs map the page.
+    #[inline]
+    pub fn mapcount(self) -> Word<'m, i32> {
+        Word::new(&self.page.mapcount, self.id(&MAPCOUNT))
+    }
+    /// The flags, one bit each.
+    #[inline]
+    pub fn flags(self) -> Word<'m, u32> {
+        Word::new(&self.page.flags, self.id(&FLAGS))
+    }
+    /// Whose page it is: an opaque number; 0 is nobody.
+    #[inline]
+    pub fn mapping(self) -> Word<'m, u32> {
+        Word::new(&self.page.mapping, self.id(&MAPPING))
+    }
+    /// Which page of its owner it is.
+    #[inline]
+    pub fn index(self) -> Word<'m, u64> {
+        Word::new(&self.page.index, self.id(&INDEX))
+    }
+}
+
+/// A counted reference to a page, held by a path. It is moved, never copied: given back by an awaited
+/// call ([`crate::Hardware::put_page`]) or handed to a PTE or a batch ([`PageRef::into_pfn`]).
+/// Dropping it is reported as a leak.
+#[must_use = "a reference is given back or handed on"]
+pub struct PageRef<'a> {
+    pfn: Pfn,
+    cx: &'a Context,
+    taken: &'static Location<'static>,
+    armed: bool,
+}
+
+impl<'a> PageRef<'a> {
+    /// A reference that was counted before: by `get_page`, by the allocator, or by a PTE just cleared.
+    #[track_caller]
+    pub fn counted(cx: &'a Context, pfn: Pfn) -> Self {
+        Self { pfn, cx, taken: Location::caller(), armed: true }
+    }
+
+    /// The page.
+    pub fn pfn(&self) -> Pfn {
+        self.pfn
+    }
+
+    /// Hands the counted reference on, to a PTE or a batch.
+    pub fn into_pfn(mut self) -> Pfn {
+        self.armed = false;
+        self.pfn
+    }
+}
+
+impl Drop for PageRef<'_> {
+    fn drop(&mut self) {
+        if self.armed && !self.cx.engine().abandoned() {
+            let message = format!("the reference to {:?} taken at {} was dropped", self.pfn, self.taken);
+            self.cx.engine().violation("I5", message);
+        }
+    }
+}
+
+impl PhysicalMemory {
+    /// `get_page`: one more reference to a page that has one.
+    ///
+    /// A count of 0 here is our bug; with checks on it is reported as I1.
+    #[track_caller]
+    pub fn get_page<'a>(&'a self, cx: &'a Context, pfn: Pfn) -> impl Future<Output = PageRef<'a>> {
+        let taken = Location::caller();
+        let add = self.words(pfn).count().fetch_add(cx, 1);
+        async move {
+            if add.await <= 0 {
+                cx.engine().violation("I1", format!("get_page of {pfn:?}, whose count was 0, at {taken}"));
+            }
+            PageRef { pfn, cx, taken, armed: true }
+        }
+    }
+
+    /// Zeroes a page's contents: one step.
+    #[track_caller]
+    pub fn clear_page<'a>(&'a self, cx: &'a Context, pfn: Pfn) -> impl Future<Output = ()> + 'a {
+        self.write_content(cx, pfn, 0, Location::caller())
+    }
+
+    /// Copies a page's contents: a step that reads one page and a step that writes the other.
+    #[track_caller]
+    pub fn copy_page<'a>(&'a self, cx: &'a Context, from: Pfn, to: Pfn) -> impl Future<Output = ()> + 'a {
+        let location = Location::caller();
+        let read = Step::new(cx, content_op(from, OpKind::Load, location), move || {
+            let stamp = self.stamp(from);
+            (stamp, Effect { old: stamp, new: stamp })
+        });
+        async move {
+            let stamp = read.await;
+            self.write_content(cx, to, stamp, location).await;
+        }
+    }
+
+    fn write_content<'a>(
+        &'a self,
+        cx: &'a Context,
+        pfn: Pfn,
+        stamp: u64,
+        location: &'static Location<'static>,
+    ) -> impl Future<Output = ()> + 'a {
+        Step::new(cx, content_op(pfn, OpKind::Store, location), move || {
+            let old = self.stamp(pfn);
+            self.set_stamp(pfn, stamp);
+            ((), Effect { old, new: stamp })
+        })
+    }
+}
+
+fn content_op(pfn: Pfn, kind: OpKind, location: &'static Location<'static>) -> Op {
+    Op { object: ObjectId::new(&CONTENT, u64::from(pfn.0)), kind, order: Order::Plain, location }
+}

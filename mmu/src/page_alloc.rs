@@ -1,0 +1,132 @@
+//! The page allocator: per-CPU lists in front of the buddy system.
+//!
+//! Follows `mm/page_alloc.c` of v2.6.27: `buffered_rmqueue`, `rmqueue_bulk`, `prep_new_page`,
+//! `free_hot_cold_page`, `free_pages_bulk`, `drain_all_pages`.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use pagewalk_engine::{Class, Completion, Context, Cpu, Engine};
+
+use crate::{Hardware, PageRef, Pfn};
+
+static DRAIN: Class = Class::new(25, "drain_all_pages");
+
+impl Hardware {
+    /// `alloc_page`: a page with one reference, its contents undefined. `None` if no frame is free on any list.
+    pub async fn alloc_page<'a>(&self, cx: &'a Context) -> Option<PageRef<'a>> {
+        let pfn = match self.buffered_rmqueue(cx).await {
+            Some(pfn) => pfn,
+            None => {
+                self.drain_all_pages(cx).await;
+                self.buffered_rmqueue(cx).await?
+            }
+        };
+        self.allocated.set(self.allocated.get() + 1);
+        // prep_new_page: the count of a free page is 0, so a plain store is legal here and only here.
+        self.check_free(cx, pfn, "allocated");
+        self.memory.words(pfn).count().write_once(cx, 1).await;
+        Some(PageRef::counted(cx, pfn))
+    }
+
+    /// A frame from this CPU's list, refilled from the free lists when it is empty.
+    async fn buffered_rmqueue(&self, cx: &Context) -> Option<Pfn> {
+        let core = self.core(cx.cpu().id());
+        cx.local_irq_disable();
+        if core.pcp.borrow().is_empty() {
+            let zone = self.zone_lock.lock(cx).await;
+            core.pcp.borrow_mut().refill(&mut self.buddy.get_mut(&zone), &self.memory);
+            zone.unlock().await;
+        }
+        let pfn = core.pcp.borrow_mut().pop(&self.memory);
+        cx.local_irq_enable();
+        pfn
+    }
+
+    /// `put_page`: gives a reference back; whoever gives back the last one frees the page.
+    pub async fn put_page(&self, cx: &Context, page: PageRef<'_>) {
+        let pfn = page.into_pfn();
+        if self.put_page_testzero(cx, pfn).await {
+            self.free_hot_page(cx, pfn).await;
+        }
+    }
+
+    /// `put_page_testzero`: one reference less; true if it was the last.
+    pub async fn put_page_testzero(&self, cx: &Context, pfn: Pfn) -> bool {
+        let before = self.memory.words(pfn).count().fetch_add(cx, -1).await;
+        if before <= 0 {
+            cx.engine().violation("I1", format!("the count of {pfn:?} went below 0"));
+        }
+        before == 1
+    }
+
+    /// `free_hot_cold_page`: the page, whose count is 0, goes to this CPU's list.
+    pub async fn free_hot_page(&self, cx: &Context, pfn: Pfn) {
+        self.check_free(cx, pfn, "freed");
+        self.freed.set(self.freed.get() + 1);
+        let core = self.core(cx.cpu().id());
+        cx.local_irq_disable();
+        let full = core.pcp.borrow_mut().push(&self.memory, pfn);
+        if full {
+            let zone = self.zone_lock.lock(cx).await;
+            core.pcp.borrow_mut().drain(&mut self.buddy.get_mut(&zone), &self.memory);
+            zone.unlock().await;
+        }
+        cx.local_irq_enable();
+    }
+
+    /// `drain_all_pages`: every CPU gives its list back, before an allocation may fail.
+    async fn drain_all_pages(&self, cx: &Context) {
+        let cpus = cx.engine().cpus().len();
+        let drained: Rc<RefCell<Vec<Pfn>>> = Rc::default();
+        let done = Completion::new(&DRAIN, 0, u32::try_from(cpus).expect("at most 256 CPUs") - 1);
+        for other in cx.engine().cpus().iter().filter(|cpu| cpu.id() != cx.cpu().id()) {
+            let (hardware, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
+            let handler = Rc::new(move |engine: &Engine, cpu: &Cpu| {
+                let list = hardware.core(cpu.id()).pcp.borrow_mut().drain_all(&hardware.memory);
+                drained.borrow_mut().extend(list);
+                done.complete(engine);
+            });
+            cx.send_ipi(other.id(), handler).await;
+        }
+        done.wait(cx).await;
+        let own = self.core(cx.cpu().id()).pcp.borrow_mut().drain_all(&self.memory);
+        drained.borrow_mut().extend(own);
+        let zone = self.zone_lock.lock(cx).await;
+        {
+            let mut buddy = self.buddy.get_mut(&zone);
+            for pfn in drained.take() {
+                buddy.free(&self.memory, pfn, 0);
+            }
+        }
+        zone.unlock().await;
+    }
+}
+
+impl Hardware {
+    /// I2: a page on its way to or from a free list is nobody's.
+    fn check_free(&self, cx: &Context, pfn: Pfn, verb: &str) {
+        let engine = cx.engine();
+        if !engine.config().checks {
+            return;
+        }
+        let page = self.memory.words(pfn);
+        let (count, mapcount) = (page.count().observe(), page.mapcount().observe());
+        let (flags, mapping) = (page.flags().observe(), page.mapping().observe());
+        if count != 0 || mapcount != 0 || flags != 0 || mapping != 0 {
+            engine.violation(
+                "I2",
+                format!("{pfn:?} {verb} with count {count}, mapcount {mapcount}, flags {flags:#x}, mapping {mapping}"),
+            );
+        }
+        for (cpu, core) in self.cores().iter().enumerate() {
+            let root = core.root().map(|root| root.asid);
+            let names = |frame: Pfn, pages: u64| (u64::from(frame.0)..u64::from(frame.0) + pages).contains(&u64::from(pfn.0));
+            for (tag, entry) in core.tlb.borrow().iter() {
+                if Some(tag.asid) == root && names(entry.frame, entry.size.base_pages()) {
+                    engine.violation("I19", format!("{pfn:?} {verb} while the TLB of CPU {cpu} names it at {:?}", tag.vaddr));
+                }
+            }
+        }
+    }
+}

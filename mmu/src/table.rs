@@ -1,0 +1,90 @@
+//! Page tables in simulated frames: the entries a frame holds while it is a table, and the table's lock.
+//!
+//! A frame becomes a table by [`Tables::attach`], which gives it a slot with room for its entries; the
+//! slot's number is kept in the frame's `struct page`. Slots are reused, so host memory follows the
+//! number of tables in use.
+
+use std::cell::{Cell, OnceCell, RefCell};
+
+use pagewalk_engine::{Class, ObjectId, SpinLock, Word};
+
+use crate::{Format, Pfn, PhysicalMemory, Pte};
+
+/// Page-table entries; eight share a cache line.
+pub static PTE: Class = Class::packed(16, "pte", 3);
+/// The lock of one page table (`ptlock_ptr(page)`, split page-table locks).
+pub static PTL: Class = Class::new(17, "page_table_lock (split)");
+
+const CHUNK: usize = 64;
+
+struct Chunk {
+    entries: Box<[Cell<Pte>]>,
+    locks: Box<[SpinLock]>,
+}
+
+/// All page tables of the machine.
+pub struct Tables {
+    format: Format,
+    chunks: Box<[OnceCell<Chunk>]>,
+    free: RefCell<Vec<u32>>,
+    slots: Cell<u32>,
+    in_use: Cell<u32>,
+}
+
+impl Tables {
+    /// No tables yet, for a machine with so many frames.
+    pub fn new(format: Format, frames: u32) -> Self {
+        let chunks = (0..(frames as usize).div_ceil(CHUNK)).map(|_| OnceCell::new()).collect();
+        Self { format, chunks, free: RefCell::default(), slots: Cell::new(0), in_use: Cell::new(0) }
+    }
+
+    /// Tables in use, all levels.
+    pub fn in_use(&self) -> u32 {
+        self.in_use.get()
+    }
+
+    /// Makes the frame a table with no entries. The frame is private to the caller.
+    pub fn attach(&self, memory: &PhysicalMemory, pfn: Pfn) {
+        let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            self.slots.set(self.slots.get() + 1);
+            self.slots.get() - 1
+        });
+        self.in_use.set(self.in_use.get() + 1);
+        memory.page(pfn).private.set(slot);
+        let (chunk, base) = self.chunk(slot);
+        let entries = usize::from(self.format.entries());
+        for entry in &chunk.entries[base * entries..(base + 1) * entries] {
+            entry.set(Pte::NONE);
+        }
+    }
+
+    /// The frame stops being a table. Every entry is none and no walker can reach it.
+    pub fn detach(&self, memory: &PhysicalMemory, pfn: Pfn) {
+        self.free.borrow_mut().push(memory.page(pfn).private.replace(0));
+        self.in_use.set(self.in_use.get() - 1);
+    }
+
+    /// Entry `index` of the table in frame `table`.
+    #[inline]
+    pub fn entry<'a>(&'a self, memory: &PhysicalMemory, table: Pfn, index: u16) -> Word<'a, Pte> {
+        let id = ObjectId::new(&PTE, u64::from(table.0) << self.format.index_bits | u64::from(index));
+        let (chunk, base) = self.chunk(memory.page(table).private.get());
+        Word::new(&chunk.entries[(base << self.format.index_bits) + usize::from(index)], id)
+    }
+
+    /// The lock of the table in frame `table`.
+    pub fn lock<'a>(&'a self, memory: &PhysicalMemory, table: Pfn) -> &'a SpinLock {
+        let (chunk, base) = self.chunk(memory.page(table).private.get());
+        &chunk.locks[base]
+    }
+
+    #[inline]
+    fn chunk(&self, slot: u32) -> (&Chunk, usize) {
+        let number = slot as usize / CHUNK;
+        let chunk = self.chunks[number].get_or_init(|| Chunk {
+            entries: vec![Cell::new(Pte::NONE); CHUNK * usize::from(self.format.entries())].into_boxed_slice(),
+            locks: (0..CHUNK).map(|n| SpinLock::new(&PTL, (number * CHUNK + n) as u64)).collect(),
+        });
+        (chunk, slot as usize % CHUNK)
+    }
+}

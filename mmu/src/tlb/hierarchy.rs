@@ -1,0 +1,304 @@
+//! The TLBs of one CPU: split first level, unified second level.
+//!
+//! An L2 hit fills L1; a fill after a walk goes to L1 of the side that missed and to L2. The levels are neither
+//! inclusive nor exclusive: an entry that L2 gives up stays in L1, and one that L1 gives up is not written to L2.
+//! Invalidations reach every array.
+
+use super::array::Probe;
+use super::{Payload, Rights, TlbArray, TlbEntry, TlbSpec, TlbTag};
+use crate::{AccessCounters, AccessKind, Asid, BASE_PAGE_BYTES, PageSize, Pfn, SpecError, Vaddr};
+
+/// Which of the split first-level TLBs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlbSide {
+    /// Instruction fetches.
+    Fetch = 0,
+    /// Loads and stores.
+    Data = 1,
+}
+
+/// Where a translation was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlbLookup {
+    /// In the first level.
+    L1(TlbEntry),
+    /// In the second level; L1 has it now.
+    L2(TlbEntry),
+    /// Nowhere, or only in entries that do not grant the access: walk.
+    Miss,
+}
+
+/// [`TlbLookup`] for the hit loop: the entry, and the frame of the base page touched.
+pub(crate) enum Translation {
+    L1(Payload, Pfn),
+    L2(Payload, Pfn),
+    Miss,
+}
+
+/// What one side counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TlbSideCounters {
+    /// Hits in the first level.
+    pub l1_hits: u64,
+    /// Hits in the second level.
+    pub l2_hits: u64,
+    /// Lookups that found no entry granting the access.
+    pub misses: u64,
+    /// Misses that found an entry not granting the access: a store without permission or dirty bit, a fetch of a page
+    /// not executable, a page not for user mode.
+    pub upgrades: u64,
+    /// Fills after a walk.
+    pub fills: u64,
+    /// Valid entries of any array given up to make room.
+    pub evictions: u64,
+}
+
+impl TlbSideCounters {
+    /// Lookups: each is a hit in L1, a hit in L2, or a miss.
+    #[must_use]
+    pub fn lookups(&self) -> u64 {
+        self.l1_hits + self.l2_hits + self.misses
+    }
+}
+
+/// What the TLBs of one CPU counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TlbCounters {
+    /// Instruction fetches.
+    pub fetch: TlbSideCounters,
+    /// Loads and stores.
+    pub data: TlbSideCounters,
+    /// Entries of any array removed by an invalidation or a flush.
+    pub invalidated: u64,
+}
+
+/// The page of a side's last hit. A hit there again is a hit of the entry used last, and changes nothing but counters:
+/// so the hit loop need not search. Everything that inserts or removes entries resets it, and a hit that had to pass over
+/// an entry not granting the access is not kept: an access that needs less would find that other entry first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LastHit {
+    /// Address of the base page, and the address-space id below it.
+    key: u64,
+    /// The entry; invalid grants nothing.
+    payload: Payload,
+    pub(crate) frame: Pfn,
+}
+
+impl LastHit {
+    #[inline]
+    fn of(vaddr: Vaddr, asid: Asid, payload: Payload, frame: Pfn, passed_over: bool) -> Self {
+        if passed_over { Self::default() } else { Self { key: page_key(vaddr, asid), payload, frame } }
+    }
+
+    #[inline]
+    pub(crate) fn serves(&self, vaddr: Vaddr, asid: Asid, need: Rights) -> bool {
+        self.key == page_key(vaddr, asid) && self.payload.grants(need)
+    }
+}
+
+#[inline]
+fn page_key(vaddr: Vaddr, asid: Asid) -> u64 {
+    vaddr.0 & !(BASE_PAGE_BYTES - 1) | u64::from(asid.raw())
+}
+
+/// The TLBs of one CPU.
+#[derive(Clone, Debug)]
+pub struct TlbHierarchy {
+    /// By [`TlbSide`].
+    l1: [Vec<TlbArray>; 2],
+    l2: Vec<TlbArray>,
+    pub(crate) last: [LastHit; 2],
+    pub(crate) sides: [TlbSideCounters; 2],
+    invalidated: u64,
+    pub(crate) accesses: AccessCounters,
+    pub(crate) l1_hit_cycles: u32,
+    pub(crate) l2_hit_cycles: u32,
+}
+
+impl TlbHierarchy {
+    /// Empty TLBs.
+    ///
+    /// # Errors
+    /// If the description does not [validate](TlbSpec::validate).
+    pub fn new(spec: &TlbSpec) -> Result<Self, SpecError> {
+        spec.validate()?;
+        let level =
+            |arrays: &[super::TlbGeometry]| arrays.iter().map(|&array| TlbArray::new(array)).collect();
+        let l1i: Result<Vec<_>, _> = level(&spec.l1i);
+        let l1d: Result<Vec<_>, _> = level(&spec.l1d);
+        let l2: Result<Vec<_>, _> = level(&spec.l2);
+        Ok(Self {
+            l1: [l1i?, l1d?],
+            l2: l2?,
+            last: [LastHit::default(); 2],
+            sides: [TlbSideCounters::default(); 2],
+            invalidated: 0,
+            accesses: AccessCounters::default(),
+            l1_hit_cycles: spec.l1_hit_cycles,
+            l2_hit_cycles: spec.l2_hit_cycles,
+        })
+    }
+
+    /// Looks up the entry that grants a user-mode access of `kind` at `vaddr`, counting the lookup.
+    pub fn lookup(&mut self, vaddr: Vaddr, asid: Asid, kind: AccessKind) -> TlbLookup {
+        let side = kind.side();
+        match self.translate(vaddr, asid, side, kind.rights()) {
+            Translation::L1(payload, _) => {
+                self.sides[side as usize].l1_hits += 1;
+                TlbLookup::L1(payload.unpack())
+            }
+            Translation::L2(payload, _) => TlbLookup::L2(payload.unpack()),
+            Translation::Miss => TlbLookup::Miss,
+        }
+    }
+
+    /// The entry a lookup would find, changing and counting nothing.
+    #[must_use]
+    pub fn peek(&self, vaddr: Vaddr, asid: Asid, kind: AccessKind) -> Option<TlbEntry> {
+        let arrays = self.l1[kind.side() as usize].iter().chain(&self.l2);
+        arrays.into_iter().find_map(|array| match array.probe(vaddr, asid, kind.rights()) {
+            Probe::Hit(slot) => Some(array.payload(slot).unpack()),
+            Probe::Denied | Probe::Absent => None,
+        })
+    }
+
+    /// Files what a walk for an access of `kind` found: in L1 of that side, and in L2. A level without arrays for pages
+    /// of this size holds the fragment around `vaddr` (see [`TlbArray::insert`]).
+    ///
+    /// # Panics
+    /// If the page is smaller than the smallest size the TLBs can hold: the machine must not pair such a TLB with the format.
+    pub fn fill(&mut self, vaddr: Vaddr, asid: Asid, kind: AccessKind, entry: &TlbEntry) {
+        let side = kind.side() as usize;
+        self.forget_last_hits();
+        let (held, evicted) = insert_into(&mut self.l1[side], vaddr, asid, entry, entry.size);
+        assert!(held, "no first-level TLB holds pages as small as {}", entry.size);
+        let (_, evicted_l2) = insert_into(&mut self.l2, vaddr, asid, entry, entry.size);
+        let counters = &mut self.sides[side];
+        counters.fills += 1;
+        counters.evictions += u64::from(evicted) + u64::from(evicted_l2);
+    }
+
+    /// Removes what translates `vaddr` for `asid` from every array, global entries included. Returns how many entries.
+    pub fn invalidate_page(&mut self, vaddr: Vaddr, asid: Asid) -> u32 {
+        self.remove(|array| array.invalidate_page(vaddr, asid))
+    }
+
+    /// Removes the entries of `asid` but the global ones. Returns how many.
+    pub fn flush_asid(&mut self, asid: Asid) -> u32 {
+        self.remove(|array| array.flush_asid(asid))
+    }
+
+    /// Removes all entries but the global ones. Returns how many.
+    pub fn flush_non_global(&mut self) -> u32 {
+        self.remove(TlbArray::flush_non_global)
+    }
+
+    /// Removes all entries. Returns how many.
+    pub fn flush_all(&mut self) -> u32 {
+        self.remove(TlbArray::flush_all)
+    }
+
+    /// Every valid entry of every array; one that is in two arrays comes twice.
+    pub fn iter(&self) -> impl Iterator<Item = (TlbTag, TlbEntry)> {
+        self.l1.iter().flatten().chain(&self.l2).flat_map(TlbArray::iter)
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> TlbCounters {
+        let [fetch, data] = self.sides;
+        TlbCounters { fetch, data, invalidated: self.invalidated }
+    }
+
+    /// The accesses that [`run_hits`](crate::run_hits) finished on these TLBs.
+    #[must_use]
+    pub fn access_counters(&self) -> AccessCounters {
+        self.accesses
+    }
+
+    /// A lookup, counted here unless it hits L1: the hit loop counts those by the batch.
+    #[inline]
+    pub(crate) fn translate(&mut self, vaddr: Vaddr, asid: Asid, side: TlbSide, need: Rights) -> Translation {
+        let mut denied = false;
+        for array in &mut self.l1[side as usize] {
+            match array.probe(vaddr, asid, need) {
+                Probe::Hit(slot) => {
+                    array.touch(slot);
+                    let payload = array.payload(slot);
+                    let frame = payload.base_frame(vaddr);
+                    self.last[side as usize] = LastHit::of(vaddr, asid, payload, frame, denied);
+                    return Translation::L1(payload, frame);
+                }
+                Probe::Denied => denied = true,
+                Probe::Absent => {}
+            }
+        }
+        self.translate_in_l2(vaddr, asid, side, need, denied)
+    }
+
+    fn translate_in_l2(
+        &mut self,
+        vaddr: Vaddr,
+        asid: Asid,
+        side: TlbSide,
+        need: Rights,
+        in_l1: bool,
+    ) -> Translation {
+        let mut denied = in_l1;
+        for array in &mut self.l2 {
+            match array.probe(vaddr, asid, need) {
+                Probe::Hit(slot) => {
+                    array.touch(slot);
+                    let payload = array.payload(slot);
+                    let frame = self.refill_l1(vaddr, asid, side, payload);
+                    self.last[side as usize] = LastHit::of(vaddr, asid, payload, frame, denied);
+                    return Translation::L2(payload, frame);
+                }
+                Probe::Denied => denied = true,
+                Probe::Absent => {}
+            }
+        }
+        let counters = &mut self.sides[side as usize];
+        counters.misses += 1;
+        counters.upgrades += u64::from(denied);
+        Translation::Miss
+    }
+
+    /// Counts an L2 hit and copies the entry to L1. Returns the frame of the base page.
+    fn refill_l1(&mut self, vaddr: Vaddr, asid: Asid, side: TlbSide, payload: Payload) -> Pfn {
+        let counters = &mut self.sides[side as usize];
+        counters.l2_hits += 1;
+        let l1 = &mut self.l1[side as usize];
+        let (_, evicted) = insert_into(l1, vaddr, asid, &payload.unpack(), payload.origin());
+        counters.evictions += u64::from(evicted);
+        payload.base_frame(vaddr)
+    }
+
+    fn forget_last_hits(&mut self) {
+        self.last = [LastHit::default(); 2];
+    }
+
+    fn remove(&mut self, mut from: impl FnMut(&mut TlbArray) -> u32) -> u32 {
+        self.forget_last_hits();
+        let removed = self.l1.iter_mut().flatten().chain(&mut self.l2).map(&mut from).sum();
+        self.invalidated += u64::from(removed);
+        removed
+    }
+}
+
+/// Inserts into the array of a level that holds the largest part of the page. Returns whether one does, and whether an
+/// entry was given up.
+fn insert_into(
+    arrays: &mut [TlbArray],
+    vaddr: Vaddr,
+    asid: Asid,
+    entry: &TlbEntry,
+    origin: PageSize,
+) -> (bool, bool) {
+    match arrays.iter_mut().max_by_key(|array| array.largest_held(entry.size)) {
+        Some(array) if array.largest_held(entry.size).is_some() => {
+            (true, array.insert_part(vaddr, asid, entry, origin).is_some())
+        }
+        _ => (false, false),
+    }
+}

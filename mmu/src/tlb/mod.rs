@@ -1,0 +1,15 @@
+//! Translation lookaside buffers: one array, and the hierarchy of split L1 and unified L2 arrays.
+
+mod array;
+mod entry;
+mod geometry;
+mod hierarchy;
+mod recency;
+mod tag_index;
+
+pub use array::{TlbArray, TlbTag};
+pub use entry::TlbEntry;
+pub(crate) use entry::{Payload, Rights};
+pub use geometry::{MAX_TLB_ENTRIES, MAX_TLB_WAYS, Replacement, TlbGeometry, TlbSpec};
+pub(crate) use hierarchy::Translation;
+pub use hierarchy::{TlbCounters, TlbHierarchy, TlbLookup, TlbSide, TlbSideCounters};
