@@ -1,1 +1,18 @@
-//! Placeholder until its first content.
+//! Traces of memory accesses: the native format and its text twin, importers, generators, and summaries.
+//!
+//! A trace is a set of threads, each with a stream of [`RawAccess`]es, and one stream of [`EventRecord`]s (mappings,
+//! forks, exits). All of them share one order: every access and every event has a sequence number, counted from 0
+//! without gaps.
+
+mod error;
+mod native;
+mod record;
+
+pub use error::TraceError;
+pub use native::{
+    AccessCursor, EventCursor, FileHeader, PendingFile, PlaceRun, Provenance, SeqRun, Summary, ThreadInfo,
+    TraceFile, TraceWriter,
+};
+pub use record::{
+    ADDRESS_LIMIT, Event, EventRecord, MAX_ACCESS_LEN, MAX_PATH_LEN, MapKind, Op, Place, Prot, RawAccess,
+};

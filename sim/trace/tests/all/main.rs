@@ -1,0 +1,5 @@
+//! Tests of the package through its public interface.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+mod native;
