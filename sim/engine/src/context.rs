@@ -187,12 +187,12 @@ impl Context {
     /// Waits until this CPU may run its program, and says how far: the program may run until the clock
     /// passes the returned time (TLB hits are local, so a CPU may run `slack` cycles ahead through them).
     ///
-    /// This is the return to user mode: other contexts of this CPU get it when the quantum is over.
+    /// It never runs past the end of the quantum while others wait for the CPU: [`Context::cond_resched`]
+    /// before it, on the way back to user mode, gives the CPU to them.
     #[track_caller]
     pub fn run_user(&self) -> impl Future<Output = u64> {
         let op = self.op(OpKind::User, Location::caller());
         async move {
-            self.cond_resched().await;
             self.cpu.set_mode(Mode::User);
             poll_fn(|_| if self.may_step(&op) { Poll::Ready(()) } else { Poll::Pending }).await;
             match self.engine.config.schedule {

@@ -6,14 +6,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use crate::coherence::Coherence;
-use crate::config::{EngineConfig, Schedule};
+use crate::config::EngineConfig;
 use crate::context::{Context, ContextId};
-use crate::cpu::{Cpu, CpuId, Mode};
+use crate::cpu::{Cpu, CpuId};
 use crate::digest::Digest;
 use crate::lockdep::LockOrder;
 use crate::object::ObjectId;
 use crate::rcu::Rcu;
-use crate::record::{Op, OpKind, Record, StepRecord};
+use crate::record::{Op, Record, StepRecord};
 use crate::rng::{Purpose, Random};
 
 /// A promise that a run broke.
@@ -43,7 +43,7 @@ pub(crate) struct Slot {
     pub(crate) wake_at: u64,
     pub(crate) announced: Option<Op>,
     /// Ready to take a lock that was free when it last looked.
-    contends: bool,
+    pub(crate) contends: bool,
 }
 
 /// The simulated machine without its memory: CPUs, contexts, time, randomness, record.
@@ -51,11 +51,12 @@ pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) cpus: Box<[Rc<Cpu>]>,
     pub(crate) slots: RefCell<Vec<Slot>>,
-    free_slots: RefCell<Vec<ContextId>>,
-    /// Contexts that spin or sleep, in the order in which they began to.
-    waiters: RefCell<Vec<ContextId>>,
+    pub(crate) free_slots: RefCell<Vec<ContextId>>,
+    /// Contexts that spin, and contexts that sleep, in the order in which they began to.
+    pub(crate) spinners: RefCell<Vec<ContextId>>,
+    pub(crate) sleepers: RefCell<Vec<ContextId>>,
     /// How many contexts contend for a lock that looked free.
-    contenders: Cell<u32>,
+    pub(crate) contenders: Cell<u32>,
     pub(crate) coherence: Option<Coherence>,
     pub(crate) choices: RefCell<Random>,
     jitter: RefCell<Random>,
@@ -86,7 +87,8 @@ impl Engine {
             cpus,
             slots: RefCell::default(),
             free_slots: RefCell::default(),
-            waiters: RefCell::default(),
+            spinners: RefCell::default(),
+            sleepers: RefCell::default(),
             contenders: Cell::new(0),
             coherence: (config.cpus > 1).then(Coherence::new),
             choices: RefCell::new(Random::new(config.seed, Purpose::Schedule)),
@@ -167,7 +169,7 @@ impl Engine {
 
     /// Whether the run is over before its end: guards and references dropped now are no leaks.
     pub fn abandoned(&self) -> bool {
-        self.abandoned.get()
+        self.abandoned.get() || self.stopped.borrow().is_some()
     }
 
     /// Drops every context. Called when a run is over, finished or not.
@@ -218,187 +220,5 @@ impl Engine {
 
     pub(crate) fn record(&self) -> Option<&RefCell<Record>> {
         self.record.as_ref()
-    }
-
-    // ---- waiting and waking
-
-    /// Puts the current context of `cpu` to wait for `object`.
-    pub(crate) fn block(&self, id: ContextId, object: ObjectId, sleep: bool) {
-        let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[id.index()];
-        let cpu = Rc::clone(self.cpu(slot.cpu));
-        slot.state = if sleep { State::Sleeping(object) } else { State::Spinning(object) };
-        drop(slots);
-        self.waiters.borrow_mut().push(id);
-        if sleep {
-            self.leave_cpu(&cpu);
-        } else {
-            cpu.set_mode(Mode::Waiting);
-        }
-    }
-
-    /// Tells everyone who waits for `object` that it changed.
-    #[inline]
-    pub(crate) fn notify(&self, object: ObjectId) {
-        if !self.waiters.borrow().is_empty() {
-            self.wake_all(object, self.now());
-        }
-    }
-
-    fn wake_all(&self, object: ObjectId, at: u64) {
-        let woken: Vec<ContextId> = {
-            let slots = self.slots.borrow();
-            let waits = |id: &ContextId| match slots[id.index()].state {
-                State::Spinning(on) | State::Sleeping(on) => on == object,
-                State::Ready | State::Done => false,
-            };
-            self.waiters.borrow_mut().extract_if(.., |id| waits(id)).collect()
-        };
-        for id in woken {
-            self.wake(id, at);
-        }
-    }
-
-    /// Wakes exactly these contexts, which wait for `object`.
-    pub(crate) fn notify_only(&self, object: ObjectId, woken: &[ContextId]) {
-        let waits = |id: &ContextId| {
-            woken.contains(id) && self.slots.borrow()[id.index()].state == State::Sleeping(object)
-        };
-        let asleep: Vec<ContextId> = self.waiters.borrow_mut().extract_if(.., |id| waits(id)).collect();
-        for id in asleep {
-            self.wake(id, self.now());
-        }
-    }
-
-    /// Makes a waiting context ready at time `at`.
-    fn wake(&self, id: ContextId, at: u64) {
-        let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[id.index()];
-        let was = std::mem::replace(&mut slot.state, State::Ready);
-        slot.wake_at = at;
-        let cpu = Rc::clone(self.cpu(slot.cpu));
-        drop(slots);
-        match was {
-            State::Spinning(_) => {
-                self.contend(id);
-                cpu.clock.set(cpu.clock().max(at));
-                cpu.set_mode(Mode::Kernel);
-                self.lower_horizon(cpu.clock());
-            }
-            State::Sleeping(_) => self.enqueue(id),
-            State::Ready | State::Done => unreachable!("only a waiting context is woken"),
-        }
-    }
-
-    /// Notes the operation that a context waits to be granted.
-    pub(crate) fn announce(&self, id: ContextId, op: Op) {
-        self.slots.borrow_mut()[id.index()].announced = Some(op);
-    }
-
-    /// The context would take a lock that is free now.
-    pub(crate) fn contend(&self, id: ContextId) {
-        let mut slots = self.slots.borrow_mut();
-        if !std::mem::replace(&mut slots[id.index()].contends, true) {
-            self.contenders.set(self.contenders.get() + 1);
-        }
-    }
-
-    pub(crate) fn stop_contending(&self, id: ContextId) {
-        if std::mem::replace(&mut self.slots.borrow_mut()[id.index()].contends, false) {
-            self.contenders.set(self.contenders.get() - 1);
-        }
-    }
-
-    /// `lock` was just taken by `taker`: whoever was about to take it spins (on). This keeps "enabled"
-    /// exact: a context that would only find the lock taken is not enabled.
-    #[inline(always)]
-    pub(crate) fn still_taken(&self, lock: ObjectId, taker: ContextId) {
-        if self.contenders.get() > 0 {
-            self.spin_on(lock, taker);
-        }
-    }
-
-    #[cold]
-    fn spin_on(&self, lock: ObjectId, taker: ContextId) {
-        let losers: Vec<ContextId> = {
-            let slots = self.slots.borrow();
-            let wants = |slot: &Slot| {
-                slot.contends
-                    && slot.state == State::Ready
-                    && slot.announced.is_some_and(|op| op.object == lock && op.kind == OpKind::Lock)
-            };
-            (0..slots.len()).filter(|&n| wants(&slots[n])).map(ContextId::new).collect()
-        };
-        for id in losers.into_iter().filter(|&id| id != taker) {
-            self.stop_contending(id);
-            self.block(id, lock, false);
-        }
-    }
-
-    // ---- run queues
-
-    /// Puts a ready context at the end of its CPU's run queue, and on the CPU if that is idle.
-    pub(crate) fn enqueue(&self, id: ContextId) {
-        let cpu = Rc::clone(self.cpu(self.slots.borrow()[id.index()].cpu));
-        cpu.run_queue.borrow_mut().push_back(id);
-        if cpu.current().is_none() {
-            self.dispatch(&cpu);
-            self.lower_horizon(cpu.clock());
-        }
-    }
-
-    /// The current context gives up `cpu`; the next one takes it.
-    pub(crate) fn leave_cpu(&self, cpu: &Cpu) {
-        cpu.current.set(None);
-        cpu.set_mode(Mode::Idle);
-        self.dispatch(cpu);
-    }
-
-    fn dispatch(&self, cpu: &Cpu) {
-        let Some(next) = cpu.run_queue.borrow_mut().pop_front() else { return };
-        let woken = self.slots.borrow()[next.index()].wake_at;
-        cpu.clock.set(cpu.clock().max(woken).max(1));
-        cpu.set_mode(Mode::Kernel);
-        cpu.current.set(Some(next));
-        cpu.charge(u64::from(self.config.costs.context_switch));
-        cpu.switches.set(cpu.switches.get() + 1);
-        cpu.slice_end.set(cpu.clock().saturating_add(self.config.quantum));
-    }
-
-    /// The context on `cpu` is over.
-    pub(crate) fn finish(&self, id: ContextId, cpu: &Cpu) {
-        self.slots.borrow_mut()[id.index()].state = State::Done;
-        self.free_slots.borrow_mut().push(id);
-        self.live.set(self.live.get() - 1);
-        self.leave_cpu(cpu);
-    }
-
-    /// Something can happen at `time` on another CPU: whoever runs may not run past it unseen.
-    pub(crate) fn lower_horizon(&self, time: u64) {
-        let Some(running) = self.running.get() else { return };
-        let cpu = self.cpu(running);
-        match self.config.schedule {
-            Schedule::Timed => {
-                cpu.limit.set(cpu.limit.get().min(time));
-                cpu.horizon.set(cpu.horizon.get().min(time));
-            }
-            Schedule::Random => cpu.budget.set(0),
-        }
-    }
-
-    /// Every context that waits, and for what: the report of a deadlock.
-    pub(crate) fn describe_waiters(&self) -> String {
-        let slots = self.slots.borrow();
-        let mut lines = Vec::new();
-        for (index, slot) in slots.iter().enumerate() {
-            let (verb, object) = match slot.state {
-                State::Spinning(object) => ("spins for", object),
-                State::Sleeping(object) => ("sleeps for", object),
-                State::Ready | State::Done => continue,
-            };
-            let place = slot.announced.map_or_else(String::new, |op| format!(" at {}", op.location));
-            lines.push(format!("context {index} on {} {verb} {object}{place}", slot.cpu));
-        }
-        lines.join("; ")
     }
 }

@@ -48,10 +48,22 @@ impl Context {
 }
 
 impl Engine {
-    /// Queues work for `cpu`'s pseudo-task.
+    /// Queues work for `cpu`'s pseudo-task, in the order of arrival.
     pub(crate) fn raise(&self, cpu: &Cpu, arrival: u64, handler: IpiHandler) {
-        cpu.pending.borrow_mut().push_back(Interrupt { arrival, handler });
-        self.lower_horizon(arrival.max(cpu.clock()));
+        let mut pending = cpu.pending.borrow_mut();
+        let place = pending.partition_point(|earlier| earlier.arrival <= arrival);
+        pending.insert(place, Interrupt { arrival, handler });
+        drop(pending);
+        self.interrupt_due(cpu);
+    }
+
+    /// The next interrupt of `cpu` has become deliverable, or may have: whoever runs looks when it is due.
+    pub(crate) fn interrupt_due(&self, cpu: &Cpu) {
+        if let Some(arrival) = cpu.next_interrupt() {
+            // A CPU that is ready takes it at its own clock, hence the later of both. On the running CPU a
+            // due interrupt comes before the next step, as if a CPU of a lower number had it.
+            self.lower_horizon(cpu.id(), arrival.max(cpu.clock()));
+        }
     }
 
     /// Delivers the oldest pending interrupt of `cpu`: one step of its pseudo-task.
@@ -62,7 +74,10 @@ impl Engine {
         cpu.charge(u64::from(self.config.costs.ipi_deliver));
         cpu.steps.set(cpu.steps.get() + 1);
         (interrupt.handler)(self, cpu);
-        cpu.set_mode(before);
+        // A handler that woke this CPU's own context has set its mode already.
+        if cpu.mode() == Mode::Interrupt {
+            cpu.set_mode(before);
+        }
     }
 }
 
@@ -86,7 +101,7 @@ impl Completion {
     pub fn complete(&self, engine: &Engine) {
         self.outstanding.set(self.outstanding.get().checked_sub(1).expect("an event too many"));
         if self.outstanding.get() == 0 {
-            engine.notify(self.id);
+            engine.notify_spinners(self.id);
         }
     }
 

@@ -17,6 +17,7 @@ mod guard;
 mod interrupt;
 mod lockdep;
 mod object;
+mod queues;
 mod rcu;
 mod record;
 mod rng;

@@ -59,7 +59,7 @@ impl Rcu {
         let finished: Vec<_> =
             self.waiting.borrow_mut().extract_if(.., |period| period.readers.is_empty()).collect();
         for period in finished {
-            engine.notify(ObjectId::new(&GRACE, period.number));
+            engine.notify_sleepers(ObjectId::new(&GRACE, period.number));
             if let Some((cpu, callback)) = period.callback {
                 let once = Cell::new(Some(callback));
                 let run = Rc::new(move |engine: &Engine, _: &crate::Cpu| {

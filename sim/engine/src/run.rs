@@ -4,7 +4,8 @@ use std::task::{self, Poll, Waker};
 
 use crate::config::Schedule;
 use crate::cpu::{Cpu, CpuId};
-use crate::engine::{Engine, State};
+use crate::engine::Engine;
+use crate::queues::before;
 
 /// Why a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ impl Engine {
     /// are left are dropped.
     pub fn run(&self) -> Stop {
         let stop = loop {
-            if let Some(reason) = self.stopped.borrow().clone() {
-                break Stop::Stopped(reason);
+            if let Some(reason) = self.stopped.borrow().as_ref() {
+                break Stop::Stopped(reason.clone());
             }
             let Some((cpu, turn)) = self.choose() else {
                 break if self.live.get() == 0 {
@@ -59,40 +60,36 @@ impl Engine {
         }
     }
 
-    fn is_enabled(&self, cpu: &Cpu) -> bool {
-        cpu.current().is_some_and(|id| self.slots.borrow()[id.index()].state == State::Ready)
-    }
-
     /// When `cpu` could take its next step, and whose it would be. A due interrupt comes first.
     fn next_turn(&self, cpu: &Cpu) -> Option<(u64, Turn)> {
         let clock = cpu.clock();
         let interrupt = cpu.next_interrupt();
-        if self.is_enabled(cpu) {
+        if cpu.ready.get() {
             let due = interrupt.is_some_and(|arrival| arrival <= clock);
             return Some((clock, if due { Turn::Interrupt } else { Turn::Context }));
         }
         interrupt.map(|arrival| (arrival.max(clock), Turn::Interrupt))
     }
 
-    /// The CPU with the earliest next step (ties: the lowest number), and as its horizon the earliest
-    /// that anybody else can do anything.
+    /// The CPU with the earliest next step (ties: the lowest number), and as its horizon the last clock at
+    /// which it is still the first.
     fn choose_earliest(&self) -> Option<(&Cpu, Turn)> {
-        let mut first: Option<(u64, CpuId, Turn)> = None;
-        let mut second = u64::MAX;
-        for cpu in &self.cpus {
+        let mut first: Option<(u64, &Cpu, Turn)> = None;
+        let mut second = (u64::MAX, CpuId(u16::MAX));
+        for cpu in self.cpus.iter().map(|cpu| &**cpu) {
             let Some((time, turn)) = self.next_turn(cpu) else { continue };
             match first {
-                Some((earliest, ..)) if time >= earliest => second = second.min(time),
+                Some((earliest, ..)) if time >= earliest => second = second.min((time, cpu.id())),
                 _ => {
-                    second = first.map_or(u64::MAX, |(earliest, ..)| earliest);
-                    first = Some((time, cpu.id(), turn));
+                    second = first.map_or(second, |(earliest, other, _)| (earliest, other.id()));
+                    first = Some((time, cpu, turn));
                 }
             }
         }
-        let (_, id, turn) = first?;
-        let cpu = self.cpu(id);
-        let own_interrupt = cpu.next_interrupt().unwrap_or(u64::MAX).max(cpu.clock());
-        let limit = second.min(own_interrupt);
+        let (_, cpu, turn) = first?;
+        // An interrupt that is due comes before the step.
+        let own_interrupt = cpu.next_interrupt().map_or(u64::MAX, |arrival| arrival.saturating_sub(1));
+        let limit = before(cpu.id(), second.1, second.0).min(own_interrupt);
         cpu.limit.set(limit);
         cpu.horizon.set(if self.record().is_some() { 0 } else { limit });
         Some((cpu, turn))
@@ -101,27 +98,23 @@ impl Engine {
     /// A uniform choice among all CPUs that can go on and all deliverable interrupts. Where there is
     /// nothing to choose, the one goes on until there is.
     fn choose_randomly(&self) -> Option<(&Cpu, Turn)> {
-        let mut candidates: [(u16, Turn); 512] = [(0, Turn::Context); 512];
-        let mut count = 0;
-        for cpu in &self.cpus {
-            if cpu.next_interrupt().is_some() {
-                candidates[count] = (cpu.id().0, Turn::Interrupt);
-                count += 1;
-            }
-            if self.is_enabled(cpu) {
-                candidates[count] = (cpu.id().0, Turn::Context);
-                count += 1;
-            }
-        }
-        let (chosen, budget) = match count {
+        let turns = |cpu: &Cpu| usize::from(cpu.next_interrupt().is_some()) + usize::from(cpu.ready.get());
+        let count = self.cpus.iter().map(|cpu| turns(cpu)).sum::<usize>();
+        let (mut chosen, budget) = match count {
             0 => return None,
             1 => (0, u64::MAX),
             _ => (self.choices.borrow_mut().below(count as u32) as usize, 1),
         };
-        let (id, turn) = candidates[chosen];
-        let cpu = self.cpu(CpuId(id));
-        cpu.budget.set(budget);
-        Some((cpu, turn))
+        for cpu in &self.cpus {
+            let here = turns(cpu);
+            if chosen < here {
+                let interrupt = chosen == 0 && cpu.next_interrupt().is_some();
+                cpu.budget.set(budget);
+                return Some((cpu, if interrupt { Turn::Interrupt } else { Turn::Context }));
+            }
+            chosen -= here;
+        }
+        unreachable!("fewer were counted than are there")
     }
 
     /// Lets the current context of `cpu` go on until it must wait for its next step.
