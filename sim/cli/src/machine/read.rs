@@ -1,0 +1,168 @@
+//! Reading a machine description, and saying exactly what is wrong with one.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+
+use ron::error::{Error as RonError, Position, SpannedError};
+
+use super::paths::Origin;
+use super::{Machine, PRESETS, locate, nearest};
+use crate::diagnostic::{Diagnostic, Place};
+
+/// The longest machine description accepted, in bytes: 1 MiB.
+pub const MAX_TEXT_BYTES: u64 = 1 << 20;
+
+impl Machine {
+    /// The machine of that name, or else the one described in that file.
+    ///
+    /// # Errors
+    /// When there is neither, or the description is rejected.
+    pub fn load(name_or_path: &str) -> Result<Self, Diagnostic> {
+        if let Some(preset) = PRESETS.iter().find(|preset| preset.name == name_or_path) {
+            return parse_machine_str(&format!("preset {}", preset.name), preset.text);
+        }
+        let here = || Place::File { file: name_or_path.to_owned() };
+        let failed = |error: &std::io::Error| {
+            let problem = Diagnostic::new(here(), format!("cannot read the machine: {error}"));
+            let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+            let problem = problem.expected(format!("a RON file, or one of {}", names.join(", ")));
+            match nearest(name_or_path, names) {
+                Some(name) => problem.help(format!("did you mean `{name}`?")),
+                None => problem,
+            }
+        };
+        let file = File::open(name_or_path).map_err(|error| failed(&error))?;
+        let mut bytes = Vec::new();
+        file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+        match String::from_utf8(bytes) {
+            Ok(text) => parse_machine_str(name_or_path, &text),
+            Err(error) if error.as_bytes().len() as u64 > MAX_TEXT_BYTES => Err(too_long(name_or_path)),
+            Err(error) => {
+                let offset = error.utf8_error().valid_up_to() as u64;
+                let place = Place::Offset { file: name_or_path.to_owned(), offset };
+                Err(Diagnostic::new(place, "the file is not text").expected("UTF-8"))
+            }
+        }
+    }
+}
+
+fn too_long(name: &str) -> Diagnostic {
+    Diagnostic::new(Place::File { file: name.to_owned() }, "the machine description is too long")
+        .expected(format!("at most {MAX_TEXT_BYTES} bytes"))
+}
+
+/// Reads a machine description; `name` is what messages call it.
+///
+/// # Errors
+/// When the text is too long, is not RON, names what does not exist, or holds values that are not allowed or
+/// do not fit together. No text makes it panic.
+pub fn parse_machine_str(name: &str, text: &str) -> Result<Machine, Diagnostic> {
+    if text.len() as u64 > MAX_TEXT_BYTES {
+        return Err(too_long(name));
+    }
+    let mut machine: Machine =
+        ron::Options::default().from_str(text).map_err(|error| explain(name, text, &error))?;
+    let located = locate::locate(text);
+    if let Err(conflict) = machine.check() {
+        let message = format!("{}: {}", conflict.path, conflict.reason);
+        // A conflict may be with a value that the text leaves at its default: then its section, or the end.
+        let mut at = conflict.path.as_str();
+        while !located.contains_key(at) && !at.is_empty() {
+            at = at.rfind(['.', '[']).map_or("", |cut| &at[..cut]);
+        }
+        let range = located.get(at).cloned().unwrap_or(text.len()..text.len());
+        let place = Place::in_text(name, text, range);
+        return Err(Diagnostic::new(place, message).expected(conflict.expected));
+    }
+    for (path, range) in located {
+        let line = text[..range.start].matches('\n').count() + 1;
+        machine.note_origin(&path, &Origin::File { file: name.to_owned(), line });
+    }
+    Ok(machine)
+}
+
+/// The byte offset of a line and column, both from 1, columns in characters.
+fn offset_of(text: &str, position: Position) -> usize {
+    let mut start = 0;
+    for _ in 1..position.line {
+        start += text[start..].find('\n').map_or(text.len() - start, |at| at + 1);
+    }
+    let line = &text[start..];
+    line.char_indices().nth(position.col.saturating_sub(1)).map_or(text.len(), |(at, _)| start + at)
+}
+
+/// The word, number, string or sign that stands at `at` or next after it.
+fn token(text: &str, at: usize) -> Range<usize> {
+    let rest = &text[at.min(text.len())..];
+    let start = text.len() - rest.trim_start().len();
+    let rest = &text[start..];
+    let Some(first) = rest.chars().next() else { return text.len()..text.len() };
+    let word = |c: char| c.is_alphanumeric() || "_+-.#".contains(c);
+    let length = match first {
+        '"' => rest[1..].find(['"', '\n']).map_or(rest.len(), |at| at + 2).min(rest.len()),
+        _ if word(first) => rest.find(|c| !word(c)).unwrap_or(rest.len()),
+        _ => first.len_utf8(),
+    };
+    start..start + length
+}
+
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [only] => format!("`{only}`"),
+        [all @ .., last] => {
+            let all: Vec<String> = all.iter().map(|name| format!("`{name}`")).collect();
+            format!("{} or `{last}`", all.join(", "))
+        }
+    }
+}
+
+fn explain(name: &str, text: &str, error: &SpannedError) -> Diagnostic {
+    let start = offset_of(text, error.span.start);
+    let end = offset_of(text, error.span.end).max(start);
+    let at = |range: Range<usize>| Place::in_text(name, text, range);
+    let shown = |range: &Range<usize>| text[range.clone()].chars().take(40).collect::<String>();
+    let unknown = |what: &str, found: &str, expected: &[&str]| {
+        // The reader has passed the name: it is the last occurrence before the reader's position.
+        let from = text[..end].rfind(found).unwrap_or(start);
+        let problem = Diagnostic::new(at(from..from + found.len()), format!("there is no {what} `{found}`"));
+        let problem = problem.found(found).expected(list(expected));
+        match nearest(found, expected.iter().copied()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem,
+        }
+    };
+    match &error.code {
+        RonError::NoSuchStructField { expected, found, .. } => unknown("parameter", found, expected),
+        RonError::NoSuchEnumVariant { expected, found, .. } => unknown("choice", found, expected),
+        RonError::InvalidValueForType { expected, found } => {
+            let range = if start < end { start..end } else { token(text, start) };
+            Diagnostic::new(at(range), format!("{found} is not allowed here")).found(found).expected(expected)
+        }
+        RonError::MissingStructField { field, outer } => {
+            let owner = outer.as_ref().map_or(String::new(), |outer| format!(" in {outer}"));
+            let problem = Diagnostic::new(at(start..end), format!("`{field}` is missing{owner}"));
+            problem.expected(format!("`{field}: ...` before this point"))
+        }
+        RonError::DuplicateStructField { field, .. } => {
+            let range = token(text, start);
+            Diagnostic::new(at(range), format!("`{field}` is given twice")).expected("it once")
+        }
+        RonError::ExceededRecursionLimit => {
+            Diagnostic::new(at(end..end), "the text is nested too deeply").expected("at most 128 levels")
+        }
+        other => {
+            let range = token(text, end);
+            let found = shown(&range);
+            let found = if found.is_empty() { "the end of the text".to_owned() } else { found };
+            let reason = other.to_string();
+            match reason.strip_prefix("Expected ") {
+                Some(expected) => {
+                    Diagnostic::new(at(range), format!("found `{found}`")).found(found).expected(expected)
+                }
+                None => Diagnostic::new(at(range), reason).found(found),
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The sections of the account of a run. Counts are events, times are cycles, sizes are frames of 4 KiB.
+
+use serde::{Serialize, Serializer};
+
+/// One trace that was replayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TraceFile {
+    /// The file, as the user named it.
+    pub file: String,
+    /// Memory accesses replayed from it.
+    pub accesses: u64,
+}
+
+/// How steps of different CPUs were ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// The CPU whose clock is earliest goes first.
+    #[default]
+    Timed,
+    /// A seeded random choice at every step.
+    Random,
+}
+
+/// What the programs asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Accesses {
+    /// All of them.
+    pub total: u64,
+    /// Instruction fetches.
+    pub fetches: u64,
+    /// Loads.
+    pub loads: u64,
+    /// Stores.
+    pub stores: u64,
+    /// Read-modify-writes.
+    pub modifies: u64,
+    /// Those that crossed a page boundary, and so were translated twice.
+    pub page_crossing: u64,
+}
+
+/// One side of the TLB.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TlbSide {
+    /// Translations asked for.
+    pub lookups: u64,
+    /// Found in the first level.
+    pub l1_hits: u64,
+    /// Found in the second level.
+    pub l2_hits: u64,
+    /// Found in neither.
+    pub misses: u64,
+    /// Misses by an entry that was there but did not grant the access (write or dirty bit missing).
+    pub upgrades: u64,
+}
+
+/// Use of the page-walk cache of one level.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WalkCacheUse {
+    /// Level of the entries it keeps: `pml5e`, `pml4e`, `pdpte` or `pde`.
+    pub level: String,
+    /// Lookups that found an entry.
+    pub hits: u64,
+    /// Lookups that did not.
+    pub misses: u64,
+}
+
+/// What the MMU did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Translation {
+    /// The instruction side of the TLB.
+    pub instruction: TlbSide,
+    /// The data side of the TLB.
+    pub data: TlbSide,
+    /// Page walks.
+    pub walks: u64,
+    /// Page-table entries read by walks.
+    pub walk_steps: u64,
+    /// Walks that ended in a page fault.
+    pub faulting_walks: u64,
+    /// Accessed bits set.
+    pub accessed_updates: u64,
+    /// Dirty bits set.
+    pub dirty_updates: u64,
+    /// Walks repeated because an entry had changed under a compare-exchange.
+    pub cmpxchg_retries: u64,
+    /// TLB entries invalidated.
+    pub invalidated_entries: u64,
+    /// Page-walk caches, from the deepest level up.
+    pub walk_caches: Vec<WalkCacheUse>,
+}
+
+/// Page faults by cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Faults {
+    /// All page faults, those outside every mapping included.
+    pub pgfault: u64,
+    /// A page touched for the first time.
+    pub first_touch: u64,
+    /// Copy-on-write that copied the page.
+    pub copy_on_write_copied: u64,
+    /// Copy-on-write by the last owner, who kept the page.
+    pub copy_on_write_reused: u64,
+    /// An entry brought up to the permissions of its mapping.
+    pub permission: u64,
+    /// Nothing was left to do: another CPU had done it.
+    pub spurious: u64,
+}
+
+/// Accesses outside every mapping, or against its permissions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Segv {
+    /// How many.
+    pub count: u64,
+    /// The address of the first.
+    #[serde(serialize_with = "optional_address")]
+    pub first_address: Option<u64>,
+}
+
+/// Calls of one system call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SyscallCount {
+    /// Name, such as `munmap`.
+    pub name: String,
+    /// Calls.
+    pub count: u64,
+}
+
+/// Memory ran out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OutOfMemory {
+    /// Who asked: a process and what it was doing.
+    pub who: String,
+    /// Order of the allocation: 2^order frames.
+    pub order: u32,
+    /// Frames that were free.
+    pub nr_free_pages: u64,
+}
+
+/// What the kernel did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KernelWork {
+    /// Frames allocated.
+    pub pgalloc: u64,
+    /// Frames freed.
+    pub pgfree: u64,
+    /// Pages unmapped by `zap_pte_range`.
+    pub pages_zapped: u64,
+    /// Page-table pages allocated.
+    pub page_tables_allocated: u64,
+    /// Page-table pages freed.
+    pub page_tables_freed: u64,
+    /// Shootdowns asked for, whether or not another CPU had to be told.
+    pub flush_requests: u64,
+    /// Inter-processor interrupts sent for shootdowns.
+    pub nr_tlb_remote_flush: u64,
+    /// Shootdown interrupts received.
+    pub nr_tlb_remote_flush_received: u64,
+    /// Whole-TLB flushes.
+    pub nr_tlb_local_flush_all: u64,
+    /// Single-page flushes.
+    pub nr_tlb_local_flush_one: u64,
+    /// CPUs in lazy-TLB mode that left an address space instead of flushing it.
+    pub lazy_tlb_leaves: u64,
+    /// Context switches.
+    pub context_switches: u64,
+    /// System calls by name, in alphabetical order.
+    pub syscalls: Vec<SyscallCount>,
+    /// Processes or threads created.
+    pub forks: u64,
+    /// Programs started in place of another.
+    pub execs: u64,
+    /// Threads ended.
+    pub exits: u64,
+    /// Set if memory ran out.
+    pub out_of_memory: Option<OutOfMemory>,
+}
+
+/// Where the time of one CPU went, in cycles.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CpuTime {
+    /// In the programs, translation included.
+    pub user: u64,
+    /// In page faults.
+    pub fault: u64,
+    /// In system calls and switching.
+    pub syscall: u64,
+    /// Waiting for locks and acknowledgements.
+    pub waiting: u64,
+    /// With nothing to run.
+    pub idle: u64,
+}
+
+impl CpuTime {
+    /// The sum of all parts.
+    #[must_use]
+    pub fn total(&self) -> u128 {
+        [self.user, self.fault, self.syscall, self.waiting, self.idle].into_iter().map(u128::from).sum()
+    }
+}
+
+/// Latency of page faults, in cycles.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FaultLatency {
+    /// Shortest.
+    pub min: u64,
+    /// Median.
+    pub median: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// Longest.
+    pub max: u64,
+}
+
+/// Where simulated time went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Time {
+    /// The latest clock of any CPU at the end, in cycles.
+    pub cycles: u64,
+    /// One entry a CPU.
+    pub per_cpu: Vec<CpuTime>,
+    /// Latency of page faults; absent if there were none.
+    pub fault_latency: Option<FaultLatency>,
+}
+
+/// What memory held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryUse {
+    /// Most anonymous pages at once.
+    pub peak_nr_anon_pages: u64,
+    /// Most page-table pages at once.
+    pub peak_nr_page_table_pages: u64,
+    /// Most frames in use at once.
+    pub peak_used_frames: u64,
+    /// Free frames at the end.
+    pub nr_free_pages: u64,
+    /// What was still held after the last process ended, one line each: empty unless something leaked.
+    pub leftovers: Vec<String>,
+}
+
+/// A promise that was not kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Id of the invariant, such as `I7`.
+    pub invariant: String,
+    /// What happened, in one line.
+    pub message: String,
+}
+
+/// A promise that was checked and held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Id of the invariant.
+    pub invariant: String,
+    /// What it promises, in plain words.
+    pub promise: String,
+}
+
+/// What was checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Whether `--verify` was given.
+    pub enabled: bool,
+    /// Loads compared with the memory oracle.
+    pub loads_checked: u64,
+    /// Stores the oracle recorded.
+    pub stores_recorded: u64,
+    /// Promises not kept, in the order found.
+    pub violations: Vec<Violation>,
+    /// Promises checked that held.
+    pub held: Vec<Held>,
+}
+
+/// One process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProcessRow {
+    /// Process id in the trace.
+    pub pid: u32,
+    /// Name of the program.
+    pub name: String,
+    /// Threads it had over its life.
+    pub threads: u64,
+    /// Memory accesses.
+    pub accesses: u64,
+    /// Page faults.
+    pub pgfault: u64,
+    /// Most resident pages at once.
+    pub peak_rss: u64,
+}
+
+pub(super) fn hexadecimal<S: Serializer>(digest: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{digest:032x}"))
+}
+
+fn optional_address<S: Serializer>(address: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match address {
+        Some(address) => serializer.collect_str(&format_args!("{address:#x}")),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,105 @@
+//! The account of a run: plain facts, filled by the replay, told as text or as JSON.
+//!
+//! Field names are part of the JSON interface (`"schema": "pagewalk.replay/1"`): they may be added, never
+//! renamed. Counters carry the names of `/proc/vmstat` where one exists.
+
+mod facts;
+mod seeds;
+
+use serde::Serialize;
+
+pub use self::facts::{
+    Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, OutOfMemory, ProcessRow, Schedule,
+    Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification, Violation, WalkCacheUse,
+};
+pub use self::seeds::{SeedRow, SeedsReport, Spread};
+
+/// Everything a replay has to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReplayReport {
+    /// Always [`ReplayReport::SCHEMA`]; kept by [`ReplayReport::new`].
+    pub schema: Schema,
+    /// Version of this program.
+    pub version: String,
+    /// The command line that repeats the run.
+    pub command: String,
+    /// The traces, in the order given.
+    pub traces: Vec<TraceFile>,
+    /// Name of the machine.
+    pub machine: String,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// Frames of physical memory.
+    pub frames: u64,
+    /// Clock of every CPU, in MHz.
+    pub frequency_mhz: u64,
+    /// How steps were ordered.
+    pub schedule: Schedule,
+    /// The seed.
+    pub seed: u64,
+    /// 128-bit digest of the run's events; equal for equal configuration, trace, seed and version.
+    #[serde(serialize_with = "facts::hexadecimal")]
+    pub digest: u128,
+    /// Steps granted by the scheduler.
+    pub steps: u64,
+    /// Why the run ended before its traces did; absent if it did not.
+    pub incomplete: Option<String>,
+    /// Whether the run was interrupted from the keyboard.
+    pub interrupted: bool,
+    /// What the programs asked for.
+    pub accesses: Accesses,
+    /// What the MMU did.
+    pub translation: Translation,
+    /// Page faults by cause.
+    pub faults: Faults,
+    /// Accesses outside every mapping.
+    pub segv: Segv,
+    /// What the kernel did.
+    pub kernel: KernelWork,
+    /// Where simulated time went.
+    pub time: Time,
+    /// What memory held.
+    pub memory: MemoryUse,
+    /// What was checked.
+    pub verify: Verification,
+    /// One row a process.
+    pub processes: Vec<ProcessRow>,
+}
+
+/// The name and version of a JSON document's layout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Schema {
+    /// The account of one replay.
+    #[default]
+    #[serde(rename = "pagewalk.replay/1")]
+    Replay,
+    /// The account of one replay for each of several seeds.
+    #[serde(rename = "pagewalk.replay-seeds/1")]
+    ReplaySeeds,
+}
+
+impl ReplayReport {
+    /// The account as JSON, indented, with a stable order of keys. Ends with a newline.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        json(self)
+    }
+
+    /// Whether a promise that was checked did not hold, or something was left over at the end.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        !self.verify.violations.is_empty() || !self.memory.leftovers.is_empty()
+    }
+
+    /// Whether the run ended before its traces did.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.interrupted || self.incomplete.is_some()
+    }
+}
+
+fn json<T: Serialize>(report: &T) -> String {
+    let mut text = serde_json::to_string_pretty(report).expect("a report is plain data with text keys");
+    text.push('\n');
+    text
+}
