@@ -87,17 +87,32 @@ impl Context {
         self.cpu.charge(u64::from(cycles) + self.engine.draw_jitter());
     }
 
-    /// Full barrier. Recorded with the next step; no scheduling point while memory is sequentially
-    /// consistent.
+    /// Full barrier. Recorded; no scheduling point while memory is sequentially consistent.
+    #[inline]
+    #[track_caller]
     pub fn smp_mb(&self) {
         self.charge(self.engine.config.costs.atomic);
+        self.barrier(Order::Full, Location::caller());
     }
 
-    /// Read barrier: orders loads. Costs nothing on x86 and is no scheduling point.
-    pub fn smp_rmb(&self) {}
+    /// Read barrier: orders loads. Costs nothing on x86; recorded, and no scheduling point.
+    #[inline]
+    #[track_caller]
+    pub fn smp_rmb(&self) {
+        self.barrier(Order::Acquire, Location::caller());
+    }
 
-    /// Write barrier: orders stores. Costs nothing on x86 and is no scheduling point.
-    pub fn smp_wmb(&self) {}
+    /// Write barrier: orders stores. Costs nothing on x86; recorded, and no scheduling point.
+    #[inline]
+    #[track_caller]
+    pub fn smp_wmb(&self) {
+        self.barrier(Order::Release, Location::caller());
+    }
+
+    #[inline(always)]
+    fn barrier(&self, order: Order, location: &'static Location<'static>) {
+        self.record(Op { order, ..self.op(OpKind::Barrier, location) }, Effect::NONE);
+    }
 
     /// An instruction of the program begins that takes several steps (a page walk): no interrupt is delivered
     /// before [`Context::end_instruction`].
@@ -109,10 +124,9 @@ impl Context {
     /// The instruction is over; interrupts that arrived meanwhile are due.
     #[inline]
     pub fn end_instruction(&self) {
-        self.cpu.irqs_off.set(self.cpu.irqs_off.get() - 1);
-        if let Some(arrival) = self.cpu.next_interrupt() {
-            self.engine.lower_horizon(arrival.max(self.cpu.clock()));
-        }
+        let depth = self.cpu.irqs_off.get().checked_sub(1).expect("interrupts are on already");
+        self.cpu.irqs_off.set(depth);
+        self.engine.interrupt_due(&self.cpu);
     }
 
     /// Turns interrupts off on this CPU; nests. Deliveries wait until [`Context::local_irq_enable`].
@@ -131,15 +145,18 @@ impl Context {
     #[inline(always)]
     pub(crate) fn charge_op(&self, op: &Op) {
         let costs = &self.engine.config.costs;
-        let base = match op.kind {
-            OpKind::Rmw | OpKind::ChangeBit(_) => costs.atomic,
-            OpKind::Lock | OpKind::TryLock | OpKind::Unlock => costs.lock,
-            OpKind::Send => costs.ipi_send,
-            OpKind::User | OpKind::Yield => 0,
-            _ => costs.shared_access,
+        // Interrupts travel no cache line, and RCU's read side is made to touch none (it is free where
+        // kernels are not preemptible).
+        let (base, has_line) = match op.kind {
+            OpKind::Rmw | OpKind::ChangeBit(_) => (costs.atomic, true),
+            OpKind::Lock | OpKind::TryLock | OpKind::Unlock => (costs.lock, true),
+            OpKind::Send => (costs.ipi_send, false),
+            OpKind::User | OpKind::Yield | OpKind::Rcu | OpKind::Barrier => (0, false),
+            _ => (costs.shared_access, true),
         };
         let mut cycles = u64::from(base);
-        if let Some(directory) = &self.engine.coherence
+        if has_line
+            && let Some(directory) = &self.engine.coherence
             && directory.touch(op.object.line(), self.cpu.id(), op.kind.writes())
         {
             cycles += u64::from(costs.line_transfer);
@@ -176,16 +193,24 @@ impl Context {
         self.cpu.clock.get() <= self.cpu.horizon.get() || self.granted(op)
     }
 
+    #[inline(always)]
+    pub(crate) fn record(&self, op: Op, effect: Effect) {
+        if self.engine.record().is_some() {
+            self.record_step(op, effect);
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    pub(crate) fn record(&self, op: Op, effect: Effect) {
+    fn record_step(&self, op: Op, effect: Effect) {
         if let Some(record) = self.engine.record() {
             record.borrow_mut().push(self.cpu.id(), self.id, self.cpu.clock(), op, effect);
         }
     }
 
     /// Waits until this CPU may run its program, and says how far: the program may run until the clock
-    /// passes the returned time (TLB hits are local, so a CPU may run `slack` cycles ahead through them).
+    /// passes the returned time (TLB hits are local, so a CPU may run `slack` cycles ahead of the others
+    /// through them, but not past an interrupt of its own).
     ///
     /// It never runs past the end of the quantum while others wait for the CPU: [`Context::cond_resched`]
     /// before it, on the way back to user mode, gives the CPU to them.
@@ -200,6 +225,7 @@ impl Context {
                 Schedule::Random if self.cpu.budget.get() == u64::MAX => u64::MAX,
                 Schedule::Random => self.cpu.clock(),
             }
+            .min(self.cpu.next_interrupt().unwrap_or(u64::MAX))
             .min(if self.cpu.run_queue.borrow().is_empty() {
                 u64::MAX
             } else {
@@ -209,20 +235,27 @@ impl Context {
     }
 
     /// Lets another context of this CPU run if this one's quantum is over.
-    pub async fn cond_resched(&self) {
-        let over = self.cpu.clock() >= self.cpu.slice_end.get();
-        if over && !self.cpu.run_queue.borrow().is_empty() {
-            self.yield_cpu().await;
+    #[track_caller]
+    pub fn cond_resched(&self) -> impl Future<Output = ()> {
+        let location = Location::caller();
+        async move {
+            if self.cpu.clock() >= self.cpu.slice_end.get() {
+                self.yield_at(location).await;
+            }
         }
     }
 
-    /// Gives up the CPU and goes to the end of its run queue.
+    /// Gives up the CPU and goes to the end of its run queue. Alone there, it keeps the CPU.
     #[track_caller]
     pub fn yield_cpu(&self) -> impl Future<Output = ()> {
-        let op = self.op(OpKind::Yield, Location::caller());
+        self.yield_at(Location::caller())
+    }
+
+    fn yield_at(&self, location: &'static Location<'static>) -> impl Future<Output = ()> {
+        let op = self.op(OpKind::Yield, location);
         let mut left = false;
         poll_fn(move |_| {
-            if left {
+            if left || self.cpu.run_queue.borrow().is_empty() {
                 return Poll::Ready(());
             }
             if !self.may_step(&op) {
@@ -230,6 +263,8 @@ impl Context {
             }
             left = true;
             self.might_sleep("yields its CPU");
+            self.charge_op(&op);
+            self.record(op, Effect::NONE);
             self.engine.slots.borrow_mut()[self.id.index()].wake_at = self.cpu.clock();
             self.cpu.run_queue.borrow_mut().push_back(self.id);
             self.engine.leave_cpu(&self.cpu);

@@ -110,6 +110,6 @@ impl Completion {
     pub fn wait<'a>(&'a self, cx: &'a Context) -> impl Future<Output = ()> + 'a {
         let op =
             Op { object: self.id, kind: OpKind::Wait, order: Order::Acquire, location: Location::caller() };
-        BlockingStep::new(cx, op, Waiting::Spin, || self.outstanding.get() == 0, || Some(()))
+        BlockingStep::new(cx, op, Waiting::Spin, || self.outstanding.get() == 0, || ())
     }
 }

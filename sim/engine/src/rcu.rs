@@ -111,7 +111,7 @@ impl Context {
             let number = begin.await;
             let end = op(ObjectId::new(&GRACE, number), OpKind::Wait, location);
             let over = || self.engine().rcu.over(number);
-            BlockingStep::new(self, end, Waiting::Sleep, over, || Some(())).await;
+            BlockingStep::new(self, end, Waiting::Sleep, over, || ()).await;
         }
     }
 

@@ -32,6 +32,8 @@ pub enum OpKind {
     Send,
     /// Enters or leaves an RCU read section, or begins or ends a grace period.
     Rcu,
+    /// A memory barrier; no scheduling point.
+    Barrier,
     /// Runs the program until something else wants the CPU.
     User,
     /// Gives up the CPU.
@@ -42,7 +44,7 @@ impl OpKind {
     /// Whether the operation may change its object.
     #[inline]
     pub fn writes(self) -> bool {
-        !matches!(self, Self::Load | Self::TestBit(_) | Self::Wait | Self::User | Self::Yield)
+        !matches!(self, Self::Load | Self::TestBit(_) | Self::Wait | Self::Barrier | Self::User | Self::Yield)
     }
 }
 

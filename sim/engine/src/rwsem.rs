@@ -139,7 +139,6 @@ impl RwSem {
                 None => state.take(access),
             }
             cx.note_acquire(self.id.class, subclass);
-            Some(())
         };
         BlockingStep::new(cx, op, Waiting::Sleep, enabled, attempt)
     }

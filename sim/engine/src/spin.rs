@@ -1,10 +1,14 @@
 //! Spin locks: the holder keeps its CPU, waiters keep theirs.
+//!
+//! Under the timed schedule they are ticket locks, as on x86 since Linux 2.6.25: a release gives the lock to
+//! whoever spins longest. Under the random schedule any waiter may be next, which covers every order in
+//! which tickets could have been drawn.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
 
-use crate::context::Context;
+use crate::context::{Context, ContextId};
 use crate::guard::Held;
 use crate::object::{Class, ObjectId};
 use crate::record::{Effect, Op, OpKind, Order};
@@ -15,12 +19,14 @@ use crate::wait::{BlockingStep, Waiting};
 pub struct SpinLock {
     id: ObjectId,
     taken: Cell<bool>,
+    /// Who was given the lock by a release and has not taken it yet; it counts as taken.
+    given: Cell<Option<ContextId>>,
 }
 
 impl SpinLock {
     /// A free lock. The class is its rank in the lock order; the index tells locks of a class apart.
     pub const fn new(class: &'static Class, index: u64) -> Self {
-        Self { id: ObjectId::new(class, index), taken: Cell::new(false) }
+        Self { id: ObjectId::new(class, index), taken: Cell::new(false), given: Cell::new(None) }
     }
 
     /// The lock's identity: what a [`crate::Guarded`] names as its owner.
@@ -73,9 +79,11 @@ impl SpinLock {
         let op = Op { object: self.id, kind: OpKind::Lock, order: Order::Acquire, location };
         let attempt = move || {
             cx.note_acquire(self.id.class, subclass);
-            Some(self.take(cx, location))
+            self.given.set(None);
+            self.take(cx, location)
         };
-        BlockingStep::new(cx, op, Waiting::Spin, || !self.taken.get(), attempt)
+        let enabled = || !self.taken.get() || self.given.get() == Some(cx.id());
+        BlockingStep::new(cx, op, Waiting::Spin, enabled, attempt)
     }
 
     #[inline(always)]
@@ -84,6 +92,17 @@ impl SpinLock {
         cx.engine().still_taken(self.id, cx.id());
         cx.atomic.set(cx.atomic.get() + 1);
         SpinGuard { lock: self, cx, location, armed: true }
+    }
+
+    #[inline(always)]
+    fn release(&self, cx: &Context) {
+        if let Some(next) = cx.engine().next_spinner(self.id) {
+            self.given.set(Some(next));
+            cx.engine().notify_spinner(next);
+        } else {
+            self.taken.set(false);
+            cx.engine().notify_spinners(self.id);
+        }
     }
 }
 
@@ -111,10 +130,9 @@ impl SpinGuard<'_> {
         Step::new(cx, op, move || {
             let mut guard = self;
             guard.armed = false;
-            guard.lock.taken.set(false);
             cx.atomic.set(cx.atomic.get() - 1);
             cx.pop_held(guard.lock.id.class);
-            cx.engine().notify(guard.lock.id);
+            guard.lock.release(cx);
             ((), Effect { old: 1, new: 0 })
         })
     }

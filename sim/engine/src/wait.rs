@@ -1,6 +1,5 @@
 //! Steps that must wait until they are enabled, and wait queues built from them.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
@@ -19,50 +18,72 @@ pub(crate) enum Waiting {
     Sleep,
 }
 
-/// A step with an enabled test: `attempt` performs it and yields `Some`, or finds it not enabled and
-/// changes nothing. There is no polling loop: the context is asleep to the scheduler until whoever
-/// changes the object says so.
+/// A step with an enabled test: `attempt` performs it. There is no polling loop: the context is asleep to
+/// the scheduler until whoever changes the object says so.
+///
+/// `enabled` may put a sleeper in line (it is then evaluated only in a granted step); a spinner's changes
+/// nothing.
 #[must_use = "a step happens only when it is awaited"]
 pub(crate) struct BlockingStep<'a, A, E> {
     cx: &'a Context,
     op: Op,
     waiting: Waiting,
     announced: bool,
+    slept: bool,
     enabled: E,
     attempt: A,
 }
 
 impl<'a, R, A, E> BlockingStep<'a, A, E>
 where
-    A: FnMut() -> Option<R> + Unpin,
+    A: FnMut() -> R + Unpin,
     E: Fn() -> bool + Unpin,
 {
     #[inline(always)]
     pub(crate) fn new(cx: &'a Context, op: Op, waiting: Waiting, enabled: E, attempt: A) -> Self {
-        Self { cx, op, waiting, announced: false, enabled, attempt }
+        Self { cx, op, waiting, announced: false, slept: false, enabled, attempt }
     }
 
+    /// Keeps the CPU until the operation is enabled and granted.
     #[cold]
     #[inline(never)]
-    fn wait(&mut self) -> Poll<R> {
+    fn spin(&mut self) -> Poll<R> {
         let engine = self.cx.engine();
         self.announced = true;
         engine.announce(self.cx.id(), self.op);
-        if self.waiting == Waiting::Spin && (self.enabled)() {
+        if (self.enabled)() {
             engine.contend(self.cx.id());
-        } else if !(self.enabled)() {
-            if self.waiting == Waiting::Sleep {
-                self.cx.might_sleep("sleeps");
-            }
-            engine.block(self.cx.id(), self.op.object, self.waiting == Waiting::Sleep);
+        } else {
+            engine.block(self.cx.id(), self.op.object, false);
         }
         Poll::Pending
+    }
+
+    /// Gives up the CPU until the object changes. Looking, getting in line and leaving is one step.
+    #[cold]
+    #[inline(never)]
+    fn sleep(&mut self) -> Poll<R> {
+        self.slept = true;
+        self.cx.charge_op(&self.op);
+        self.cx.record(self.op, Effect::NONE);
+        self.cx.engine().announce(self.cx.id(), self.op);
+        self.cx.engine().block(self.cx.id(), self.op.object, true);
+        Poll::Pending
+    }
+
+    #[inline(always)]
+    fn perform(&mut self) -> Poll<R> {
+        let result = (self.attempt)();
+        self.cx.charge_op(&self.op);
+        let taken = self.op.kind == OpKind::Lock;
+        self.cx.record(self.op, Effect { old: 0, new: u64::from(taken) });
+        Poll::Ready(result)
     }
 }
 
 impl<R, A, E> Future for BlockingStep<'_, A, E>
 where
-    A: FnMut() -> Option<R> + Unpin,
+    A: FnMut() -> R + Unpin,
     E: Fn() -> bool + Unpin,
 {
     type Output = R;
@@ -72,28 +93,32 @@ where
         if self.announced {
             self.cx.engine().stop_contending(self.cx.id());
         }
-        if !(self.enabled)() || !self.cx.may_step(&self.op) {
-            return self.wait();
+        match self.waiting {
+            // Who spins is not to be chosen until it can go on.
+            Waiting::Spin if !(self.enabled)() || !self.cx.may_step(&self.op) => self.spin(),
+            Waiting::Spin => self.perform(),
+            // Finding that it must sleep changes who has the CPU and the place in line: that is a step, taken
+            // when it is this context's turn and not on arrival.
+            Waiting::Sleep if !self.cx.may_step(&self.op) => Poll::Pending,
+            Waiting::Sleep => {
+                if !self.slept {
+                    self.cx.might_sleep("may sleep");
+                }
+                if (self.enabled)() { self.perform() } else { self.sleep() }
+            }
         }
-        let Some(result) = (self.attempt)() else {
-            unreachable!("an enabled operation succeeds");
-        };
-        self.cx.charge_op(&self.op);
-        self.cx.record(self.op, Effect::NONE);
-        Poll::Ready(result)
     }
 }
 
 /// A queue of contexts that sleep until a condition holds (Linux's `wait_queue_head_t`).
 pub struct WaitQueue {
     id: ObjectId,
-    wakes: Cell<u64>,
 }
 
 impl WaitQueue {
     /// An empty queue. `index` tells queues of one class apart.
     pub fn new(class: &'static Class, index: u64) -> Self {
-        Self { id: ObjectId::new(class, index), wakes: Cell::new(0) }
+        Self { id: ObjectId::new(class, index) }
     }
 
     /// Sleeps until `condition` holds (`wait_event`). The condition reads private or guarded state; whoever
@@ -105,12 +130,11 @@ impl WaitQueue {
         condition: impl Fn() -> bool + Unpin + 'a,
     ) -> impl Future<Output = ()> + 'a {
         let op = Op { object: self.id, kind: OpKind::Wait, order: Order::Full, location: Location::caller() };
-        BlockingStep::new(cx, op, Waiting::Sleep, condition, || Some(()))
+        BlockingStep::new(cx, op, Waiting::Sleep, condition, || ())
     }
 
     /// Lets every waiter look at its condition again (`wake_up_all`).
     pub fn wake_up(&self, cx: &Context) {
-        self.wakes.set(self.wakes.get() + 1);
-        cx.engine().notify(self.id);
+        cx.engine().notify_sleepers(self.id);
     }
 }

@@ -85,10 +85,11 @@ impl<'a, T: WordValue> Word<'a, T> {
         self,
         cx: &Context,
         kind: OpKind,
+        order: Order,
         at: &'static Location<'static>,
         change: impl FnOnce(T) -> T + Unpin,
     ) -> impl Future<Output = T> {
-        Step::new(cx, self.op(kind, Order::Full, at), move || {
+        Step::new(cx, self.op(kind, order, at), move || {
             let old = self.cell.get();
             let new = change(old);
             self.cell.set(new);
@@ -135,7 +136,7 @@ impl<'a, T: WordValue> Word<'a, T> {
     #[inline(always)]
     #[track_caller]
     pub fn xchg(self, cx: &Context, value: T) -> impl Future<Output = T> {
-        self.update(cx, OpKind::Rmw, Location::caller(), move |_| value)
+        self.update(cx, OpKind::Rmw, Order::Full, Location::caller(), move |_| value)
     }
 
     /// `cmpxchg`: stores `new` if the word is `old`. `Ok` on success; `Err` with what was found.
@@ -160,15 +161,15 @@ macro_rules! counting_words {
         #[inline(always)]
         #[track_caller]
         pub fn fetch_add(self, cx: &Context, n: $type) -> impl Future<Output = $type> {
-            self.update(cx, OpKind::Rmw, Location::caller(), move |old| old.wrapping_add(n))
+            self.update(cx, OpKind::Rmw, Order::Full, Location::caller(), move |old| old.wrapping_add(n))
         }
 
         /// `atomic_inc_not_zero`: adds 1 unless the word is 0; yields whether it did.
         #[inline(always)]
         #[track_caller]
         pub fn inc_not_zero(self, cx: &Context) -> impl Future<Output = bool> {
-            let step = self.update(cx, OpKind::Rmw, Location::caller(), |old| {
-                if old == 0 { 0 } else { old + 1 }
+            let step = self.update(cx, OpKind::Rmw, Order::Full, Location::caller(), |old| {
+                if old == 0 { 0 } else { old.wrapping_add(1) }
             });
             async move { step.await != 0 }
         }
@@ -177,7 +178,7 @@ macro_rules! counting_words {
         #[inline(always)]
         #[track_caller]
         pub fn dec_and_test(self, cx: &Context) -> impl Future<Output = bool> {
-            let step = self.update(cx, OpKind::Rmw, Location::caller(), |old| old.wrapping_sub(1));
+            let step = self.update(cx, OpKind::Rmw, Order::Full, Location::caller(), |old| old.wrapping_sub(1));
             async move { step.await == 1 }
         }
     })* };
@@ -192,10 +193,11 @@ macro_rules! bit_words {
             cx: &Context,
             bit: u8,
             to: bool,
+            order: Order,
             at: &'static Location<'static>,
         ) -> impl Future<Output = bool> {
             let mask: $type = 1 << bit;
-            let step = self.update(cx, OpKind::ChangeBit(bit), at, move |old| {
+            let step = self.update(cx, OpKind::ChangeBit(bit), order, at, move |old| {
                 if to { old | mask } else { old & !mask }
             });
             async move { step.await & mask != 0 }
@@ -216,7 +218,7 @@ macro_rules! bit_words {
         #[inline(always)]
         #[track_caller]
         pub fn set_bit(self, cx: &Context, bit: u8) -> impl Future<Output = ()> {
-            let step = self.change_bit(cx, bit, true, Location::caller());
+            let step = self.change_bit(cx, bit, true, Order::Once, Location::caller());
             async move { step.await; }
         }
 
@@ -224,7 +226,7 @@ macro_rules! bit_words {
         #[inline(always)]
         #[track_caller]
         pub fn clear_bit(self, cx: &Context, bit: u8) -> impl Future<Output = ()> {
-            let step = self.change_bit(cx, bit, false, Location::caller());
+            let step = self.change_bit(cx, bit, false, Order::Once, Location::caller());
             async move { step.await; }
         }
 
@@ -232,14 +234,14 @@ macro_rules! bit_words {
         #[inline(always)]
         #[track_caller]
         pub fn test_and_set_bit(self, cx: &Context, bit: u8) -> impl Future<Output = bool> {
-            self.change_bit(cx, bit, true, Location::caller())
+            self.change_bit(cx, bit, true, Order::Full, Location::caller())
         }
 
         /// `test_and_clear_bit`: yields the old bit; a full barrier.
         #[inline(always)]
         #[track_caller]
         pub fn test_and_clear_bit(self, cx: &Context, bit: u8) -> impl Future<Output = bool> {
-            self.change_bit(cx, bit, false, Location::caller())
+            self.change_bit(cx, bit, false, Order::Full, Location::caller())
         }
     })* };
 }
