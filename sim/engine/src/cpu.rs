@@ -61,8 +61,6 @@ pub struct Cpu {
     pub(crate) budget: Cell<u64>,
     pub(crate) steps: Cell<u64>,
     pub(crate) current: Cell<Option<ContextId>>,
-    /// The current context exists and waits for nothing but its next step.
-    pub(crate) ready: Cell<bool>,
     pub(crate) run_queue: RefCell<VecDeque<ContextId>>,
     pub(crate) slice_end: Cell<u64>,
     pub(crate) irqs_off: Cell<u32>,
@@ -83,7 +81,6 @@ impl Cpu {
             budget: Cell::new(0),
             steps: Cell::new(0),
             current: Cell::new(None),
-            ready: Cell::new(false),
             run_queue: RefCell::default(),
             slice_end: Cell::new(0),
             irqs_off: Cell::new(0),

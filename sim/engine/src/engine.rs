@@ -9,6 +9,7 @@ use crate::coherence::Coherence;
 use crate::config::EngineConfig;
 use crate::context::{Context, ContextId};
 use crate::cpu::{Cpu, CpuId};
+use crate::cpuset::CpuSet;
 use crate::digest::Digest;
 use crate::lockdep::LockOrder;
 use crate::object::ObjectId;
@@ -52,6 +53,10 @@ pub struct Engine {
     pub(crate) cpus: Box<[Rc<Cpu>]>,
     pub(crate) slots: RefCell<Vec<Slot>>,
     pub(crate) free_slots: RefCell<Vec<ContextId>>,
+    /// CPUs whose current context waits for nothing but its next step.
+    pub(crate) ready: CpuSet,
+    /// CPUs with a pending interrupt.
+    pub(crate) interrupted: CpuSet,
     /// Contexts that spin, and contexts that sleep, in the order in which they began to.
     pub(crate) spinners: RefCell<Vec<ContextId>>,
     pub(crate) sleepers: RefCell<Vec<ContextId>>,
@@ -87,6 +92,8 @@ impl Engine {
             cpus,
             slots: RefCell::default(),
             free_slots: RefCell::default(),
+            ready: CpuSet::new(config.cpus),
+            interrupted: CpuSet::new(config.cpus),
             spinners: RefCell::default(),
             sleepers: RefCell::default(),
             contenders: Cell::new(0),

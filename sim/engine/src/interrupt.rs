@@ -54,6 +54,7 @@ impl Engine {
         let place = pending.partition_point(|earlier| earlier.arrival <= arrival);
         pending.insert(place, Interrupt { arrival, handler });
         drop(pending);
+        self.interrupted.insert(cpu.id());
         self.interrupt_due(cpu);
     }
 
@@ -68,7 +69,12 @@ impl Engine {
 
     /// Delivers the oldest pending interrupt of `cpu`: one step of its pseudo-task.
     pub(crate) fn deliver(&self, cpu: &Cpu) {
-        let interrupt = cpu.pending.borrow_mut().pop_front().expect("a chosen CPU has one pending");
+        let mut pending = cpu.pending.borrow_mut();
+        let interrupt = pending.pop_front().expect("a chosen CPU has one pending");
+        if pending.is_empty() {
+            self.interrupted.remove(cpu.id());
+        }
+        drop(pending);
         cpu.clock.set(cpu.clock().max(interrupt.arrival).max(1));
         let before = cpu.set_mode(Mode::Interrupt);
         cpu.charge(u64::from(self.config.costs.ipi_deliver));

@@ -11,6 +11,7 @@ mod coherence;
 mod config;
 mod context;
 mod cpu;
+mod cpuset;
 mod digest;
 mod engine;
 mod guard;

@@ -22,7 +22,7 @@ impl Engine {
         let cpu = self.cpu(slot.cpu);
         slot.state = if sleep { State::Sleeping(object) } else { State::Spinning(object) };
         drop(slots);
-        cpu.ready.set(false);
+        self.ready.remove(cpu.id());
         if sleep {
             self.sleepers.borrow_mut().push(id);
             self.leave_cpu(cpu);
@@ -101,7 +101,7 @@ impl Engine {
                 self.contend(id);
                 cpu.clock.set(cpu.clock().max(at));
                 cpu.set_mode(Mode::Kernel);
-                cpu.ready.set(true);
+                self.ready.insert(cpu.id());
                 self.lower_horizon(cpu.id(), cpu.clock());
             }
             State::Sleeping(_) => self.enqueue(id),
@@ -167,7 +167,7 @@ impl Engine {
     /// The current context gives up `cpu`; the next one takes it.
     pub(crate) fn leave_cpu(&self, cpu: &Cpu) {
         cpu.current.set(None);
-        cpu.ready.set(false);
+        self.ready.remove(cpu.id());
         cpu.set_mode(Mode::Idle);
         self.dispatch(cpu);
     }
@@ -178,7 +178,7 @@ impl Engine {
         cpu.clock.set(cpu.clock().max(woken).max(1));
         cpu.set_mode(Mode::Kernel);
         cpu.current.set(Some(next));
-        cpu.ready.set(true);
+        self.ready.insert(cpu.id());
         cpu.charge(u64::from(self.config.costs.context_switch));
         cpu.switches.set(cpu.switches.get() + 1);
         cpu.slice_end.set(cpu.clock().saturating_add(self.config.quantum));

@@ -60,36 +60,37 @@ impl Engine {
         }
     }
 
-    /// When `cpu` could take its next step, and whose it would be. A due interrupt comes first.
-    fn next_turn(&self, cpu: &Cpu) -> Option<(u64, Turn)> {
-        let clock = cpu.clock();
-        let interrupt = cpu.next_interrupt();
-        if cpu.ready.get() {
-            let due = interrupt.is_some_and(|arrival| arrival <= clock);
-            return Some((clock, if due { Turn::Interrupt } else { Turn::Context }));
-        }
-        interrupt.map(|arrival| (arrival.max(clock), Turn::Interrupt))
-    }
-
     /// The CPU with the earliest next step (ties: the lowest number), and as its horizon the last clock at
-    /// which it is still the first.
+    /// which it is still the first. A due interrupt comes before the step.
     fn choose_earliest(&self) -> Option<(&Cpu, Turn)> {
-        let mut first: Option<(u64, &Cpu, Turn)> = None;
+        let mut first: Option<(u64, CpuId)> = None;
         let mut second = (u64::MAX, CpuId(u16::MAX));
-        for cpu in self.cpus.iter().map(|cpu| &**cpu) {
-            let Some((time, turn)) = self.next_turn(cpu) else { continue };
-            match first {
-                Some((earliest, ..)) if time >= earliest => second = second.min((time, cpu.id())),
-                _ => {
-                    second = first.map_or(second, |(earliest, other, _)| (earliest, other.id()));
-                    first = Some((time, cpu, turn));
-                }
+        let mut consider = |time: u64, id: CpuId| match first {
+            Some(earliest) if (time, id) >= earliest => second = second.min((time, id)),
+            _ => {
+                second = first.unwrap_or(second);
+                first = Some((time, id));
+            }
+        };
+        for id in self.ready.iter() {
+            consider(self.cpu(id).clock(), id);
+        }
+        for id in self.interrupted.iter().filter(|&id| !self.ready.contains(id)) {
+            let cpu = self.cpu(id);
+            if let Some(arrival) = cpu.next_interrupt() {
+                consider(arrival.max(cpu.clock()), id);
             }
         }
-        let (_, cpu, turn) = first?;
-        // An interrupt that is due comes before the step.
-        let own_interrupt = cpu.next_interrupt().map_or(u64::MAX, |arrival| arrival.saturating_sub(1));
-        let limit = before(cpu.id(), second.1, second.0).min(own_interrupt);
+        let (time, id) = first?;
+        let cpu = self.cpu(id);
+        let mut limit = before(id, second.1, second.0);
+        let mut turn = Turn::Context;
+        if let Some(arrival) = cpu.next_interrupt() {
+            limit = limit.min(arrival.saturating_sub(1));
+            if arrival <= time {
+                turn = Turn::Interrupt;
+            }
+        }
         cpu.limit.set(limit);
         cpu.horizon.set(if self.record().is_some() { 0 } else { limit });
         Some((cpu, turn))
@@ -98,23 +99,22 @@ impl Engine {
     /// A uniform choice among all CPUs that can go on and all deliverable interrupts. Where there is
     /// nothing to choose, the one goes on until there is.
     fn choose_randomly(&self) -> Option<(&Cpu, Turn)> {
-        let turns = |cpu: &Cpu| usize::from(cpu.next_interrupt().is_some()) + usize::from(cpu.ready.get());
-        let count = self.cpus.iter().map(|cpu| turns(cpu)).sum::<usize>();
-        let (mut chosen, budget) = match count {
+        let contexts = self.ready.len();
+        let interrupted = || self.interrupted.iter().filter(|&id| self.cpu(id).next_interrupt().is_some());
+        let count = contexts + if self.interrupted.len() == 0 { 0 } else { interrupted().count() };
+        let (chosen, budget) = match count {
             0 => return None,
             1 => (0, u64::MAX),
             _ => (self.choices.borrow_mut().below(count as u32) as usize, 1),
         };
-        for cpu in &self.cpus {
-            let here = turns(cpu);
-            if chosen < here {
-                let interrupt = chosen == 0 && cpu.next_interrupt().is_some();
-                cpu.budget.set(budget);
-                return Some((cpu, if interrupt { Turn::Interrupt } else { Turn::Context }));
-            }
-            chosen -= here;
-        }
-        unreachable!("fewer were counted than are there")
+        let (id, turn) = if chosen < contexts {
+            (self.ready.get(chosen), Turn::Context)
+        } else {
+            (interrupted().nth(chosen - contexts)?, Turn::Interrupt)
+        };
+        let cpu = self.cpu(id);
+        cpu.budget.set(budget);
+        Some((cpu, turn))
     }
 
     /// Lets the current context of `cpu` go on until it must wait for its next step.
