@@ -5,14 +5,20 @@
 //! without gaps.
 
 mod error;
+mod lackey;
+mod lines;
 mod native;
+mod pages;
 mod record;
 
 pub use error::TraceError;
+pub use lackey::{MAX_GAP_PAGES, import_lackey};
+pub use lines::decompress;
 pub use native::{
     AccessCursor, EventCursor, FileHeader, PendingFile, PlaceRun, Provenance, SeqRun, Summary, ThreadInfo,
     TraceFile, TraceWriter,
 };
+pub use pages::{PAGE_SIZE, PageSet, Region};
 pub use record::{
     ADDRESS_LIMIT, Event, EventRecord, MAX_ACCESS_LEN, MAX_PATH_LEN, MapKind, Op, Place, Prot, RawAccess,
 };

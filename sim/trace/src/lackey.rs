@@ -1,0 +1,230 @@
+//! Importing the log of `valgrind --tool=lackey --trace-mem=yes`.
+//!
+//! The log has one line per access, no thread, and no mappings. Mappings are inferred from the touched pages and put
+//! before all accesses. One log holds one process.
+
+use std::io::{Read, Write};
+
+use crate::error::TraceError;
+use crate::lines::{Lines, token};
+use crate::native::{Provenance, TraceWriter};
+use crate::pages::{PAGE_SIZE, PageSet};
+use crate::record::{ADDRESS_LIMIT, Event, EventRecord, MAX_ACCESS_LEN, MapKind, Op, RawAccess};
+
+/// Touched pages with fewer than this many untouched ones between them share an inferred mapping.
+pub const MAX_GAP_PAGES: u64 = 32;
+
+const GRAMMAR: &str =
+    "`I  HEX,DEC`, ` L HEX,DEC`, ` S HEX,DEC` or ` M HEX,DEC` (or a `==PID==` line of Valgrind)";
+const HEX: &str = "an address in hexadecimal digits, then a comma";
+const DEC: &str = "a length of 1 to 4096 in decimal digits, then the end of the line";
+
+/// The kinds of lines that carry no access.
+const IGNORED: [&str; 8] = [
+    "blank",
+    "comment",
+    "superblock",
+    "valgrind banner",
+    "valgrind message",
+    "system call",
+    "address above 2^56",
+    "cut short at the end",
+];
+
+/// What one line says.
+enum Line<'a> {
+    Access(RawAccess),
+    /// `==PID== text`
+    Banner(u32, &'a [u8]),
+    /// An index of [`IGNORED`].
+    Ignored(usize),
+    /// A column, from 1, and what is expected there.
+    Wrong(usize, &'static str),
+}
+
+/// Imports a log into `writer`, which the caller finishes. `name` is the log's name in error messages.
+///
+/// # Errors
+/// If the log cannot be read, a line follows no known form, or two processes share the log.
+pub fn import_lackey<W: Write>(
+    input: impl Read,
+    name: &str,
+    writer: &mut TraceWriter<W>,
+) -> Result<(), TraceError> {
+    let mut lines = Lines::new(input, name);
+    let mut import = Import::default();
+    while let Some(line) = lines.next()? {
+        match parse(line) {
+            Line::Access(access) => {
+                let pid = *import.pid.get_or_insert(1);
+                import.pages.touch(access)?;
+                writer.access(pid, pid, access)?;
+                import.accesses += 1;
+            }
+            Line::Banner(pid, text) => {
+                import.ignored[3] += 1;
+                if import.banner(pid, text).is_err() {
+                    let found = format!("a line of process {pid} after lines of another process");
+                    let advice = "one process per log (give Valgrind --log-file=NAME.%p)";
+                    return Err(lines.error(3, found, advice));
+                }
+            }
+            Line::Ignored(kind) => import.ignored[kind] += 1,
+            Line::Wrong(column, expected) => {
+                let found = token(line, column);
+                if !lines.cut_short() {
+                    return Err(lines.error(column, found, expected));
+                }
+                import.ignored[7] += 1;
+            }
+        }
+    }
+    import.finish(writer)
+}
+
+#[derive(Default)]
+struct Import {
+    /// From the banner, or 1 once an access came first.
+    pid: Option<u32>,
+    /// From the banner.
+    banner_pid: Option<u32>,
+    accesses: u64,
+    command: String,
+    version: String,
+    exit_code: Option<i32>,
+    pages: PageSet,
+    ignored: [u64; IGNORED.len()],
+}
+
+impl Import {
+    /// Learns from a line of Valgrind's own text; fails if it is of another process.
+    fn banner(&mut self, pid: u32, text: &[u8]) -> Result<(), ()> {
+        if *self.banner_pid.get_or_insert(pid) != pid {
+            return Err(());
+        }
+        self.pid.get_or_insert(pid);
+        let text = String::from_utf8_lossy(text);
+        if let Some(command) = text.strip_prefix("Command: ") {
+            self.command = command.to_owned();
+        } else if let Some(version) = text.strip_prefix("Using ") {
+            self.version = version.split(' ').next().unwrap_or_default().to_owned();
+        } else if let Some(code) = text.strip_prefix("Exit code:") {
+            self.exit_code = code.trim().parse().ok();
+        }
+        Ok(())
+    }
+
+    fn finish<W: Write>(self, writer: &mut TraceWriter<W>) -> Result<(), TraceError> {
+        let pid = self.pid.unwrap_or(1);
+        for region in self.pages.regions(MAX_GAP_PAGES) {
+            let event = Event::Map {
+                start: region.start * PAGE_SIZE,
+                len: (region.end - region.start) * PAGE_SIZE,
+                prot: region.prot(),
+                kind: MapKind::Anonymous,
+                shared: false,
+                inferred: true,
+            };
+            writer.prologue_event(EventRecord::new(pid, pid, event))?;
+        }
+        if let Some(status) = self.exit_code {
+            writer.event(EventRecord::new(pid, pid, Event::ExitProcess { status }))?;
+        }
+        let mut notes = Vec::new();
+        if !self.version.is_empty() {
+            notes.push(format!("Recorded by {}.", self.version));
+        }
+        notes.push(format!(
+            "Mappings are inferred from the touched pages: holes of up to {MAX_GAP_PAGES} pages are filled, executed \
+             regions are r-x, all others rw-."
+        ));
+        notes.push("All accesses are those of one thread: the log does not tell threads apart.".to_owned());
+        let ignored = IGNORED.iter().zip(self.ignored).filter(|(_, count)| *count > 0);
+        let ignored = ignored.map(|(name, count)| ((*name).to_owned(), count)).collect();
+        writer.set_provenance(Provenance {
+            source: "lackey".to_owned(),
+            command: self.command,
+            notes,
+            ignored,
+        });
+        Ok(())
+    }
+}
+
+fn parse(line: &[u8]) -> Line<'_> {
+    let op = match line {
+        [b'I', b' ', b' ', ..] => Op::Fetch,
+        [b' ', b'L', b' ', ..] => Op::Load,
+        [b' ', b'S', b' ', ..] => Op::Store,
+        [b' ', b'M', b' ', ..] => Op::Modify,
+        _ => return parse_other(line),
+    };
+    let mut at = 3;
+    let mut addr = 0u64;
+    let mut high = false;
+    while let Some(digit) = line.get(at).and_then(|b| hex_digit(*b)) {
+        high |= addr >> 52 != 0;
+        addr = addr << 4 | digit;
+        at += 1;
+    }
+    if at == 3 || line.get(at) != Some(&b',') {
+        return Line::Wrong(at + 1, HEX);
+    }
+    let digits = at + 1;
+    let mut len = 0u16;
+    at = digits;
+    while let Some(digit @ b'0'..=b'9') = line.get(at) {
+        len = (len * 10 + u16::from(digit - b'0')).min(MAX_ACCESS_LEN + 1);
+        at += 1;
+    }
+    if at != line.len() || at == digits {
+        return Line::Wrong(at + 1, DEC);
+    }
+    if !(1..=MAX_ACCESS_LEN).contains(&len) {
+        return Line::Wrong(digits + 1, DEC);
+    }
+    if high || addr + u64::from(len) > ADDRESS_LIMIT {
+        return Line::Ignored(6);
+    }
+    Line::Access(RawAccess { addr, len, op })
+}
+
+fn hex_digit(byte: u8) -> Option<u64> {
+    match byte {
+        b'0'..=b'9' => Some(u64::from(byte - b'0')),
+        b'a'..=b'f' => Some(u64::from(byte - b'a' + 10)),
+        b'A'..=b'F' => Some(u64::from(byte - b'A' + 10)),
+        _ => None,
+    }
+}
+
+fn parse_other(line: &[u8]) -> Line<'_> {
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return Line::Ignored(0);
+    }
+    if line.starts_with(b"#") {
+        return Line::Ignored(1);
+    }
+    if line.starts_with(b" SB ") || line.starts_with(b"SB ") {
+        return Line::Ignored(2);
+    }
+    if line.starts_with(b"SYSCALL[") {
+        return Line::Ignored(5);
+    }
+    if let Some((_, _)) = between(line, b"--") {
+        return Line::Ignored(4);
+    }
+    match between(line, b"==") {
+        Some((pid, text)) => Line::Banner(pid, text),
+        None => Line::Wrong(1, GRAMMAR),
+    }
+}
+
+/// Splits `==PID== text` or `--PID-- text`.
+fn between<'a>(line: &'a [u8], mark: &[u8; 2]) -> Option<(u32, &'a [u8])> {
+    let rest = line.strip_prefix(mark)?;
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let pid = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
+    let text = rest[digits..].strip_prefix(mark)?;
+    Some((pid, text.strip_prefix(b" ").unwrap_or(text)))
+}
