@@ -183,7 +183,7 @@ fn parse(line: &[u8]) -> Line<'_> {
     if !(1..=MAX_ACCESS_LEN).contains(&len) {
         return Line::Wrong(digits + 1, DEC);
     }
-    if high || addr + u64::from(len) > ADDRESS_LIMIT {
+    if high || addr + u64::from(len) >= ADDRESS_LIMIT {
         return Line::Ignored(6);
     }
     Line::Access(RawAccess { addr, len, op })

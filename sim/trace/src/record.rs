@@ -45,7 +45,7 @@ impl Op {
 pub struct RawAccess {
     /// First byte, below [`ADDRESS_LIMIT`]. Any alignment.
     pub addr: u64,
-    /// Bytes, 1 to [`MAX_ACCESS_LEN`]. An access may cross a page boundary, but not [`ADDRESS_LIMIT`].
+    /// Bytes, 1 to [`MAX_ACCESS_LEN`]. An access may cross a page boundary; it ends below [`ADDRESS_LIMIT`].
     pub len: u16,
     /// What it does.
     pub op: Op,
@@ -54,12 +54,12 @@ pub struct RawAccess {
 impl RawAccess {
     /// Checks the ranges of the fields.
     pub(crate) fn check(self) -> Result<(), TraceError> {
-        let inside = self.addr < ADDRESS_LIMIT && self.addr + u64::from(self.len) <= ADDRESS_LIMIT;
+        let inside = self.addr < ADDRESS_LIMIT && self.addr + u64::from(self.len) < ADDRESS_LIMIT;
         if inside && (1..=MAX_ACCESS_LEN).contains(&self.len) {
             return Ok(());
         }
         let what = format!("a {} of {} bytes at {:#x}", self.op.name(), self.len, self.addr);
-        Err(TraceError::record(what, "an access has 1 to 4096 bytes, all below 2^56"))
+        Err(TraceError::record(what, "an access has 1 to 4096 bytes and ends below 2^56"))
     }
 }
 

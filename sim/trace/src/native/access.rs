@@ -1,7 +1,7 @@
 //! The payload of an access block: columns that decode with few branches. See `docs/trace-format.md`.
 
 use super::bytes::{Bytes, Malformed, put_varint, unzigzag, zigzag};
-use super::control::{MEANINGS, SLOTS, context, control};
+use super::control::{LIMIT, MEANINGS, Meaning, SLOTS, control, slot};
 use crate::record::{ADDRESS_LIMIT, MAX_ACCESS_LEN, Op, Place, RawAccess};
 
 /// Bit 0 of the payload's flags: the block has a column of places.
@@ -33,15 +33,15 @@ pub struct PlaceRun {
 struct Predictor {
     /// Where the next instruction begins if the last one did not jump.
     next: u64,
-    /// Of the last instruction.
-    context: u64,
-    /// Last data address per instruction and operation; the upper half takes writes of fetches, which nobody reads.
-    slots: Box<[u64; 2 * SLOTS]>,
+    /// Where the last instruction began.
+    instruction: u64,
+    /// Last data address per instruction and operation.
+    slots: Box<[u64; SLOTS]>,
 }
 
 impl Predictor {
     fn new() -> Self {
-        Self { next: 0, context: 0, slots: Box::new([0; 2 * SLOTS]) }
+        Self { next: 0, instruction: 0, slots: Box::new([0; SLOTS]) }
     }
 }
 
@@ -76,7 +76,7 @@ impl BlockEncoder {
 
     /// Bytes that the block holds.
     pub(crate) fn size(&self) -> usize {
-        size_of::<[u64; 2 * SLOTS]>()
+        size_of::<[u64; SLOTS]>()
             + self.controls.len()
             + self.lens.len()
             + self.fetch_deltas.len()
@@ -92,7 +92,7 @@ impl BlockEncoder {
         }
         self.runs.clear();
         self.places.clear();
-        (self.predictor.next, self.predictor.context) = (0, 0);
+        (self.predictor.next, self.predictor.instruction) = (0, 0);
         self.predictor.slots.fill(0);
     }
 
@@ -117,13 +117,13 @@ impl BlockEncoder {
         let guess = &mut self.predictor;
         let delta;
         if access.op == Op::Fetch {
-            delta = zigzag(access.addr.wrapping_sub(guess.next) as i64);
+            delta = difference(access.addr, guess.next);
             guess.next = access.addr + u64::from(access.len);
-            guess.context = context(access.addr);
+            guess.instruction = access.addr;
         } else {
-            let slot = (guess.context ^ ((access.op as u64) << 8)) as usize % SLOTS;
-            delta = zigzag(access.addr.wrapping_sub(guess.slots[slot]) as i64);
-            guess.slots[slot] = access.addr;
+            let guess = &mut guess.slots[slot(guess.instruction, access.op)];
+            delta = difference(access.addr, *guess);
+            *guess = access.addr;
         }
         let (code, width) = control(access.op, access.len, delta);
         self.controls.push(code);
@@ -160,6 +160,11 @@ impl BlockEncoder {
     }
 }
 
+/// The smallest number that, added to `guess` modulo 2^56, gives `addr`; both are below 2^56.
+fn difference(addr: u64, guess: u64) -> i64 {
+    (addr.wrapping_sub(guess) << 8) as i64 >> 8
+}
+
 fn put_places(out: &mut Vec<u8>, places: &[(Place, u32)]) {
     put_varint(out, places.len() as u64);
     let mut last_time = 0u64;
@@ -178,7 +183,7 @@ fn put_places(out: &mut Vec<u8>, places: &[(Place, u32)]) {
 
 /// Decodes the payloads of access blocks; keeps its tables from block to block.
 pub(crate) struct BlockDecoder {
-    slots: Box<[u64; 2 * SLOTS]>,
+    slots: Box<[u64; SLOTS]>,
 }
 
 /// The columns of one payload.
@@ -193,7 +198,7 @@ struct Columns<'a> {
 
 impl Default for BlockDecoder {
     fn default() -> Self {
-        Self { slots: Box::new([0; 2 * SLOTS]) }
+        Self { slots: Box::new([0; SLOTS]) }
     }
 }
 
@@ -241,49 +246,60 @@ impl BlockDecoder {
         out: &mut Vec<T>,
         make: impl Fn(RawAccess) -> T,
     ) -> Result<(), Malformed> {
+        let wrong = || Malformed::new("columns that disagree", "accesses of 1 to 4096 bytes below 2^56");
+        if columns.controls.iter().copied().max() >= Some(LIMIT as u8) {
+            return Err(wrong());
+        }
         self.slots.fill(0);
         let slots = &mut *self.slots;
-        let deltas = columns.deltas;
-        let (mut fetch_at, mut data_at) = (0usize, columns.fetch_len);
-        let (mut next, mut of_instruction) = (0u64, 0u64);
+        let (mut fetch_at, mut data_at) = (0, columns.fetch_len);
+        let (mut next, mut instruction) = (0u64, 0u64);
         let mut lens = columns.lens.chunks_exact(2);
         let (mut ends, mut valid) = (0u64, true);
-        out.extend(columns.controls.iter().map(|&code| {
+        // Filling a slice is faster than pushing: no capacity to test and no length to store each time.
+        let start = out.len();
+        out.resize_with(start + columns.controls.len(), || {
+            make(RawAccess { addr: 0, len: 1, op: Op::Fetch })
+        });
+        for (target, &code) in out[start..].iter_mut().zip(columns.controls) {
             let meaning = &MEANINGS[code as usize];
-            let fetch = meaning.op == Op::Fetch;
             let mut len = meaning.len;
             if len == 0 {
                 len = lens.next().map_or(0, |pair| u16::from_le_bytes([pair[0], pair[1]]));
                 valid &= (1..=MAX_ACCESS_LEN).contains(&len);
                 len = len.clamp(1, MAX_ACCESS_LEN);
             }
-            let at = if fetch { fetch_at } else { data_at };
-            // Out of range only in a malformed block, whose column lengths then do not match below.
-            let word = deltas.get(at..at + WORD).map_or(0, |word| {
-                u64::from_le_bytes(word.try_into().expect("the range has the length of a word"))
-            });
-            let delta = unzigzag(word & meaning.mask) as u64;
-            fetch_at += usize::from(meaning.fetch_width);
-            data_at += usize::from(meaning.data_width);
-            let slot =
-                (of_instruction ^ u64::from(meaning.slot)) as usize % SLOTS + usize::from(fetch) * SLOTS;
-            let guess = if fetch { next } else { slots[slot] };
-            let addr = guess.wrapping_add(delta);
-            slots[slot] = addr;
-            let end = addr.wrapping_add(u64::from(len));
-            next = if fetch { end } else { next };
-            of_instruction = if fetch { context(addr) } else { of_instruction };
-            ends |= addr | end.wrapping_sub(1);
-            valid &= meaning.valid;
-            make(RawAccess { addr: addr % ADDRESS_LIMIT, len, op: meaning.op })
-        }));
-        let used = fetch_at == columns.fetch_len
-            && data_at == columns.fetch_len + columns.data_len
-            && lens.next().is_none();
-        if valid && used && ends < ADDRESS_LIMIT {
-            return Ok(());
+            let addr;
+            if meaning.op == Op::Fetch {
+                addr = next.wrapping_add(columns.delta(fetch_at, meaning)) % ADDRESS_LIMIT;
+                fetch_at += usize::from(meaning.width);
+                next = addr + u64::from(len);
+                instruction = addr;
+                ends |= next;
+            } else {
+                let guess = &mut slots[slot(instruction, meaning.op)];
+                addr = guess.wrapping_add(columns.delta(data_at, meaning)) % ADDRESS_LIMIT;
+                data_at += usize::from(meaning.width);
+                *guess = addr;
+                ends |= addr + u64::from(len);
+            }
+            *target = make(RawAccess { addr, len, op: meaning.op });
         }
-        Err(Malformed::new("columns that disagree", "accesses of 1 to 4096 bytes below 2^56"))
+        let used = fetch_at == columns.fetch_len && data_at == columns.fetch_len + columns.data_len;
+        let all_lens = lens.next().is_none();
+        if valid && used && all_lens && ends < ADDRESS_LIMIT { Ok(()) } else { Err(wrong()) }
+    }
+}
+
+impl Columns<'_> {
+    /// The sign-extended delta at an offset. Out of range only in a malformed block, whose column lengths then do not
+    /// match in the end.
+    #[inline]
+    fn delta(&self, at: usize, meaning: &Meaning) -> u64 {
+        let word = self.deltas.get(at..at + WORD).map_or(0, |word| {
+            u64::from_le_bytes(word.try_into().expect("the range has the length of a word"))
+        });
+        ((word & meaning.mask) ^ meaning.sign).wrapping_sub(meaning.sign)
     }
 }
 

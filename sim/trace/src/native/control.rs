@@ -23,50 +23,49 @@ pub(crate) const SLOTS: usize = 1024;
 pub(crate) struct Meaning {
     /// Selects the delta's bytes from the eight that are read.
     pub(crate) mask: u64,
+    /// The delta's highest bit, or 0 if it has no bytes.
+    pub(crate) sign: u64,
     /// Bytes, or 0 if the length is explicit.
     pub(crate) len: u16,
-    /// Bytes consumed from the column of fetch deltas, and of data deltas; one of them is 0.
-    pub(crate) fetch_width: u8,
-    pub(crate) data_width: u8,
+    /// The delta's bytes.
+    pub(crate) width: u8,
     pub(crate) op: Op,
-    /// Mixed into the prediction slot, so that a load and a store of one instruction do not disturb each other.
-    pub(crate) slot: u16,
-    pub(crate) valid: bool,
 }
 
 /// The meaning of every control byte.
 pub(crate) static MEANINGS: [Meaning; 256] = meanings();
 
 const fn meanings() -> [Meaning; 256] {
-    let unused =
-        Meaning { mask: 0, len: 1, fetch_width: 0, data_width: 0, op: Op::Fetch, slot: 0, valid: false };
-    let mut table = [unused; 256];
+    let mut table = [meaning(Op::Fetch, 1, 0); 256];
     let mut code = 0;
     while code < LIMIT {
         table[code] = if code < DATA_BASE {
             let width = FETCH_WIDTHS[code % FETCH_WIDTHS.len()];
-            let len = (code / FETCH_WIDTHS.len()) as u16;
-            Meaning { mask: mask(width), len, fetch_width: width, valid: true, ..unused }
+            meaning(Op::Fetch, (code / FETCH_WIDTHS.len()) as u16, width)
         } else {
             let data = code - DATA_BASE;
             let op = [Op::Load, Op::Store, Op::Modify][data / PER_OP];
-            let width = DATA_WIDTHS[data % DATA_WIDTHS.len()];
             let len = DATA_LENS[data % PER_OP / DATA_WIDTHS.len()];
-            let slot = (op as u16) << 8;
-            Meaning { mask: mask(width), len, data_width: width, op, slot, valid: true, ..unused }
+            meaning(op, len, DATA_WIDTHS[data % DATA_WIDTHS.len()])
         };
         code += 1;
     }
     table
 }
 
-const fn mask(width: u8) -> u64 {
-    if width == 8 { u64::MAX } else { (1 << (8 * width as u32)) - 1 }
+const fn meaning(op: Op, len: u16, width: u8) -> Meaning {
+    let (mask, sign) = match width {
+        0 => (0, 0),
+        8 => (u64::MAX, 1 << 63),
+        _ => ((1 << (8 * width)) - 1, 1 << (8 * width - 1)),
+    };
+    Meaning { mask, sign, len, width, op }
 }
 
-/// The control byte for an access with this zigzag delta, and the delta's width in bytes.
-pub(crate) fn control(op: Op, len: u16, delta: u64) -> (u8, usize) {
-    let need = (71 - delta.leading_zeros() as usize) / 8;
+/// The control byte for an access with this delta, and the delta's width in bytes.
+pub(crate) fn control(op: Op, len: u16, delta: i64) -> (u8, usize) {
+    let bits = 64 - (delta ^ (delta >> 63)).leading_zeros() as usize;
+    let need = if delta == 0 { 0 } else { bits / 8 + 1 };
     let at_least = |widths: &[u8]| {
         widths.iter().position(|&w| w as usize >= need).expect("the last width holds any delta")
     };
@@ -81,10 +80,11 @@ pub(crate) fn control(op: Op, len: u16, delta: u64) -> (u8, usize) {
     (code as u8, DATA_WIDTHS[width] as usize)
 }
 
-/// Where the data predictions of the instruction at `pc` start.
+/// Where the prediction for a data access of the instruction at `instruction` is kept. A load and a store of one
+/// instruction do not disturb each other.
 #[inline]
-pub(crate) fn context(pc: u64) -> u64 {
-    pc ^ (pc >> 10)
+pub(crate) fn slot(instruction: u64, op: Op) -> usize {
+    (instruction ^ (instruction >> 10) ^ ((op as u64) << 8)) as usize % SLOTS
 }
 
 #[cfg(test)]
@@ -96,13 +96,13 @@ mod tests {
         let mut used = std::collections::BTreeSet::new();
         for op in Op::ALL {
             for len in 1..=40 {
-                for delta in (0..64).map(|bit| (1u64 << bit) - 1).chain([u64::MAX]) {
+                for delta in (0..64).flat_map(|bit| [(1i64 << bit) - 1, -1 << bit, 1 << bit]) {
                     let (code, width) = control(op, len, delta);
                     let meaning = MEANINGS[code as usize];
-                    assert!(meaning.valid && meaning.op == op);
-                    assert!(meaning.len == len || meaning.len == 0);
-                    assert_eq!(delta & meaning.mask, delta);
-                    assert_eq!((meaning.fetch_width + meaning.data_width) as usize, width);
+                    assert!(meaning.op == op && (meaning.len == len || meaning.len == 0));
+                    let (mask, sign) = (meaning.mask, meaning.sign);
+                    assert_eq!(((delta as u64 & mask) ^ sign).wrapping_sub(sign), delta as u64);
+                    assert_eq!(meaning.width as usize, width);
                     used.insert(code);
                 }
             }
