@@ -221,11 +221,14 @@ impl Context {
             self.cpu.set_mode(Mode::User);
             poll_fn(|_| if self.may_step(&op) { Poll::Ready(()) } else { Poll::Pending }).await;
             match self.engine.config.schedule {
-                Schedule::Timed => self.cpu.limit.get().saturating_add(self.engine.config.slack),
+                Schedule::Timed => {
+                    let own_interrupt = self.cpu.next_interrupt().unwrap_or(u64::MAX);
+                    let ahead = self.cpu.limit.get().saturating_add(self.engine.config.slack);
+                    ahead.min(own_interrupt.saturating_sub(1))
+                }
                 Schedule::Random if self.cpu.budget.get() == u64::MAX => u64::MAX,
                 Schedule::Random => self.cpu.clock(),
             }
-            .min(self.cpu.next_interrupt().unwrap_or(u64::MAX))
             .min(if self.cpu.run_queue.borrow().is_empty() {
                 u64::MAX
             } else {

@@ -139,6 +139,14 @@ impl<'a, T: WordValue> Word<'a, T> {
         self.update(cx, OpKind::Rmw, Order::Full, Location::caller(), move |_| value)
     }
 
+    /// A locked read-modify-write with another name in Linux (`ptep_set_wrprotect`): replaces the word by `change` of it
+    /// in one act, yields the old value; a full barrier.
+    #[inline(always)]
+    #[track_caller]
+    pub fn modify(self, cx: &Context, change: impl FnOnce(T) -> T + Unpin) -> impl Future<Output = T> {
+        self.update(cx, OpKind::Rmw, Order::Full, Location::caller(), change)
+    }
+
     /// `cmpxchg`: stores `new` if the word is `old`. `Ok` on success; `Err` with what was found.
     #[inline(always)]
     #[track_caller]

@@ -1,0 +1,13 @@
+//! The engine's tests: one module per primitive.
+
+mod common;
+mod determinism;
+mod interrupt;
+mod random_schedule;
+mod rcu;
+mod record;
+mod rwsem;
+mod spin;
+mod timed_schedule;
+mod wait;
+mod words;
