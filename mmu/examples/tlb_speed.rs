@@ -18,10 +18,10 @@ fn main() {
     let four_way = spec(set_associative(4, Replacement::Lru));
     let plru = spec(set_associative(4, Replacement::TreePlru));
     let full = spec(array(64, 64, &[PageSize::BASE, PageSize::MIB2], Replacement::Lru));
-    let in_turn = |pages: u64| move |i: u64| (i % pages) << 12 | (i * 8) % 4096;
-    let at_random = |pages: u64| move |i: u64| (mix(i) % pages) << 12 | (i * 8) % 4096;
+    let in_turn = |pages: u64| move |i: u64| within(i % pages, i);
+    let at_random = |pages: u64| move |i: u64| within(mix(i) % pages, i);
     println!("{:44} {:>9} {:>9} {:>9}", "pattern", "ns/access", "L2 hits", "misses");
-    measure("runs of 512 accesses per page, 64x4", &four_way, |i| (i / 512 % 32) << 12 | (i * 8) % 4096);
+    measure("runs of 512 accesses per page, 64x4", &four_way, |i| within(i / 512 % 32, i));
     measure("16 pages in turn, 64x4", &four_way, in_turn(16));
     measure("16 pages in turn, 64x4 tree-PLRU", &plru, in_turn(16));
     measure("48 pages at random, 64x4", &four_way, at_random(48));
@@ -31,6 +31,11 @@ fn main() {
     measure("1024 pages at random, 64 FA + L2 1536x12", &full, at_random(1024));
     measure("1 GiB at random, 64x4 + L2 1536x12", &four_way, at_random(1 << 18));
     measure("1 GiB at random, 64 FA + L2 1536x12", &full, at_random(1 << 18));
+}
+
+/// An address in page `page`, at the word whose turn it is.
+fn within(page: u64, turn: u64) -> u64 {
+    page * 4096 + turn * 8 % 4096
 }
 
 fn array(entries: u32, ways: u32, sizes: &[PageSize], replacement: Replacement) -> TlbGeometry {
@@ -84,11 +89,10 @@ fn run(tlb: &mut TlbHierarchy, accesses: &[Access]) -> Duration {
     #[expect(clippy::disallowed_methods, reason = "measures real time, decides nothing")]
     let start = std::time::Instant::now();
     let (mut at, mut clock, asid) = (Position::default(), 0, Asid::default());
-    loop {
-        match run_hits(tlb, asid, accesses, &mut at, &mut clock, u64::MAX, 1, &mut ()) {
-            RunEnd::Miss { vaddr, kind } => tlb.fill(vaddr, asid, kind, &translation(vaddr)),
-            RunEnd::Done | RunEnd::Limit => break,
-        }
+    while let RunEnd::Miss { vaddr, kind } =
+        run_hits(tlb, asid, accesses, &mut at, &mut clock, u64::MAX, 1, &mut ())
+    {
+        tlb.fill(vaddr, asid, kind, &translation(vaddr));
     }
     black_box(clock);
     start.elapsed()

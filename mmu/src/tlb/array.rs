@@ -34,8 +34,12 @@ struct SizeClass {
 
 /// What a search found.
 pub(crate) enum Probe {
-    /// The slot of an entry that grants the access.
-    Hit(usize),
+    /// An entry grants the access.
+    Hit {
+        slot: usize,
+        /// One that does not was found before it.
+        passed_over: bool,
+    },
     /// There is an entry, and it does not grant the access.
     Denied,
     Absent,
@@ -105,7 +109,7 @@ impl TlbArray {
     /// If several do (an operating system must not let that happen), the smallest page wins, and an entry of the address
     /// space before a global one.
     pub fn lookup(&mut self, vaddr: Vaddr, asid: Asid) -> Option<TlbEntry> {
-        let Probe::Hit(slot) = self.probe(vaddr, asid, Rights::ANY) else { return None };
+        let Probe::Hit { slot, .. } = self.probe(vaddr, asid, Rights::ANY) else { return None };
         self.touch(slot);
         Some(self.payloads[slot].unpack())
     }
@@ -113,7 +117,7 @@ impl TlbArray {
     /// The entry that translates `vaddr`, leaving the replacement state as it is.
     #[must_use]
     pub fn peek(&self, vaddr: Vaddr, asid: Asid) -> Option<TlbEntry> {
-        let Probe::Hit(slot) = self.probe(vaddr, asid, Rights::ANY) else { return None };
+        let Probe::Hit { slot, .. } = self.probe(vaddr, asid, Rights::ANY) else { return None };
         Some(self.payloads[slot].unpack())
     }
 
@@ -131,7 +135,7 @@ impl TlbArray {
                 self.find(set, page | u64::from(asid.raw()), Payload::class(class.size, false))
             {
                 if self.payloads[slot].grants(need) {
-                    return Probe::Hit(slot);
+                    return Probe::Hit { slot, passed_over: denied };
                 }
                 denied = true;
             }
@@ -140,7 +144,7 @@ impl TlbArray {
             }
             if let Some(slot) = self.find(set, page, Payload::class(class.size, true)) {
                 if self.payloads[slot].grants(need) {
-                    return Probe::Hit(slot);
+                    return Probe::Hit { slot, passed_over: denied };
                 }
                 denied = true;
             }

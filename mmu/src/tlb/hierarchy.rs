@@ -157,7 +157,7 @@ impl TlbHierarchy {
     pub fn peek(&self, vaddr: Vaddr, asid: Asid, kind: AccessKind) -> Option<TlbEntry> {
         let arrays = self.l1[kind.side() as usize].iter().chain(&self.l2);
         arrays.into_iter().find_map(|array| match array.probe(vaddr, asid, kind.rights()) {
-            Probe::Hit(slot) => Some(array.payload(slot).unpack()),
+            Probe::Hit { slot, .. } => Some(array.payload(slot).unpack()),
             Probe::Denied | Probe::Absent => None,
         })
     }
@@ -222,11 +222,12 @@ impl TlbHierarchy {
         let mut denied = false;
         for array in &mut self.l1[side as usize] {
             match array.probe(vaddr, asid, need) {
-                Probe::Hit(slot) => {
+                Probe::Hit { slot, passed_over } => {
                     array.touch(slot);
                     let payload = array.payload(slot);
                     let frame = payload.base_frame(vaddr);
-                    self.last[side as usize] = LastHit::of(vaddr, asid, payload, frame, denied);
+                    self.last[side as usize] =
+                        LastHit::of(vaddr, asid, payload, frame, denied || passed_over);
                     return Translation::L1(payload, frame);
                 }
                 Probe::Denied => denied = true,
@@ -247,11 +248,12 @@ impl TlbHierarchy {
         let mut denied = in_l1;
         for array in &mut self.l2 {
             match array.probe(vaddr, asid, need) {
-                Probe::Hit(slot) => {
+                Probe::Hit { slot, passed_over } => {
                     array.touch(slot);
                     let payload = array.payload(slot);
                     let frame = self.refill_l1(vaddr, asid, side, payload);
-                    self.last[side as usize] = LastHit::of(vaddr, asid, payload, frame, denied);
+                    self.last[side as usize] =
+                        LastHit::of(vaddr, asid, payload, frame, denied || passed_over);
                     return Translation::L2(payload, frame);
                 }
                 Probe::Denied => denied = true,
