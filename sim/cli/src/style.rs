@@ -142,7 +142,7 @@ pub fn bar(part: u128, whole: u128, width: usize) -> String {
     }
     let full = width * 8;
     // Both are shifted alike until the product fits, which costs less than an eighth of precision.
-    let excess = 96u32.saturating_sub(part.max(whole).leading_zeros());
+    let excess = 32u32.saturating_sub(part.max(whole).leading_zeros());
     let (part, whole) = (part >> excess, (whole >> excess).max(1));
     let eighths = usize::try_from(part * full as u128 / whole).unwrap_or(full).clamp(1, full);
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])

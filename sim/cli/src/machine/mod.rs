@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::check::Conflict;
 pub use self::paths::{Leaf, Origin};
+pub(crate) use self::paths::{general, parameter_of};
 pub use self::presets::{PRESETS, Preset};
 pub use self::read::{MAX_TEXT_BYTES, parse_machine_str};
 pub use self::suggest::nearest;

@@ -74,17 +74,20 @@ impl Leaf {
 }
 
 impl Machine {
-    pub(super) fn note_origin(&mut self, path: &str, origin: &Origin) {
+    /// Notes where a value, a list or a section came from; what was known of its parts is forgotten.
+    pub(crate) fn note_origin(&mut self, path: &str, origin: &Origin) {
+        let inside = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '[']));
+        self.origins.retain(|known, _| !inside(known));
         self.origins.insert(path.to_owned(), origin.clone());
     }
 
     /// As a tree of JSON values.
-    pub(super) fn tree(&self) -> Value {
+    pub(crate) fn tree(&self) -> Value {
         serde_json::to_value(self).expect("a machine is plain data with text keys")
     }
 
     /// Puts a tree in place of all values, keeping the origins.
-    pub(super) fn replace(&mut self, tree: Value) -> Result<(), serde_json::Error> {
+    pub(crate) fn replace(&mut self, tree: Value) -> Result<(), serde_json::Error> {
         let origins = std::mem::take(&mut self.origins);
         let replaced = serde_json::from_value(tree).map(|machine| *self = machine);
         self.origins = origins;
@@ -115,11 +118,10 @@ impl Machine {
             if let Some(origin) = self.origins.get(at) {
                 return origin.clone();
             }
-            let Some(cut) = at.rfind(['.', '[']) else { return Origin::Default };
-            if !path[cut..].contains('[') {
-                return Origin::Default;
+            match at.rfind(['.', '[']) {
+                Some(cut) if at.contains('[') => at = &at[..cut],
+                _ => return Origin::Default,
             }
-            at = &at[..cut];
         }
     }
 }
@@ -142,7 +144,7 @@ fn flatten(path: String, value: Value, flat: &mut Vec<(String, Value)>) {
 }
 
 /// The path with every index left out: `tlb.l1d[].entries`.
-pub(super) fn general(path: &str) -> String {
+pub(crate) fn general(path: &str) -> String {
     let mut general = String::with_capacity(path.len());
     let mut inside = false;
     for c in path.chars() {
@@ -156,7 +158,7 @@ pub(super) fn general(path: &str) -> String {
 }
 
 /// What the table says about a path.
-pub(super) fn parameter_of(path: &str) -> Option<&'static Parameter> {
+pub(crate) fn parameter_of(path: &str) -> Option<&'static Parameter> {
     let general = general(path);
     PARAMETERS.iter().find(|parameter| parameter.path == general)
 }

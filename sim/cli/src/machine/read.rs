@@ -7,7 +7,7 @@ use std::ops::Range;
 use ron::error::{Error as RonError, Position, SpannedError};
 
 use super::paths::Origin;
-use super::{Machine, PRESETS, locate, nearest};
+use super::{Machine, PRESETS, locate, nearest, parameter_of};
 use crate::diagnostic::{Diagnostic, Place};
 
 /// The longest machine description accepted, in bytes: 1 MiB.
@@ -118,11 +118,11 @@ fn list(names: &[&str]) -> String {
     }
 }
 
+/// Turns the reader's error into a refusal: a wrong value by its parameter where that is known.
 fn explain(name: &str, text: &str, error: &SpannedError) -> Diagnostic {
     let start = offset_of(text, error.span.start);
     let end = offset_of(text, error.span.end).max(start);
     let at = |range: Range<usize>| Place::in_text(name, text, range);
-    let shown = |range: &Range<usize>| text[range.clone()].chars().take(40).collect::<String>();
     let unknown = |what: &str, found: &str, expected: &[&str]| {
         // The reader has passed the name: it is the last occurrence before the reader's position.
         let from = text[..end].rfind(found).unwrap_or(start);
@@ -136,33 +136,58 @@ fn explain(name: &str, text: &str, error: &SpannedError) -> Diagnostic {
     match &error.code {
         RonError::NoSuchStructField { expected, found, .. } => unknown("parameter", found, expected),
         RonError::NoSuchEnumVariant { expected, found, .. } => unknown("choice", found, expected),
-        RonError::InvalidValueForType { expected, found } => {
-            let range = if start < end { start..end } else { token(text, start) };
-            Diagnostic::new(at(range), format!("{found} is not allowed here")).found(found).expected(expected)
-        }
-        RonError::MissingStructField { field, outer } => {
-            let owner = outer.as_ref().map_or(String::new(), |outer| format!(" in {outer}"));
-            let problem = Diagnostic::new(at(start..end), format!("`{field}` is missing{owner}"));
+        RonError::MissingStructField { field, .. } => {
+            let problem = Diagnostic::new(at(start..end), format!("`{field}` is missing"));
             problem.expected(format!("`{field}: ...` before this point"))
         }
         RonError::DuplicateStructField { field, .. } => {
-            let range = token(text, start);
-            Diagnostic::new(at(range), format!("`{field}` is given twice")).expected("it once")
+            Diagnostic::new(at(token(text, start)), format!("`{field}` is given twice")).expected("it once")
         }
         RonError::ExceededRecursionLimit => {
             Diagnostic::new(at(end..end), "the text is nested too deeply").expected("at most 128 levels")
         }
-        other => {
-            let range = token(text, end);
-            let found = shown(&range);
-            let found = if found.is_empty() { "the end of the text".to_owned() } else { found };
-            let reason = other.to_string();
-            match reason.strip_prefix("Expected ") {
-                Some(expected) => {
-                    Diagnostic::new(at(range), format!("found `{found}`")).found(found).expected(expected)
-                }
-                None => Diagnostic::new(at(range), reason).found(found),
-            }
-        }
+        code => wrong_value(name, text, start, code).unwrap_or_else(|| malformed(name, text, end, code)),
     }
+}
+
+/// The refusal of a value that stands at `at`, if the parameter it is for can be told.
+fn wrong_value(name: &str, text: &str, at: usize, code: &RonError) -> Option<Diagnostic> {
+    if matches!(code, RonError::ExpectedStringEnd | RonError::Eof) {
+        return None;
+    }
+    // A value refused after it was read: the reader may already stand behind it.
+    let passed =
+        matches!(code, RonError::InvalidValueForType { .. } | RonError::ExpectedDifferentLength { .. });
+    let located = locate::locate(text);
+    let stands = |range: &Range<usize>| range.contains(&at) || (passed && range.end == at);
+    let (path, range) =
+        located.into_iter().filter(|(_, range)| stands(range)).min_by_key(|(_, range)| range.len())?;
+    let whole = path.strip_suffix(']').and_then(|path| path.rfind('[').map(|cut| &path[..cut]));
+    let (path, parameter) = match parameter_of(&path) {
+        Some(parameter) => (path.as_str(), parameter),
+        None => whole.and_then(|whole| parameter_of(whole).map(|parameter| (whole, parameter)))?,
+    };
+    let found: String = text[range.clone()].chars().take(40).collect();
+    let message = format!("{path} cannot be `{found}`");
+    let place = Place::in_text(name, text, range);
+    Some(Diagnostic::new(place, message).found(found).expected(parameter.kind.to_string()))
+}
+
+/// The refusal of a text that is not of the right form at `at`.
+fn malformed(name: &str, text: &str, at: usize, code: &RonError) -> Diagnostic {
+    let range = token(text, at);
+    let found: String = text[range.clone()].chars().take(40).collect();
+    let message = if found.is_empty() { "the text ends here".to_owned() } else { format!("found `{found}`") };
+    let reason = code.to_string();
+    let expected = match code {
+        RonError::ExpectedNamedStructLike(_) | RonError::ExpectedDifferentStructName { .. } => {
+            "`(` and parameters, as in (cpus: 4)"
+        }
+        RonError::ExpectedArray => "a list in brackets `[`, `]`",
+        RonError::ExpectedComma => "a comma `,` or the closing bracket",
+        RonError::ExpectedMapColon => "a colon `:` and the value",
+        RonError::TrailingCharacters => "the end of the text",
+        _ => reason.strip_prefix("Expected ").unwrap_or(&reason),
+    };
+    Diagnostic::new(Place::in_text(name, text, range), message).found(found).expected(expected)
 }

@@ -4,7 +4,10 @@
 //! renamed. Counters carry the names of `/proc/vmstat` where one exists.
 
 mod facts;
+mod lines;
 mod seeds;
+mod seeds_text;
+mod text;
 
 use serde::Serialize;
 

@@ -1,14 +1,37 @@
 //! The table of parameters: what each means, its unit and range, its default and why. `config explain`, the
 //! messages about `--set`, and `docs/machines.md` are all made from it.
 
-mod table;
+mod hardware;
+mod operation;
 
 use std::fmt;
 
 use super::paths::general;
 use super::{Machine, nearest};
 
-pub use self::table::PARAMETERS;
+use self::hardware::HARDWARE;
+use self::operation::OPERATION;
+
+/// Every parameter of a machine, in the order a description gives them.
+pub const PARAMETERS: &[Parameter] = &{
+    let mut all = [HARDWARE[0]; HARDWARE.len() + OPERATION.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < HARDWARE.len() { HARDWARE[at] } else { OPERATION[at - HARDWARE.len()] };
+        at += 1;
+    }
+    all
+};
+
+const fn row(
+    path: &'static str,
+    unit: &'static str,
+    kind: Kind,
+    about: &'static str,
+    source: &'static str,
+) -> Parameter {
+    Parameter { path, unit, kind, about, source }
+}
 
 /// What values a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,14 +132,14 @@ pub fn nearest_path(typed: &str) -> Option<&'static str> {
     })
 }
 
-/// The table as Markdown, one row a parameter.
+/// Rows of the table as Markdown.
 #[must_use]
-pub fn markdown() -> String {
+pub fn markdown(rows: &[&Parameter]) -> String {
     let mut text = String::from(
         "| parameter | unit | allowed | default | what it does | where the default comes from |\n\
          |---|---|---|---|---|---|\n",
     );
-    for p in PARAMETERS {
+    for p in rows {
         let default = match p.kind {
             // Long texts would make the table unreadable.
             Kind::Text { max } if max > 40 => "(text)".to_owned(),
