@@ -6,8 +6,8 @@ use std::rc::{Rc, Weak};
 use pagewalk_engine::{Class, CpuId, Guarded, SpinLock};
 
 use crate::{
-    Asid, Buddy, Format, PerCpuPages, Pfn, PhysicalMemory, SpecError, Tables, TlbHierarchy, TlbSpec, Vaddr,
-    WalkCacheSpec, WalkCaches,
+    Asid, Buddy, Format, PageSize, PerCpuPages, Pfn, PhysicalMemory, SpecError, Tables, TlbHierarchy,
+    TlbSpec, Vaddr, WalkCache, WalkCacheSpec,
 };
 
 /// The lock of the zone's free lists (`zone->lock`).
@@ -80,7 +80,7 @@ pub struct Root {
 /// The memory hardware of one CPU. Only its own CPU touches it, hence no shared words.
 pub struct Core {
     pub(crate) tlb: RefCell<TlbHierarchy>,
-    pub(crate) walk_caches: RefCell<WalkCaches>,
+    pub(crate) walk_caches: RefCell<WalkCache>,
     pub(crate) root: Cell<Option<Root>>,
     pub(crate) walks: Cell<WalkCounters>,
     pub(crate) pcp: RefCell<PerCpuPages>,
@@ -93,7 +93,7 @@ impl Core {
     }
 
     /// The page-walk caches.
-    pub fn walk_caches(&self) -> &RefCell<WalkCaches> {
+    pub fn walk_caches(&self) -> &RefCell<WalkCache> {
         &self.walk_caches
     }
 
@@ -166,21 +166,25 @@ impl Hardware {
     /// # Errors
     /// If the description of TLBs or walk caches is impossible.
     pub fn new(spec: &HardwareSpec) -> Result<Rc<Self>, SpecError> {
+        let memory = PhysicalMemory::new(spec.frames, spec.track_contents)?;
+        let spans: Vec<PageSize> = (1..=spec.format.levels)
+            .filter_map(|level| PageSize::from_shift(spec.format.shift(level)))
+            .collect();
         let core = || {
             Ok(Core {
                 tlb: RefCell::new(TlbHierarchy::new(&spec.tlb)?),
-                walk_caches: RefCell::new(WalkCaches::new(&spec.walk_caches)?),
+                walk_caches: RefCell::new(WalkCache::new(&spec.walk_caches, &spans)?),
                 root: Cell::new(None),
                 walks: Cell::default(),
-                pcp: RefCell::new(PerCpuPages::new(spec.pcp_batch, spec.pcp_high)),
+                pcp: RefCell::new(PerCpuPages::new(spec.pcp_batch, spec.pcp_high)?),
             })
         };
         let zone_lock = SpinLock::new(&ZONE_LOCK, 0);
         let cores = (0..spec.cpus).map(|_| core()).collect::<Result<_, _>>()?;
         Ok(Rc::new_cyclic(|this| Self {
-            memory: PhysicalMemory::new(spec.frames, spec.track_contents),
             tables: Tables::new(spec.format, spec.frames),
-            buddy: Guarded::new(zone_lock.id(), Buddy::new(spec.frames)),
+            buddy: Guarded::new(zone_lock.id(), Buddy::new(&memory)),
+            memory,
             zone_lock,
             cores,
             format: spec.format,

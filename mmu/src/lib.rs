@@ -4,21 +4,34 @@ mod access;
 mod addr;
 mod buddy;
 mod frames;
+mod hardware;
+mod page;
+mod page_alloc;
 mod per_cpu;
+mod pte;
 mod pwc;
 mod run;
+mod shootdown;
 mod spec;
+mod table;
 mod tlb;
+mod walk;
 
 pub use access::{Access, AccessCounters, AccessKind, AccessObserver, MAX_ACCESS_BYTES};
 pub use addr::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Paddr, PageSize, PageSizes, Pfn, Vaddr, VaddrRange, Vpn};
 pub use buddy::{Buddy, MAX_ORDER};
 pub use frames::{MAX_FRAMES, Page, PhysicalMemory, SECTION_FRAMES};
+pub use hardware::{Core, Hardware, HardwareCosts, HardwareSpec, Root, WalkCounters, ZONE_LOCK};
+pub use page::{PG_DIRTY, PG_LOCKED, PG_UPTODATE, PageRef, PageWords};
 pub use per_cpu::PerCpuPages;
+pub use pte::{Format, Pte};
 pub use pwc::{WalkCache, WalkCacheCounters, WalkCacheGeometry, WalkCacheSpec, WalkCached};
-pub use run::{Position, RunEnd, run_hits};
+pub use run::{Position, RunEnd, complete_touch, run_hits};
+pub use shootdown::CpuMask;
 pub use spec::SpecError;
+pub use table::{PTE, PTL, Tables};
 pub use tlb::{
     MAX_TLB_ENTRIES, MAX_TLB_WAYS, Replacement, TlbArray, TlbCounters, TlbEntry, TlbGeometry, TlbHierarchy,
     TlbLookup, TlbSide, TlbSideCounters, TlbSpec, TlbTag,
 };
+pub use walk::PageFault;

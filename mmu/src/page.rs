@@ -12,17 +12,17 @@ use crate::frames::Page;
 use crate::{Pfn, PhysicalMemory};
 
 /// `page->_count`.
-pub static COUNT: Class = Class::new(18, "page.count");
+pub(crate) static COUNT: Class = Class::new(18, "page.count");
 /// `page->_mapcount` (here the number of PTEs; Linux stores one less).
-pub static MAPCOUNT: Class = Class::new(19, "page.mapcount");
+pub(crate) static MAPCOUNT: Class = Class::new(19, "page.mapcount");
 /// `page->flags`.
-pub static FLAGS: Class = Class::new(20, "page.flags");
+pub(crate) static FLAGS: Class = Class::new(20, "page.flags");
 /// `page->mapping`.
-pub static MAPPING: Class = Class::new(21, "page.mapping");
+pub(crate) static MAPPING: Class = Class::new(21, "page.mapping");
 /// `page->index`.
-pub static INDEX: Class = Class::new(22, "page.index");
+pub(crate) static INDEX: Class = Class::new(22, "page.index");
 /// The contents of a page.
-pub static CONTENT: Class = Class::new(23, "page contents");
+pub(crate) static CONTENT: Class = Class::new(23, "page contents");
 
 /// The page is locked.
 pub const PG_LOCKED: u8 = 0;

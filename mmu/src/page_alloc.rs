@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Completion, Context, Cpu, Engine};
+use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Engine};
 
 use crate::{Hardware, PageRef, Pfn};
 
@@ -38,7 +38,7 @@ impl Hardware {
             core.pcp.borrow_mut().refill(&mut self.buddy.get_mut(&zone), &self.memory);
             zone.unlock().await;
         }
-        let pfn = core.pcp.borrow_mut().pop(&self.memory);
+        let pfn = core.pcp.borrow_mut().pop();
         cx.local_irq_enable();
         pfn
     }
@@ -66,7 +66,7 @@ impl Hardware {
         self.freed.set(self.freed.get() + 1);
         let core = self.core(cx.cpu().id());
         cx.local_irq_disable();
-        let full = core.pcp.borrow_mut().push(&self.memory, pfn);
+        let full = core.pcp.borrow_mut().push(pfn);
         if full {
             let zone = self.zone_lock.lock(cx).await;
             core.pcp.borrow_mut().drain(&mut self.buddy.get_mut(&zone), &self.memory);
@@ -83,15 +83,13 @@ impl Hardware {
         for other in cx.engine().cpus().iter().filter(|cpu| cpu.id() != cx.cpu().id()) {
             let (hardware, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
             let handler = Rc::new(move |engine: &Engine, cpu: &Cpu| {
-                let list = hardware.core(cpu.id()).pcp.borrow_mut().drain_all(&hardware.memory);
-                drained.borrow_mut().extend(list);
+                drained.borrow_mut().extend(hardware.take_list(cpu.id()));
                 done.complete(engine);
             });
             cx.send_ipi(other.id(), handler).await;
         }
         done.wait(cx).await;
-        let own = self.core(cx.cpu().id()).pcp.borrow_mut().drain_all(&self.memory);
-        drained.borrow_mut().extend(own);
+        drained.borrow_mut().extend(self.take_list(cx.cpu().id()));
         let zone = self.zone_lock.lock(cx).await;
         {
             let mut buddy = self.buddy.get_mut(&zone);
@@ -104,6 +102,12 @@ impl Hardware {
 }
 
 impl Hardware {
+    /// Every frame of a CPU's list.
+    fn take_list(&self, cpu: CpuId) -> Vec<Pfn> {
+        let mut list = self.core(cpu).pcp.borrow_mut();
+        std::iter::from_fn(|| list.pop()).collect()
+    }
+
     /// I2: a page on its way to or from a free list is nobody's.
     fn check_free(&self, cx: &Context, pfn: Pfn, verb: &str) {
         let engine = cx.engine();
@@ -121,10 +125,15 @@ impl Hardware {
         }
         for (cpu, core) in self.cores().iter().enumerate() {
             let root = core.root().map(|root| root.asid);
-            let names = |frame: Pfn, pages: u64| (u64::from(frame.0)..u64::from(frame.0) + pages).contains(&u64::from(pfn.0));
+            let names = |frame: Pfn, pages: u64| {
+                (u64::from(frame.0)..u64::from(frame.0) + pages).contains(&u64::from(pfn.0))
+            };
             for (tag, entry) in core.tlb.borrow().iter() {
-                if Some(tag.asid) == root && names(entry.frame, entry.size.base_pages()) {
-                    engine.violation("I19", format!("{pfn:?} {verb} while the TLB of CPU {cpu} names it at {:?}", tag.vaddr));
+                if (tag.asid == root || tag.asid.is_none()) && names(entry.frame, entry.size.base_pages()) {
+                    engine.violation(
+                        "I19",
+                        format!("{pfn:?} {verb} while the TLB of CPU {cpu} names it at {:?}", tag.page),
+                    );
                 }
             }
         }

@@ -23,9 +23,11 @@ pub struct Format {
 
 impl Format {
     /// x86-64 with four levels: 48-bit addresses.
-    pub const X86_64_4: Self = Self { name: "x86-64, 4 levels", levels: 4, index_bits: 9, leaf_levels: 0b110 };
+    pub const X86_64_4: Self =
+        Self { name: "x86-64, 4 levels", levels: 4, index_bits: 9, leaf_levels: 0b110 };
     /// x86-64 with five levels: 57-bit addresses.
-    pub const X86_64_5: Self = Self { name: "x86-64, 5 levels", levels: 5, index_bits: 9, leaf_levels: 0b110 };
+    pub const X86_64_5: Self =
+        Self { name: "x86-64, 5 levels", levels: 5, index_bits: 9, leaf_levels: 0b110 };
 
     /// The format with this many levels, if there is one.
     pub fn x86_64(levels: u8) -> Option<Self> {
@@ -200,7 +202,8 @@ mod tests {
     fn an_address_is_cut_into_nine_bit_indices() {
         let vaddr = Vaddr(0x7f12_3456_7abc);
         let format = Format::X86_64_4;
-        let rebuilt = (1..=4).fold(0, |sum, level| sum | u64::from(format.index(vaddr, level)) << format.shift(level));
+        let rebuilt =
+            (1..=4).fold(0, |sum, level| sum | u64::from(format.index(vaddr, level)) << format.shift(level));
         assert_eq!(rebuilt, vaddr.0 & !0xfff);
         assert_eq!(format.user_end(), Vaddr(1 << 47));
         assert_eq!(Format::X86_64_5.user_end(), Vaddr(1 << 56));

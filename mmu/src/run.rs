@@ -19,7 +19,8 @@ pub enum RunEnd {
     Done,
     /// The clock has passed the limit; the next touch is not begun.
     Limit,
-    /// The next touch missed, which is counted. The caller walks, fills and calls again; that looks up again.
+    /// The next touch missed, which is counted. The caller walks; a walk that succeeds executes the touch itself and
+    /// says so by [`complete_touch`]. If the caller calls again instead, that looks up again.
     Miss {
         /// First byte touched in the page that missed.
         vaddr: Vaddr,
@@ -94,6 +95,25 @@ pub fn run_hits<O: AccessObserver>(
     *clock = now;
     tally.add_to(tlb);
     end
+}
+
+/// Moves `at` over the touch that missed: the walk has translated it, and it is executed. It was counted as a miss and
+/// is no hit; the access is counted when its last touch is done.
+pub fn complete_touch(tlb: &mut TlbHierarchy, accesses: &[Access], at: &mut Position) {
+    let access = accesses[at.index];
+    if access.is_split() && !at.second_half {
+        at.second_half = true;
+        return;
+    }
+    let counters = &mut tlb.accesses;
+    match access.kind() {
+        AccessKind::Fetch => counters.fetches += 1,
+        AccessKind::Load => counters.loads += 1,
+        AccessKind::Store => counters.stores += 1,
+        AccessKind::Modify => counters.modifies += 1,
+    }
+    counters.splits += u64::from(access.is_split());
+    *at = Position { index: at.index + 1, second_half: false };
 }
 
 /// Touches of one call, counted in four 16-bit lanes of one register: a counter in memory for each kind would make

@@ -76,8 +76,11 @@ impl Hardware {
         targets: &[CpuId],
         flush: impl Fn(&Engine, &Cpu) + 'static,
     ) {
-        let acknowledged =
-            Completion::new(&ACK, u64::from(cx.cpu().id().0), u32::try_from(targets.len()).expect("at most 256"));
+        let acknowledged = Completion::new(
+            &ACK,
+            u64::from(cx.cpu().id().0),
+            u32::try_from(targets.len()).expect("at most 256"),
+        );
         let done = Rc::clone(&acknowledged);
         let handler = Rc::new(move |engine: &Engine, cpu: &Cpu| {
             flush(engine, cpu);

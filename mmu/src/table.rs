@@ -82,7 +82,8 @@ impl Tables {
     fn chunk(&self, slot: u32) -> (&Chunk, usize) {
         let number = slot as usize / CHUNK;
         let chunk = self.chunks[number].get_or_init(|| Chunk {
-            entries: vec![Cell::new(Pte::NONE); CHUNK * usize::from(self.format.entries())].into_boxed_slice(),
+            entries: vec![Cell::new(Pte::NONE); CHUNK * usize::from(self.format.entries())]
+                .into_boxed_slice(),
             locks: (0..CHUNK).map(|n| SpinLock::new(&PTL, (number * CHUNK + n) as u64)).collect(),
         });
         (chunk, slot as usize % CHUNK)

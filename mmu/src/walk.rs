@@ -74,7 +74,8 @@ impl Hardware {
     /// everything, as Linux writes them, so a cached one restricts nothing.)
     fn start(&self, core: &Core, root: Root, vaddr: Vaddr) -> Descent {
         let cached = core.walk_caches.borrow_mut().lookup(vaddr, root.asid);
-        let (level, table) = cached.map_or((self.format().levels, root.table), |(level, table)| (level - 1, table));
+        let (level, table) =
+            cached.map_or((self.format().levels, root.table), |cached| (cached.level - 1, cached.table));
         Descent { level, table, writable: true, user: true, executable: true }
     }
 
@@ -87,7 +88,7 @@ impl Hardware {
 
     /// Sets the accessed bit, and for a store the dirty bit, if clear. `None`: the entry has changed.
     async fn mark_used(&self, cx: &Context, word: Word<'_, Pte>, seen: Pte, kind: AccessKind) -> Option<Pte> {
-        let used = seen.accessed(true).dirty(seen.is_dirty() || kind.writes());
+        let used = seen.accessed(true).dirty(seen.is_dirty() || kind.is_write());
         if used == seen {
             return Some(seen);
         }
@@ -100,7 +101,15 @@ impl Hardware {
         Some(used)
     }
 
-    fn fill(&self, cx: &Context, at: &Descent, asid: Asid, vaddr: Vaddr, kind: AccessKind, leaf: Pte) -> TlbEntry {
+    fn fill(
+        &self,
+        cx: &Context,
+        at: &Descent,
+        asid: Asid,
+        vaddr: Vaddr,
+        kind: AccessKind,
+        leaf: Pte,
+    ) -> TlbEntry {
         let size = self.format().leaf_size(at.level).expect("a leaf stands where leaves may stand");
         let entry = TlbEntry {
             frame: leaf.pfn(),

@@ -21,6 +21,14 @@ pub struct TlbEntry {
     pub global: bool,
 }
 
+impl TlbEntry {
+    /// The frame of the base page around `vaddr`, which the entry translates.
+    #[must_use]
+    pub fn base_frame(&self, vaddr: Vaddr) -> Pfn {
+        Pfn(self.frame.0 + (vaddr.offset_in(self.size) >> BASE_SHIFT) as u32)
+    }
+}
+
 /// A set of permission bits of a [`Payload`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rights(u64);

@@ -85,9 +85,12 @@ pub(crate) struct LastHit {
 }
 
 impl LastHit {
+    /// Field by field: a value built on the stack and copied whole stalls on its own stores.
     #[inline]
-    fn of(vaddr: Vaddr, asid: Asid, payload: Payload, frame: Pfn, passed_over: bool) -> Self {
-        if passed_over { Self::default() } else { Self { key: page_key(vaddr, asid), payload, frame } }
+    fn remember(&mut self, vaddr: Vaddr, asid: Asid, payload: Payload, frame: Pfn, passed_over: bool) {
+        self.key = page_key(vaddr, asid);
+        self.payload = if passed_over { Payload::default() } else { payload };
+        self.frame = frame;
     }
 
     #[inline]
@@ -226,8 +229,7 @@ impl TlbHierarchy {
                     array.touch(slot);
                     let payload = array.payload(slot);
                     let frame = payload.base_frame(vaddr);
-                    self.last[side as usize] =
-                        LastHit::of(vaddr, asid, payload, frame, denied || passed_over);
+                    self.last[side as usize].remember(vaddr, asid, payload, frame, denied || passed_over);
                     return Translation::L1(payload, frame);
                 }
                 Probe::Denied => denied = true,
@@ -252,8 +254,7 @@ impl TlbHierarchy {
                     array.touch(slot);
                     let payload = array.payload(slot);
                     let frame = self.refill_l1(vaddr, asid, side, payload);
-                    self.last[side as usize] =
-                        LastHit::of(vaddr, asid, payload, frame, denied || passed_over);
+                    self.last[side as usize].remember(vaddr, asid, payload, frame, denied || passed_over);
                     return Translation::L2(payload, frame);
                 }
                 Probe::Denied => denied = true,

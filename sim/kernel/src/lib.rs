@@ -1,1 +1,28 @@
-//! Placeholder until its first content.
+//! The kernel of the simulated machine: the paths of Linux 2.6.27's memory management for anonymous memory.
+//!
+//! Every path is an `async fn` that reads like the Linux function it models, one `.await` per access to shared
+//! state. Paths take the current [`Task`]; state owned by a lock is reached through the held guard.
+
+mod check;
+mod config;
+mod kernel;
+mod mm;
+mod paths;
+mod stat;
+mod syscall;
+mod task;
+mod tlb;
+mod user;
+
+pub use check::{Leftover, Oracle};
+pub use config::KernelConfig;
+pub use kernel::{Kernel, OutOfMemory};
+pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};
+pub use paths::{Errno, MapRequest};
+pub use stat::{FaultLatency, Syscall, VmStat};
+pub use syscall::{
+    sys_brk, sys_clone, sys_execve, sys_exit, sys_fork, sys_madvise_dontneed, sys_mmap, sys_mprotect,
+    sys_mremap, sys_munmap, sys_wait4,
+};
+pub use task::Task;
+pub use user::{Segv, run_program};

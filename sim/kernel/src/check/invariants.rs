@@ -1,0 +1,184 @@
+//! Observers of the invariants: they look at the whole machine when no context is inside the kernel.
+//!
+//! I2, I5, I13, I19, I20, I21, I29 and I32 by full scan; I1, I3, I28 and lost references are noticed where they happen.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use pagewalk_engine::CpuId;
+use pagewalk_mmu::{Pfn, Pte, Root, TlbEntry, Vaddr, VaddrRange};
+
+use crate::kernel::Kernel;
+use crate::mm::Mm;
+use crate::task::Task;
+
+/// Quiescent moments between two scans of the whole machine.
+const SCAN_EVERY: u32 = 512;
+
+/// What the tables of all address spaces say of one frame.
+#[derive(Default)]
+struct Uses {
+    /// PTEs that map it, each with its address space and address.
+    ptes: Vec<(u32, Vaddr, Pte)>,
+    /// Whether it is a table.
+    table: bool,
+}
+
+impl Kernel {
+    /// A context enters the kernel.
+    pub(crate) fn enters(&self) {
+        self.inside.set(self.inside.get() + 1);
+    }
+
+    /// A context leaves the kernel; `changed` is the range whose PTEs its call reduced.
+    ///
+    /// If no other context is inside, nothing is half done: then the observers may judge.
+    pub(crate) fn leaves(&self, current: &Task, changed: Option<VaddrRange>) {
+        self.inside.set(self.inside.get() - 1);
+        if !self.engine.config().checks || self.inside.get() > 0 {
+            return;
+        }
+        if let Some(range) = changed {
+            self.check_tlbs(&current.mm(), range);
+        }
+        self.until_check.set(self.until_check.get() + 1);
+        if self.until_check.get() >= SCAN_EVERY {
+            self.until_check.set(0);
+            self.check_machine();
+        }
+    }
+
+    /// I19, I20: no CPU can use a translation of `range` that its PTE does not grant.
+    fn check_tlbs(&self, mm: &Mm, range: VaddrRange) {
+        for (number, core) in self.hw.cores().iter().enumerate() {
+            let Some(root) = core.root().filter(|root| root.table == mm.pgd) else { continue };
+            for (tag, entry) in core.tlb().borrow().iter() {
+                let usable = tag.asid.is_none_or(|asid| asid == root.asid);
+                if usable && range.contains(tag.page) {
+                    self.check_entry(CpuId(number as u16), root, tag.page, &entry);
+                }
+            }
+        }
+    }
+
+    fn check_entry(&self, cpu: CpuId, root: Root, page: Vaddr, entry: &TlbEntry) {
+        let pte = self.observe_pte(root.table, page);
+        let granted = pte.is_some_and(|pte| {
+            pte.is_present()
+                && pte.pfn() == entry.frame
+                && (pte.is_writable() || !entry.writable)
+                && (pte.is_executable() || !entry.executable)
+                && (pte.is_user() || !entry.user)
+        });
+        if !granted {
+            self.engine.violation(
+                "I20",
+                format!("the TLB of {cpu} grants {entry:?} at {page:?}; the tables say {pte:?}"),
+            );
+        }
+    }
+
+    /// The PTE for `address` under `root`, without a step.
+    fn observe_pte(&self, root: Pfn, address: Vaddr) -> Option<Pte> {
+        let format = self.hw.format();
+        let mut table = root;
+        for level in (1..=format.levels).rev() {
+            let entry = self.hw.tables.entry(&self.hw.memory, table, format.index(address, level)).observe();
+            if level == 1 {
+                return Some(entry);
+            }
+            if !entry.is_present() {
+                return None;
+            }
+            table = entry.pfn();
+        }
+        None
+    }
+
+    /// Every invariant that is a matter of counting, over the whole machine. Quiescent moments only.
+    pub fn check_machine(&self) {
+        let mms: Vec<Rc<Mm>> = self.mms.borrow().values().filter_map(std::rc::Weak::upgrade).collect();
+        let mut uses: BTreeMap<Pfn, Uses> = BTreeMap::new();
+        for mm in &mms {
+            let before: usize = uses.values().map(|uses| uses.ptes.len()).sum();
+            self.collect(mm, &mut uses);
+            let present = uses.values().map(|uses| uses.ptes.len()).sum::<usize>() - before;
+            if present as u64 != mm.anon_rss.get() {
+                let message =
+                    format!("mm {} has {present} pages mapped and anon_rss {}", mm.id(), mm.anon_rss.get());
+                self.engine.violation("I21", message);
+            }
+            let limit = VaddrRange::new(Vaddr(0), self.hw.format().user_end()).expect("a range");
+            self.check_tlbs(mm, limit);
+        }
+        for (&pfn, uses) in &uses {
+            self.check_page(pfn, uses);
+        }
+        let used = u64::from(self.hw.memory.frames()) - 1 - u64::from(self.hw.free_frames());
+        if used != uses.len() as u64 {
+            self.engine.violation("I27", format!("{used} frames are in use, {} are reachable", uses.len()));
+        }
+    }
+
+    fn collect(&self, mm: &Mm, uses: &mut BTreeMap<Pfn, Uses>) {
+        let format = *self.hw.format();
+        uses.entry(mm.pgd).or_default().table = true;
+        let mut open = vec![(mm.pgd, format.levels, Vaddr(0))];
+        while let Some((table, level, base)) = open.pop() {
+            for index in 0..format.entries() {
+                let entry = self.hw.tables.entry(&self.hw.memory, table, index).observe();
+                let address = Vaddr(base.0 + u64::from(index) * format.span(level));
+                if entry.is_none() {
+                    continue;
+                }
+                let uses = uses.entry(entry.pfn()).or_default();
+                if level == 1 {
+                    uses.ptes.push((mm.id(), address, entry));
+                } else {
+                    uses.table = true;
+                    open.push((entry.pfn(), level - 1, address));
+                }
+            }
+        }
+    }
+
+    fn check_page(&self, pfn: Pfn, uses: &Uses) {
+        let page = self.hw.memory.words(pfn);
+        let (count, mapcount) = (page.count().observe(), page.mapcount().observe());
+        let mapped = uses.ptes.len();
+        if count != mapped as i32 + i32::from(uses.table) {
+            self.engine
+                .violation("I5", format!("{pfn:?} has count {count}, {mapped} PTEs, table: {}", uses.table));
+        }
+        if mapcount != mapped as i32 {
+            self.engine.violation("I13", format!("{pfn:?} has map count {mapcount}, {mapped} PTEs name it"));
+        }
+        if mapped > 1 && uses.ptes.iter().any(|(_, _, pte)| pte.is_writable()) {
+            self.engine.violation("I29", format!("{pfn:?} is shared and writable: {:?}", uses.ptes));
+        }
+        if mapped > 0 {
+            self.check_rmap(pfn, uses);
+        }
+    }
+
+    /// I32: the reverse mapping finds exactly the PTEs that map the page.
+    fn check_rmap(&self, pfn: Pfn, uses: &Uses) {
+        let page = self.hw.memory.words(pfn);
+        let Some(anon_vma) = self.anon_vmas.observe(page.mapping().observe()) else {
+            self.engine.violation("I7", format!("{pfn:?} is mapped and belongs to no anon_vma"));
+            return;
+        };
+        let index = page.index().observe();
+        let mut found = 0;
+        for (mm, vma) in anon_vma.observe() {
+            let (Some(mm), Some(address)) = (self.observe_mm(mm), vma.address_of(index)) else { continue };
+            let pte = self.observe_pte(mm.pgd, address);
+            found += usize::from(pte.is_some_and(|pte| pte.is_present() && pte.pfn() == pfn));
+        }
+        if found != uses.ptes.len() {
+            let message =
+                format!("the reverse mapping finds {found} of the {} PTEs of {pfn:?}", uses.ptes.len());
+            self.engine.violation("I32", message);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The memory oracle: every load is compared with what the address ought to contain.
+//!
+//! A store makes a page's stamp `mix(old, store id)`, in the frame and in the shadow alike, so a lost store stays
+//! visible until the page dies. While a call that discards or shares pages is under way the shadow admits the old and
+//! the new value; when it returns, exactly one, unless another thread stored meanwhile.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use pagewalk_engine::Engine;
+use pagewalk_mmu::{AccessKind, AccessObserver, Pfn, PhysicalMemory, Vaddr, VaddrRange};
+
+use super::shadow::Shadow;
+use crate::kernel::Kernel;
+use crate::mm::Mm;
+use crate::task::Task;
+
+/// A call under way that changes what pages contain.
+#[derive(Debug)]
+struct Discard {
+    mm: u32,
+    range: VaddrRange,
+    /// Pages touched since it began, and whether what they hold now may have begun from zeroes.
+    touched: BTreeMap<u64, bool>,
+}
+
+/// The shadow of all address spaces.
+#[derive(Default)]
+pub struct Oracle {
+    shadows: RefCell<BTreeMap<u32, Shadow>>,
+    discards: RefCell<Vec<Discard>>,
+    /// Forks under way: parent and child.
+    forks: RefCell<Vec<(u32, u32)>>,
+    stores: Cell<u64>,
+    loads: Cell<u64>,
+}
+
+fn mix(old: u64, store: u64) -> u64 {
+    let mut word = (old ^ store).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    word = (word ^ (word >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    (word ^ (word >> 32)) | 1
+}
+
+impl Oracle {
+    /// Loads compared so far (fetches and the load half of a modify included).
+    pub fn loads(&self) -> u64 {
+        self.loads.get()
+    }
+
+    /// Stores followed so far.
+    pub fn stores(&self) -> u64 {
+        self.stores.get()
+    }
+
+    /// One touch of `vpn` in `mm`, whose frame holds `stamp`. Yields what the frame holds after it, or the values that
+    /// would have been right.
+    fn touch(&self, mm: u32, vpn: u64, stamp: u64, kind: AccessKind) -> Result<u64, Vec<u64>> {
+        let mut shadows = self.shadows.borrow_mut();
+        let shadow = shadows.entry(mm).or_default();
+        if kind != AccessKind::Store {
+            self.loads.set(self.loads.get() + 1);
+        }
+        let quiet = self.discards.borrow().is_empty() && self.forks.borrow().is_empty();
+        let discarded = !quiet && self.note_in_discards(mm, vpn, stamp);
+        let right = shadow.admits(vpn, stamp) || (discarded && stamp == 0);
+        if !right {
+            return Err(shadow.admitted(vpn));
+        }
+        let after = if kind.is_write() {
+            self.stores.set(self.stores.get() + 1);
+            mix(stamp, self.stores.get())
+        } else {
+            stamp
+        };
+        shadow.set(vpn, after);
+        if !quiet && kind.is_write() {
+            for &(_, child) in self.forks.borrow().iter().filter(|&&(parent, _)| parent == mm) {
+                shadows.entry(child).or_default().admit(vpn, after);
+            }
+        }
+        Ok(after)
+    }
+
+    /// True if a call under way may have discarded the page.
+    fn note_in_discards(&self, mm: u32, vpn: u64, stamp: u64) -> bool {
+        let mut inside = false;
+        for discard in self.discards.borrow_mut().iter_mut() {
+            if discard.mm == mm && discard.range.contains(Vaddr(vpn << pagewalk_mmu::BASE_SHIFT)) {
+                inside = true;
+                // Zeroes now: from here the page may be the new one, discarded already.
+                let fresh = discard.touched.entry(vpn).or_insert(false);
+                *fresh |= stamp == 0;
+            }
+        }
+        inside
+    }
+
+    fn discard_begins(&self, mm: u32, range: VaddrRange) {
+        self.discards.borrow_mut().push(Discard { mm, range, touched: BTreeMap::new() });
+    }
+
+    fn discard_ends(&self, mm: u32, range: VaddrRange) {
+        let mut discards = self.discards.borrow_mut();
+        let mine = |discard: &Discard| discard.mm == mm && discard.range == range;
+        let place = discards.iter().position(mine).expect("a discard that began");
+        let ended = discards.swap_remove(place);
+        let mut shadows = self.shadows.borrow_mut();
+        let shadow = shadows.entry(mm).or_default();
+        let fresh: Vec<(u64, Vec<u64>)> = ended
+            .touched
+            .iter()
+            .filter(|&(_, &fresh)| fresh)
+            .map(|(&vpn, _)| (vpn, shadow.admitted(vpn)))
+            .collect();
+        shadow.clear(range.start().vpn().0, range.end().vpn().0);
+        // A page that began anew while the call was under way may or may not have been discarded once more.
+        for (vpn, values) in fresh {
+            values.into_iter().for_each(|stamp| shadow.admit(vpn, stamp));
+        }
+    }
+
+    fn fork_begins(&self, parent: u32, child: u32) {
+        let mut shadows = self.shadows.borrow_mut();
+        let copy = shadows.entry(parent).or_default().clone();
+        shadows.insert(child, copy);
+        self.forks.borrow_mut().push((parent, child));
+    }
+
+    fn fork_ends(&self, parent: u32, child: u32) {
+        self.forks.borrow_mut().retain(|&fork| fork != (parent, child));
+    }
+
+    fn moved(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
+        let mut shadows = self.shadows.borrow_mut();
+        let shadow = shadows.entry(mm).or_default();
+        let (first, end) = (old.start().vpn().0, old.end().vpn().0);
+        for vpn in shadow.stored(first, end) {
+            let values = shadow.admitted(vpn);
+            shadow.set_any(new_start.vpn().0 + (vpn - first), values);
+        }
+        shadow.clear(first, end);
+    }
+}
+
+/// What sees every touch of one task while contents are checked.
+pub(crate) struct Witness<'a> {
+    oracle: &'a Oracle,
+    memory: &'a PhysicalMemory,
+    engine: &'a Engine,
+    mm: u32,
+}
+
+impl AccessObserver for Witness<'_> {
+    fn touch(&mut self, vaddr: Vaddr, pfn: Pfn, kind: AccessKind) {
+        let stamp = self.memory.stamp(pfn);
+        match self.oracle.touch(self.mm, vaddr.vpn().0, stamp, kind) {
+            Ok(after) if after == stamp => {}
+            Ok(after) => self.memory.set_stamp(pfn, after),
+            Err(right) => {
+                let found = format!("{kind:?} of {vaddr:?} in mm {} found {pfn:?} with {stamp:#x}", self.mm);
+                self.engine.violation("I14", format!("{found}, ought to be {right:x?}"));
+            }
+        }
+    }
+}
+
+impl Kernel {
+    /// The witness of the current task's touches, if contents are checked.
+    #[inline]
+    pub(crate) fn witness<'a>(&'a self, current: &Task) -> Option<Witness<'a>> {
+        let oracle = self.oracle.as_ref()?;
+        Some(Witness { oracle, memory: &self.hw.memory, engine: &self.engine, mm: current.mm().id() })
+    }
+
+    /// Pages of `range` are about to be discarded.
+    pub(crate) fn shadow_discard_begins(&self, mm: &Mm, range: VaddrRange) {
+        if let Some(oracle) = &self.oracle {
+            oracle.discard_begins(mm.id(), range);
+        }
+    }
+
+    /// The pages of `range` are gone, and every CPU knows.
+    pub(crate) fn shadow_discard_ends(&self, mm: &Mm, range: VaddrRange) {
+        if let Some(oracle) = &self.oracle {
+            oracle.discard_ends(mm.id(), range);
+        }
+    }
+
+    /// The pages of `parent` are about to be shared with `child`.
+    pub(crate) fn shadow_fork_begins(&self, parent: &Mm, child: &Mm) {
+        if let Some(oracle) = &self.oracle {
+            oracle.fork_begins(parent.id(), child.id());
+        }
+    }
+
+    /// The child has its copy.
+    pub(crate) fn shadow_fork_ends(&self, parent: &Mm, child: &Mm) {
+        if let Some(oracle) = &self.oracle {
+            oracle.fork_ends(parent.id(), child.id());
+        }
+    }
+
+    /// The pages of `old` are at `new_start` now.
+    pub(crate) fn shadow_moved(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
+        if let Some(oracle) = &self.oracle {
+            oracle.moved(mm.id(), old, new_start);
+        }
+    }
+
+    /// An address space is gone.
+    pub(crate) fn shadow_dropped(&self, mm: &Mm) {
+        if let Some(oracle) = &self.oracle {
+            oracle.shadows.borrow_mut().remove(&mm.id());
+        }
+    }
+}

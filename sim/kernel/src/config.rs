@@ -1,0 +1,23 @@
+//! The kernel's own parameters.
+
+/// What the kernel is built with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelConfig {
+    /// Up to this many pages are flushed one by one (INVLPG), more by flushing the whole address space
+    /// (`tlb_single_page_flush_ceiling`, 33 since Linux 3.15).
+    pub tlb_flush_ceiling: u64,
+    /// Pages that one mmu_gather batch holds before it must flush (506 in v2.6.27 on x86-64).
+    pub gather_batch: usize,
+    /// Cycles of an exception's entry and exit.
+    pub fault_entry: u32,
+    /// Cycles of a system call's entry and exit.
+    pub syscall: u32,
+    /// Whether address spaces keep TLB tags (PCID) over a switch; without, every switch flushes.
+    pub pcid: bool,
+}
+
+impl Default for KernelConfig {
+    fn default() -> Self {
+        Self { tlb_flush_ceiling: 33, gather_batch: 506, fault_entry: 1_000, syscall: 200, pcid: false }
+    }
+}

@@ -1,0 +1,120 @@
+//! `struct mm_struct`: one address space.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use pagewalk_engine::{Class, Context, Guarded, Held, ObjectId, RwSem, SpinLock, Word};
+use pagewalk_mmu::{CpuMask, Pfn, Vaddr};
+
+use super::vma::VmaTree;
+use crate::kernel::Kernel;
+
+/// `mm->mmap_sem`.
+static MMAP_SEM: Class = Class::new(32, "mmap_sem");
+/// `mm->page_table_lock`: the upper levels, and `vma->anon_vma`.
+static PAGE_TABLE_LOCK: Class = Class::new(33, "mm->page_table_lock");
+/// `mm->mm_users`.
+static MM_USERS: Class = Class::new(35, "mm->mm_users");
+/// `mm->cpu_vm_mask`.
+static CPU_VM_MASK: Class = Class::new(36, "mm->cpu_vm_mask");
+/// `mm->context.tlb_gen` (Linux 4.14).
+static TLB_GEN: Class = Class::new(37, "mm->tlb_gen");
+
+/// The heap: where it begins and where `brk` has put its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heap {
+    pub(crate) start: Vaddr,
+    pub(crate) end: Vaddr,
+}
+
+/// An address space.
+pub struct Mm {
+    id: u32,
+    /// The top-level page table.
+    pub(crate) pgd: Pfn,
+    pub(crate) mmap_sem: RwSem,
+    pub(crate) areas: Guarded<VmaTree>,
+    pub(crate) heap: Guarded<Option<Heap>>,
+    pub(crate) page_table_lock: SpinLock,
+    users: Cell<u32>,
+    /// CPUs whose TLB may hold translations of this address space.
+    pub(crate) cpu_vm_mask: CpuMask,
+    tlb_gen: Cell<u64>,
+    /// Anonymous pages mapped. An atomic counter of its own in Linux; commutes.
+    pub(crate) anon_rss: Cell<u64>,
+    pub(crate) peak_rss: Cell<u64>,
+}
+
+impl Mm {
+    /// `mm_alloc`: an empty address space with one user.
+    pub async fn alloc(kernel: &Rc<Kernel>, cx: &Context) -> Rc<Self> {
+        let pgd = kernel.alloc_table_page(cx).await;
+        let id = kernel.next_mm_id();
+        let mmap_sem = RwSem::new(&MMAP_SEM, u64::from(id));
+        let mm = Rc::new(Self {
+            id,
+            pgd,
+            areas: Guarded::new(mmap_sem.id(), VmaTree::default()),
+            heap: Guarded::new(mmap_sem.id(), None),
+            mmap_sem,
+            page_table_lock: SpinLock::new(&PAGE_TABLE_LOCK, u64::from(id)),
+            users: Cell::new(1),
+            cpu_vm_mask: CpuMask::new(&CPU_VM_MASK, u64::from(id)),
+            tlb_gen: Cell::new(1),
+            anon_rss: Cell::new(0),
+            peak_rss: Cell::new(0),
+        });
+        kernel.register_mm(&mm);
+        mm
+    }
+
+    /// Its number, never reused.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The most anonymous pages it had mapped at one time.
+    pub fn peak_rss(&self) -> u64 {
+        self.peak_rss.get()
+    }
+
+    /// Its areas, for observers.
+    pub fn observe_areas(&self) -> std::cell::Ref<'_, VmaTree> {
+        self.areas.observe()
+    }
+
+    /// `mm->mm_users`: threads that live in it.
+    pub(crate) fn users(&self) -> Word<'_, u32> {
+        Word::new(&self.users, ObjectId::new(&MM_USERS, u64::from(self.id)))
+    }
+
+    /// `mm->context.tlb_gen`: raised by every flush, so that a CPU that keeps tagged translations over a switch
+    /// knows whether they are still good.
+    pub(crate) fn tlb_gen(&self) -> Word<'_, u64> {
+        Word::new(&self.tlb_gen, ObjectId::new(&TLB_GEN, u64::from(self.id)))
+    }
+
+    /// One anonymous page more is mapped.
+    pub(crate) fn add_rss(&self) {
+        self.anon_rss.set(self.anon_rss.get() + 1);
+        self.peak_rss.set(self.peak_rss.get().max(self.anon_rss.get()));
+    }
+
+    /// One anonymous page less is mapped.
+    pub(crate) fn sub_rss(&self) {
+        self.anon_rss.set(self.anon_rss.get() - 1);
+    }
+}
+
+/// Proof that nobody else can reach an address space: its last user is gone (`mm_users` is 0), or it was just made.
+/// Linux's `exit_mmap` takes no lock either.
+pub(crate) struct LastUser<'a>(pub(crate) &'a Mm);
+
+impl Held for LastUser<'_> {
+    fn lock(&self) -> ObjectId {
+        self.0.mmap_sem.id()
+    }
+    fn exclusive(&self) -> bool {
+        true
+    }
+}

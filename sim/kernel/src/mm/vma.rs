@@ -1,0 +1,199 @@
+//! Virtual memory areas and their tree.
+//!
+//! An area is immutable once it is in the tree, except that it gains its `anon_vma` at the first fault. Splitting,
+//! merging and changing protection put new areas in place of old ones, under `mmap_sem` held for writing.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::rc::Rc;
+
+use pagewalk_mmu::{AccessKind, BASE_PAGE_BYTES, BASE_SHIFT, PageFault, Vaddr, VaddrRange};
+
+use super::anon_vma::AnonVma;
+
+/// What a program may do in an area (`PROT_READ`, `PROT_WRITE`, `PROT_EXEC`).
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Prot {
+    /// Loads.
+    pub read: bool,
+    /// Stores.
+    pub write: bool,
+    /// Fetches.
+    pub exec: bool,
+}
+
+impl Prot {
+    /// Read and write.
+    pub const RW: Self = Self { read: true, write: true, exec: false };
+
+    /// Any access at all; otherwise `PROT_NONE`.
+    pub fn any(self) -> bool {
+        self.read || self.write || self.exec
+    }
+
+    /// Whether an area with this protection is no reason for `fault` to be a segmentation fault
+    /// (`access_error` of arch/x86/mm/fault.c).
+    pub fn allows(self, fault: PageFault) -> bool {
+        match fault.kind {
+            AccessKind::Store | AccessKind::Modify => self.write,
+            AccessKind::Fetch => self.exec,
+            AccessKind::Load => self.any(),
+        }
+    }
+}
+
+impl fmt::Debug for Prot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flag = |on: bool, letter: char| if on { letter } else { '-' };
+        write!(f, "{}{}{}", flag(self.read, 'r'), flag(self.write, 'w'), flag(self.exec, 'x'))
+    }
+}
+
+/// What an area is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VmaKind {
+    /// A private anonymous mapping.
+    Anonymous,
+    /// The heap, moved by `brk`.
+    Heap,
+    /// A stack.
+    Stack,
+}
+
+/// A private area of anonymous memory.
+#[derive(Clone, Debug)]
+pub struct Vma {
+    /// The addresses, whole pages.
+    pub range: VaddrRange,
+    /// What the program may do.
+    pub prot: Prot,
+    /// What it is for.
+    pub kind: VmaKind,
+    /// The linear page index of the first page (`vm_pgoff`): its address in pages when the area was made, kept when
+    /// it moves, so that the reverse mapping finds its pages.
+    pub pgoff: u64,
+    /// The reverse mapping its pages belong to; set under `page_table_lock` at the first fault.
+    pub anon_vma: OnceCell<Rc<AnonVma>>,
+}
+
+impl Vma {
+    /// A fresh area.
+    pub fn new(range: VaddrRange, prot: Prot, kind: VmaKind) -> Self {
+        Self { range, prot, kind, pgoff: range.start().vpn().0, anon_vma: OnceCell::new() }
+    }
+
+    /// `linear_page_index`.
+    pub fn index_of(&self, address: Vaddr) -> u64 {
+        self.pgoff + ((address.0 - self.range.start().0) >> BASE_SHIFT)
+    }
+
+    /// `vma_address`: where in this area the page with linear index `index` would be.
+    pub fn address_of(&self, index: u64) -> Option<Vaddr> {
+        let pages = index.checked_sub(self.pgoff)?;
+        let address = self.range.start().checked_add(pages.checked_mul(BASE_PAGE_BYTES)?)?;
+        self.range.contains(address).then_some(address)
+    }
+
+    /// The same area over a part of its range.
+    pub(crate) fn part(&self, range: VaddrRange) -> Self {
+        Self { pgoff: self.index_of(range.start()), range, ..self.clone() }
+    }
+
+    /// `can_vma_merge_*`: whether `next`, which begins where this one ends, could be one area with it.
+    pub(crate) fn merges_with(&self, next: &Self) -> bool {
+        let same_rmap = match (self.anon_vma.get(), next.anon_vma.get()) {
+            (Some(one), Some(other)) => Rc::ptr_eq(one, other),
+            _ => true,
+        };
+        self.range.end() == next.range.start()
+            && self.prot == next.prot
+            && self.kind == next.kind
+            && self.index_of(self.range.end()) == next.pgoff
+            && same_rmap
+    }
+}
+
+/// The areas of one address space, by address. Belongs to `mmap_sem`.
+#[derive(Default)]
+pub struct VmaTree {
+    /// By end, so that `find_vma` is one look.
+    by_end: BTreeMap<Vaddr, Rc<Vma>>,
+    /// Pages in all areas (`total_vm`).
+    pages: u64,
+}
+
+impl VmaTree {
+    /// `find_vma`: the first area that ends above `address` (it may begin above it too).
+    pub fn find_vma(&self, address: Vaddr) -> Option<&Rc<Vma>> {
+        self.by_end.range((Bound::Excluded(address), Bound::Unbounded)).next().map(|(_, vma)| vma)
+    }
+
+    /// The last area that ends at or below `address`.
+    pub fn find_prev(&self, address: Vaddr) -> Option<&Rc<Vma>> {
+        self.by_end.range(..=address).next_back().map(|(_, vma)| vma)
+    }
+
+    /// The areas that overlap `range`, by address.
+    pub fn overlapping(&self, range: VaddrRange) -> impl Iterator<Item = &Rc<Vma>> {
+        self.by_end
+            .range((Bound::Excluded(range.start()), Bound::Unbounded))
+            .map(|(_, vma)| vma)
+            .take_while(move |vma| vma.range.start() < range.end())
+    }
+
+    /// Whether areas cover every page of `range`.
+    pub fn covers(&self, range: VaddrRange) -> bool {
+        let mut next = range.start();
+        for vma in self.overlapping(range) {
+            if vma.range.start() > next {
+                return false;
+            }
+            next = vma.range.end();
+        }
+        next >= range.end()
+    }
+
+    /// All areas, by address.
+    pub fn iter(&self) -> impl Iterator<Item = &Rc<Vma>> {
+        self.by_end.values()
+    }
+
+    /// Pages in all areas.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// Puts an area in. It overlaps no other.
+    pub(crate) fn insert(&mut self, vma: Rc<Vma>) {
+        debug_assert!(self.overlapping(vma.range).next().is_none(), "areas do not overlap");
+        self.pages += vma.range.len() >> BASE_SHIFT;
+        self.by_end.insert(vma.range.end(), vma);
+    }
+
+    /// Takes an area out.
+    pub(crate) fn remove(&mut self, vma: &Vma) {
+        self.pages -= vma.range.len() >> BASE_SHIFT;
+        self.by_end.remove(&vma.range.end()).expect("the area is in the tree");
+    }
+
+    /// `arch_get_unmapped_area_topdown`: the highest gap of `len` bytes below `ceiling`.
+    pub fn unmapped_area(&self, len: u64, ceiling: Vaddr) -> Option<Vaddr> {
+        let mut top = ceiling.0;
+        for vma in self.by_end.values().rev() {
+            if vma.range.start().0 >= top {
+                continue;
+            }
+            let floor = vma.range.end().0.min(top);
+            if top - floor >= len {
+                break;
+            }
+            top = vma.range.start().0;
+        }
+        top.checked_sub(len).filter(|&start| start >= LOWEST_ADDRESS).map(Vaddr)
+    }
+}
+
+/// The lowest address a mapping may have (`mmap_min_addr`).
+const LOWEST_ADDRESS: u64 = 0x1_0000;

@@ -1,0 +1,136 @@
+//! Page faults: `do_page_fault` down to `do_anonymous_page`.
+//!
+//! Follows arch/x86/mm/fault.c and mm/memory.c of v2.6.27.
+
+use std::rc::Rc;
+
+use pagewalk_engine::Held;
+use pagewalk_mmu::{PageFault, Pfn, Pte, Vaddr};
+
+use super::copy_on_write::do_wp_page;
+use super::event;
+use super::rmap::page_add_new_anon_rmap;
+use crate::mm::{Mm, Prot, Table, Vma, alloc_table, anon_vma_prepare, pte_word};
+use crate::task::Task;
+use crate::user::Segv;
+
+/// How a fault was resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolved {
+    FirstTouch = 1,
+    Copied = 2,
+    Permission = 3,
+    Spurious = 4,
+}
+
+/// `do_page_fault`: makes the access possible, or says that the program may not do it.
+pub(crate) async fn do_page_fault(current: &Task, fault: PageFault) -> Result<(), Segv> {
+    let kernel = current.kernel();
+    let began = current.cpu().clock();
+    current.enter_kernel(kernel.config().fault_entry);
+    let mm = current.mm();
+    let mmap_sem = mm.mmap_sem.down_read(current).await;
+    let vma = mm.areas.get(&mmap_sem).find_vma(fault.vaddr).cloned();
+    let good = vma.filter(|vma| vma.range.contains(fault.vaddr) && vma.prot.allows(fault));
+    let Some(vma) = good else {
+        mmap_sem.up_read().await;
+        kernel.stat.sigsegv.add(1);
+        current.event(event::SEGV, fault.vaddr.0, u64::from(mm.id()));
+        return Err(Segv { vaddr: fault.vaddr, kind: fault.kind, pid: current.pid() });
+    };
+    let resolved = handle_mm_fault(current, &mm, &mmap_sem, &vma, fault.vaddr, fault.kind.is_write()).await;
+    mmap_sem.up_read().await;
+    kernel.stat.fault_latency.borrow_mut().record(current.cpu().clock() - began);
+    current.event(event::FAULT, fault.vaddr.vpn().0, resolved as u64 | u64::from(mm.id()) << 8);
+    Ok(())
+}
+
+/// `handle_mm_fault`: the table for the address, then the fault itself.
+async fn handle_mm_fault(
+    current: &Task,
+    mm: &Rc<Mm>,
+    mmap_sem: &impl Held,
+    vma: &Rc<Vma>,
+    address: Vaddr,
+    write: bool,
+) -> Resolved {
+    let table = alloc_table(current, mm, address).await;
+    let resolved = handle_pte_fault(current, mm, mmap_sem, vma, table, address, write).await;
+    let stat = &current.kernel().stat;
+    stat.pgfault.add(1);
+    let kind = match resolved {
+        Resolved::FirstTouch => &stat.fault_first_touch,
+        Resolved::Copied => &stat.fault_cow_copied,
+        Resolved::Permission => &stat.fault_permission,
+        Resolved::Spurious => &stat.fault_spurious,
+    };
+    kind.add(1);
+    resolved
+}
+
+/// `handle_pte_fault`: what to do is decided on an unlocked look at the PTE, and checked again under the PTL.
+async fn handle_pte_fault(
+    current: &Task,
+    mm: &Rc<Mm>,
+    mmap_sem: &impl Held,
+    vma: &Rc<Vma>,
+    table: Table,
+    address: Vaddr,
+    write: bool,
+) -> Resolved {
+    let word = pte_word(current, table, address);
+    let orig = word.read_once(current).await;
+    if orig.is_none() {
+        return do_anonymous_page(current, mm, mmap_sem, vma, table, address, write).await;
+    }
+    let ptl = table.lock(current).lock(current).await;
+    if word.read_once(current).await != orig {
+        // pte_same: somebody changed it meanwhile; the access decides anew.
+        ptl.unlock().await;
+        return Resolved::Spurious;
+    }
+    if write && !orig.is_writable() {
+        return do_wp_page(current, mm, mmap_sem, vma, table, address, orig, ptl).await;
+    }
+    // ptep_set_access_flags: the hardware may have been faster, hence compare-exchange.
+    let used = orig.accessed(true).dirty(orig.is_dirty() || write);
+    if used != orig {
+        let _ = word.cmpxchg(current, orig, used).await;
+    }
+    ptl.unlock().await;
+    Resolved::Spurious
+}
+
+/// `do_anonymous_page`: the first touch. The page is allocated and zeroed before the PTL is taken.
+async fn do_anonymous_page(
+    current: &Task,
+    mm: &Rc<Mm>,
+    mmap_sem: &impl Held,
+    vma: &Rc<Vma>,
+    table: Table,
+    address: Vaddr,
+    write: bool,
+) -> Resolved {
+    let kernel = current.kernel();
+    anon_vma_prepare(current, mm, mmap_sem, vma).await;
+    let page = kernel.alloc_zeroed_page(current, "anonymous memory").await;
+    let ptl = table.lock(current).lock(current).await;
+    let word = pte_word(current, table, address);
+    if !word.read_once(current).await.is_none() {
+        // Another thread has mapped a page here: it stays, ours goes.
+        ptl.unlock().await;
+        kernel.hw.put_page(current, page).await;
+        return Resolved::Spurious;
+    }
+    mm.add_rss();
+    page_add_new_anon_rmap(current, page.pfn(), vma, address).await;
+    // From here the reference of the allocation is the PTE's.
+    word.write_once(current, vma_pte(page.into_pfn(), vma.prot).accessed(true).dirty(write)).await;
+    ptl.unlock().await;
+    Resolved::FirstTouch
+}
+
+/// `mk_pte` with the area's protection (`maybe_mkwrite`).
+pub(crate) fn vma_pte(pfn: Pfn, prot: Prot) -> Pte {
+    Pte::page(pfn).writable(prot.write).executable(prot.exec).user(prot.any())
+}

@@ -1,0 +1,96 @@
+//! `fork`: a child with a copy-on-write copy of the address space.
+//!
+//! Follows kernel/fork.c (`dup_mmap`) and mm/memory.c (`copy_page_range`, `copy_one_pte`) of v2.6.27.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, Vaddr};
+
+use super::rmap::page_dup_rmap;
+use crate::mm::{Mm, Table, Vma, alloc_table, anon_vma_link, find_table, next_boundary, pte_word};
+use crate::task::Task;
+use crate::tlb::flush_tlb_mm;
+
+/// `fork` as far as memory goes: yields the child's address space, with one user.
+pub(crate) async fn do_fork(current: &Task) -> Rc<Mm> {
+    let kernel = current.kernel();
+    let parent = current.mm();
+    let mmap_sem = parent.mmap_sem.down_write(current).await;
+    let child = Mm::alloc(kernel, current).await;
+    let child_sem = child.mmap_sem.down_write_nested(current).await;
+    kernel.shadow_fork_begins(&parent, &child);
+    let areas: Vec<Rc<Vma>> = parent.areas.get(&mmap_sem).iter().cloned().collect();
+    for vma in areas {
+        let copy = Rc::new(Vma::clone(&vma));
+        child.areas.get_mut(&child_sem).insert(Rc::clone(&copy));
+        anon_vma_link(current, &child, &copy).await;
+        if vma.anon_vma.get().is_some() {
+            copy_page_range(current, &child, &parent, &vma).await;
+        }
+    }
+    let heap = *parent.heap.get(&mmap_sem);
+    *child.heap.get_mut(&child_sem) = heap;
+    // The parent lost write permission: no CPU may keep it once fork returns.
+    flush_tlb_mm(current, &parent).await;
+    kernel.shadow_fork_ends(&parent, &child);
+    child_sem.up_write().await;
+    mmap_sem.up_write().await;
+    kernel.stat.forks.add(1);
+    child
+}
+
+/// `clone(CLONE_VM)`: one more thread lives in the address space.
+pub(crate) async fn do_clone(current: &Task) -> Rc<Mm> {
+    let mm = current.mm();
+    mm.users().fetch_add(current, 1).await;
+    current.kernel().stat.clones.add(1);
+    mm
+}
+
+/// `copy_page_range`: the parent's page tables of one area, into the child's.
+async fn copy_page_range(current: &Task, child: &Mm, parent: &Mm, vma: &Vma) {
+    let format = *current.kernel().hw.format();
+    let mut address = vma.range.start();
+    while address < vma.range.end() {
+        match find_table(current, parent, address).await {
+            Err(resume) => address = resume,
+            Ok(source) => {
+                let end = next_boundary(&format, address, 2).min(vma.range.end());
+                let target = alloc_table(current, child, address).await;
+                copy_pte_range(current, child, target, source, address, end).await;
+                address = end;
+            }
+        }
+    }
+}
+
+/// `copy_pte_range`: both PTLs are held, the child's outside.
+async fn copy_pte_range(current: &Task, child: &Mm, target: Table, source: Table, start: Vaddr, end: Vaddr) {
+    let child_ptl = target.lock(current).lock(current).await;
+    let parent_ptl = source.lock(current).lock_nested(current).await;
+    let mut address = start;
+    while address < end {
+        copy_one_pte(current, child, target, source, address).await;
+        address = Vaddr(address.0 + BASE_PAGE_BYTES);
+    }
+    parent_ptl.unlock().await;
+    child_ptl.unlock().await;
+}
+
+/// `copy_one_pte`, for a private area: both entries become read-only, and the page has one more user.
+async fn copy_one_pte(current: &Task, child: &Mm, target: Table, source: Table, address: Vaddr) {
+    let word = pte_word(current, source, address);
+    let mut pte = word.read_once(current).await;
+    if pte.is_none() {
+        return;
+    }
+    if pte.is_writable() {
+        // ptep_set_wrprotect: a locked operation, for the hardware may set dirty at any time.
+        pte = word.modify(current, |pte| pte.writable(false)).await.writable(false);
+    }
+    let page: PageRef<'_> = current.kernel().hw.memory.get_page(current, pte.pfn()).await;
+    page_dup_rmap(current, page.pfn()).await;
+    child.add_rss();
+    pte_word(current, target, address).write_once(current, pte.accessed(false)).await;
+    page.into_pfn(); // the reference is the child's PTE's now
+}

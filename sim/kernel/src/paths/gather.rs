@@ -1,0 +1,87 @@
+//! `mmu_gather`: pages and tables whose PTEs are gone, on their way to the allocator.
+//!
+//! Follows include/asm-generic/tlb.h of v2.6.27. The order that must hold: the PTE is cleared, then every CPU's TLB
+//! is flushed, then the reference is dropped. A page handed to the batch cannot be freed before the flush: the batch
+//! owns its reference, and only [`MmuGather::flush`] gives references back.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, PageSize, Pfn, Vaddr, VaddrRange};
+
+use crate::mm::Mm;
+use crate::task::Task;
+use crate::tlb::flush_tlb_range;
+
+/// A batch.
+pub(crate) struct MmuGather<'a> {
+    mm: &'a Rc<Mm>,
+    /// What must be flushed.
+    range: Option<VaddrRange>,
+    pages: Vec<Pfn>,
+    tables: Vec<Pfn>,
+}
+
+impl<'a> MmuGather<'a> {
+    /// `tlb_gather_mmu`: an empty batch.
+    pub(crate) fn begin(mm: &'a Rc<Mm>) -> Self {
+        Self { mm, range: None, pages: Vec::new(), tables: Vec::new() }
+    }
+
+    /// `tlb_remove_page`: the reference of a cleared PTE moves to the batch.
+    ///
+    /// True if the batch is full: the caller flushes when it can.
+    pub(crate) fn remove_page(&mut self, current: &Task, page: PageRef<'_>, address: Vaddr) -> bool {
+        self.cover(address);
+        self.pages.push(page.into_pfn());
+        self.pages.len() >= current.kernel().config().gather_batch
+    }
+
+    /// `pte_free_tlb`: a table that nothing points to any more moves to the batch.
+    pub(crate) async fn remove_table(&mut self, current: &Task, table: Pfn, address: Vaddr) {
+        self.cover(address);
+        self.tables.push(table);
+        if self.tables.len() >= current.kernel().config().gather_batch {
+            self.flush(current).await;
+        }
+    }
+
+    fn cover(&mut self, address: Vaddr) {
+        let start = address.align_down(PageSize::BASE);
+        let page = VaddrRange::with_len(start, BASE_PAGE_BYTES).expect("a user page");
+        self.range = Some(match self.range {
+            None => page,
+            Some(range) => VaddrRange::new(range.start().min(page.start()), range.end().max(page.end()))
+                .expect("a union of ranges"),
+        });
+    }
+
+    /// `tlb_flush_mmu`: flush every CPU, and only then drop the references.
+    pub(crate) async fn flush(&mut self, current: &Task) {
+        let Some(range) = self.range.take() else { return };
+        flush_tlb_range(current, self.mm, range).await;
+        let kernel = current.kernel();
+        for pfn in self.pages.drain(..) {
+            free_anon_page(current, pfn).await;
+        }
+        for table in self.tables.drain(..) {
+            kernel.free_table_page(current, table).await;
+        }
+    }
+
+    /// `tlb_finish_mmu`.
+    pub(crate) async fn finish(mut self, current: &Task) {
+        self.flush(current).await;
+    }
+}
+
+/// Drops a reference to an anonymous page; the last one takes its mapping away (`free_hot_cold_page`) and frees it.
+pub(crate) async fn free_anon_page(current: &Task, pfn: Pfn) {
+    let hardware = &current.kernel().hw;
+    if hardware.put_page_testzero(current, pfn).await {
+        // Nobody can reach the page: count and map count are 0, and it is in no tree.
+        let page = hardware.memory.words(pfn);
+        page.mapping().write_once(current, 0).await;
+        page.flags().write_once(current, 0).await;
+        hardware.free_hot_page(current, pfn).await;
+    }
+}

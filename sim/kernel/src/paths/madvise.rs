@@ -1,0 +1,32 @@
+//! `madvise(MADV_DONTNEED)`: the pages go, the mapping stays, the next touch finds zeroes.
+//!
+//! Follows mm/madvise.c of v2.6.27.
+
+use pagewalk_mmu::{Vaddr, VaddrRange};
+
+use super::Errno;
+use super::map::user_range;
+use super::zap::zap_page_range;
+use crate::task::Task;
+
+/// `madvise(start, len, MADV_DONTNEED)`. Holds `mmap_sem` only for reading: faults of other threads go on meanwhile.
+///
+/// # Errors
+/// `EINVAL` for an unaligned range, `ENOMEM` if part of it is not mapped (the rest is discarded all the same).
+pub(crate) async fn madvise_dontneed(current: &Task, start: Vaddr, len: u64) -> Result<(), Errno> {
+    let range = user_range(start, len, current.kernel().hw.format().user_end())?;
+    let mm = current.mm();
+    let mmap_sem = mm.mmap_sem.down_read(current).await;
+    let (parts, covered): (Vec<VaddrRange>, bool) = {
+        let areas = mm.areas.get(&mmap_sem);
+        let inside = areas.overlapping(range).filter_map(|vma| vma.range.intersect(range));
+        (inside.collect(), areas.covers(range))
+    };
+    for part in parts {
+        current.kernel().shadow_discard_begins(&mm, part);
+        zap_page_range(current, &mm, part).await;
+        current.kernel().shadow_discard_ends(&mm, part);
+    }
+    mmap_sem.up_read().await;
+    if covered { Ok(()) } else { Err(Errno::Enomem) }
+}

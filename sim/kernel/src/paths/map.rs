@@ -1,0 +1,133 @@
+//! `do_mmap`: a new private anonymous mapping.
+//!
+//! Follows mm/mmap.c of v2.6.27 (`do_mmap_pgoff`, `mmap_region`, `vma_merge`).
+
+use std::rc::Rc;
+
+use pagewalk_engine::WriteGuard;
+use pagewalk_mmu::{BASE_PAGE_BYTES, PageSize, Vaddr, VaddrRange};
+
+use super::Errno;
+use super::unmap::unmap_locked;
+use crate::mm::{Mm, Prot, Vma, VmaKind, anon_vma_link, anon_vma_unlink};
+use crate::task::Task;
+
+/// The arguments of `mmap`.
+#[derive(Clone, Copy, Debug)]
+pub struct MapRequest {
+    /// Where (`MAP_FIXED`: what is there goes), or wherever there is room.
+    pub address: Option<Vaddr>,
+    /// How many bytes; rounded up to pages.
+    pub len: u64,
+    /// What the program may do.
+    pub prot: Prot,
+    /// What it is for.
+    pub kind: VmaKind,
+}
+
+/// `mmap`: yields where the mapping is.
+///
+/// # Errors
+/// `EINVAL` for an empty or unaligned request, `ENOMEM` if it does not fit the address space.
+pub(crate) async fn do_mmap(current: &Task, request: MapRequest) -> Result<Vaddr, Errno> {
+    let mm = current.mm();
+    let mmap_sem = mm.mmap_sem.down_write(current).await;
+    let mapped = map_locked(current, &mm, &mmap_sem, request).await;
+    mmap_sem.up_write().await;
+    mapped.map(VaddrRange::start)
+}
+
+/// `do_mmap_pgoff`. Holds `mmap_sem` for writing.
+pub(crate) async fn map_locked(
+    current: &Task,
+    mm: &Rc<Mm>,
+    mmap_sem: &WriteGuard<'_>,
+    request: MapRequest,
+) -> Result<VaddrRange, Errno> {
+    let limit = current.kernel().hw.format().user_end();
+    let range = match request.address {
+        Some(start) => user_range(start, request.len, limit)?,
+        None => {
+            let len = page_align(request.len)?;
+            let start = mm.areas.get(mmap_sem).unmapped_area(len, limit).ok_or(Errno::Enomem)?;
+            user_range(start, len, limit)?
+        }
+    };
+    unmap_locked(current, mm, mmap_sem, range).await;
+    insert_vma(current, mm, mmap_sem, Vma::new(range, request.prot, request.kind)).await;
+    Ok(range)
+}
+
+/// Puts a new area in, as one with its neighbours where it can be (`vma_merge`).
+pub(crate) async fn insert_vma(current: &Task, mm: &Mm, mmap_sem: &WriteGuard<'_>, vma: Vma) {
+    let (previous, next) = {
+        let areas = mm.areas.get(mmap_sem);
+        let previous = areas.find_prev(vma.range.start()).filter(|previous| previous.merges_with(&vma));
+        let next = areas.find_vma(vma.range.end()).filter(|next| vma.merges_with(next));
+        (previous.cloned(), next.cloned())
+    };
+    let mut merged = vma;
+    let mut replaced = Vec::new();
+    if let Some(previous) = previous {
+        merged = join(&previous, &merged);
+        replaced.push(previous);
+    }
+    if let Some(next) = next.filter(|next| merged.merges_with(next)) {
+        merged = join(&merged, &next);
+        replaced.push(next);
+    }
+    replace_vmas(current, mm, mmap_sem, &replaced, [merged]).await;
+}
+
+fn join(first: &Vma, second: &Vma) -> Vma {
+    let range = VaddrRange::new(first.range.start(), second.range.end()).expect("neighbours in order");
+    let anon_vma = if first.anon_vma.get().is_some() { &first.anon_vma } else { &second.anon_vma };
+    Vma { range, anon_vma: anon_vma.clone(), ..first.clone() }
+}
+
+/// Puts `new` areas in place of `old` ones (`vma_adjust`). The new ones join the reverse mapping before the old ones
+/// leave it, so that it never looks empty.
+pub(crate) async fn replace_vmas(
+    current: &Task,
+    mm: &Mm,
+    mmap_sem: &WriteGuard<'_>,
+    old: &[Rc<Vma>],
+    new: impl IntoIterator<Item = Vma>,
+) {
+    let new: Vec<Rc<Vma>> = new.into_iter().map(Rc::new).collect();
+    for vma in &new {
+        anon_vma_link(current, mm, vma).await;
+    }
+    for vma in old {
+        anon_vma_unlink(current, vma).await;
+    }
+    let mut areas = mm.areas.get_mut(mmap_sem);
+    old.iter().for_each(|vma| areas.remove(vma));
+    new.into_iter().for_each(|vma| areas.insert(vma));
+}
+
+/// `split_vma`: makes `address` a boundary between areas.
+pub(crate) async fn split_vma(current: &Task, mm: &Mm, mmap_sem: &WriteGuard<'_>, address: Vaddr) {
+    let inside = mm.areas.get(mmap_sem).find_vma(address).filter(|vma| vma.range.start() < address).cloned();
+    let Some(vma) = inside else { return };
+    let half = |start, end| vma.part(VaddrRange::new(start, end).expect("inside the area"));
+    let halves = [half(vma.range.start(), address), half(address, vma.range.end())];
+    replace_vmas(current, mm, mmap_sem, &[Rc::clone(&vma)], halves).await;
+}
+
+/// `PAGE_ALIGN`, refusing nothing and too much.
+pub(crate) fn page_align(len: u64) -> Result<u64, Errno> {
+    match len.checked_add(BASE_PAGE_BYTES - 1) {
+        Some(sum) if len > 0 => Ok(sum & !(BASE_PAGE_BYTES - 1)),
+        _ => Err(Errno::Einval),
+    }
+}
+
+/// The whole pages of `len` bytes from `start`, if they are a program's.
+pub(crate) fn user_range(start: Vaddr, len: u64, limit: Vaddr) -> Result<VaddrRange, Errno> {
+    if !start.is_aligned(PageSize::BASE) {
+        return Err(Errno::Einval);
+    }
+    let range = VaddrRange::with_len(start, page_align(len)?).ok_or(Errno::Enomem)?;
+    if range.end() <= limit { Ok(range) } else { Err(Errno::Enomem) }
+}

@@ -1,0 +1,64 @@
+//! The kernel paths: one file per operation, each named after the Linux function it follows.
+
+mod brk;
+mod copy_on_write;
+mod exec;
+mod exit;
+mod fault;
+mod fork;
+mod gather;
+mod madvise;
+mod map;
+mod mprotect;
+mod mremap;
+mod rmap;
+mod unmap;
+mod zap;
+
+use std::fmt;
+
+pub(crate) use brk::do_brk;
+pub(crate) use exec::exec_mmap;
+pub(crate) use exit::do_exit;
+pub(crate) use fault::do_page_fault;
+pub(crate) use fork::{do_clone, do_fork};
+pub(crate) use gather::MmuGather;
+pub(crate) use madvise::madvise_dontneed;
+pub use map::MapRequest;
+pub(crate) use map::do_mmap;
+pub(crate) use mprotect::mprotect;
+pub(crate) use mremap::do_mremap;
+pub(crate) use unmap::do_munmap;
+
+/// Why a system call refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errno {
+    /// The arguments are impossible.
+    Einval,
+    /// No room in the address space, or an address that is not mapped where it must be.
+    Enomem,
+    /// An address that is not mapped.
+    Efault,
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Einval => "EINVAL",
+            Self::Enomem => "ENOMEM",
+            Self::Efault => "EFAULT",
+        })
+    }
+}
+
+/// Codes of the events in a run's digest. Part of the meaning of a digest: never reuse one.
+pub(crate) mod event {
+    /// A page fault: the address, and how it was resolved.
+    pub(crate) const FAULT: u64 = 1;
+    /// A system call: which, and what it returned.
+    pub(crate) const SYSCALL: u64 = 2;
+    /// An address-space switch.
+    pub(crate) const SWITCH: u64 = 3;
+    /// An access outside every mapping.
+    pub(crate) const SEGV: u64 = 4;
+}

@@ -1,0 +1,69 @@
+//! `mprotect`: what a program may do with a range.
+//!
+//! Follows mm/mprotect.c of v2.6.27 (`mprotect_fixup`, `change_protection`).
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{BASE_PAGE_BYTES, Pte, Vaddr, VaddrRange};
+
+use super::Errno;
+use super::map::{insert_vma, replace_vmas, split_vma, user_range};
+use crate::mm::{Mm, Prot, Vma, find_table, next_boundary, pte_word};
+use crate::task::Task;
+use crate::tlb::flush_tlb_range;
+
+/// `mprotect`.
+///
+/// # Errors
+/// `EINVAL` for an unaligned range, `ENOMEM` if part of it is not mapped (nothing is changed then).
+pub(crate) async fn mprotect(current: &Task, start: Vaddr, len: u64, prot: Prot) -> Result<(), Errno> {
+    let range = user_range(start, len, current.kernel().hw.format().user_end())?;
+    let mm = current.mm();
+    let mmap_sem = mm.mmap_sem.down_write(current).await;
+    let covered = mm.areas.get(&mmap_sem).covers(range);
+    if covered {
+        split_vma(current, &mm, &mmap_sem, range.start()).await;
+        split_vma(current, &mm, &mmap_sem, range.end()).await;
+        let inside: Vec<Rc<Vma>> = mm.areas.get(&mmap_sem).overlapping(range).cloned().collect();
+        for vma in inside.iter().filter(|vma| vma.prot != prot) {
+            replace_vmas(current, &mm, &mmap_sem, &[Rc::clone(vma)], []).await;
+            insert_vma(current, &mm, &mmap_sem, Vma { prot, ..Vma::clone(vma) }).await;
+            change_protection(current, &mm, vma.range, prot).await;
+        }
+    }
+    mmap_sem.up_write().await;
+    if covered { Ok(()) } else { Err(Errno::Enomem) }
+}
+
+/// `change_protection`: every PTE of the range gets the new protection, then every TLB forgets the old one.
+async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, prot: Prot) {
+    let format = *current.kernel().hw.format();
+    let mut address = range.start();
+    while address < range.end() {
+        let table = match find_table(current, mm, address).await {
+            Ok(table) => table,
+            Err(resume) => {
+                address = resume;
+                continue;
+            }
+        };
+        let end = next_boundary(&format, address, 2).min(range.end());
+        let ptl = table.lock(current).lock(current).await;
+        while address < end {
+            let word = pte_word(current, table, address);
+            if !word.read_once(current).await.is_none() {
+                // ptep_modify_prot_start: with the entry gone the hardware cannot set dirty in what is thrown away.
+                let old = word.xchg(current, Pte::NONE).await;
+                word.write_once(current, pte_modify(old, prot)).await;
+            }
+            address = Vaddr(address.0 + BASE_PAGE_BYTES);
+        }
+        ptl.unlock().await;
+    }
+    flush_tlb_range(current, mm, range).await;
+}
+
+/// `pte_modify`: a private page never becomes writable here; its next write fault decides whether to copy.
+fn pte_modify(pte: Pte, prot: Prot) -> Pte {
+    pte.writable(false).executable(prot.exec).user(prot.any())
+}

@@ -1,0 +1,148 @@
+//! `mremap`: a mapping grows, shrinks or moves.
+//!
+//! Follows mm/mremap.c of v2.6.27 (`do_mremap`, `move_vma`, `move_page_tables`, `move_ptes`).
+
+use std::rc::Rc;
+
+use pagewalk_engine::WriteGuard;
+use pagewalk_mmu::{BASE_PAGE_BYTES, Pte, Vaddr, VaddrRange};
+
+use super::Errno;
+use super::map::{insert_vma, page_align, user_range};
+use super::unmap::unmap_locked;
+use crate::mm::{Mm, Table, Vma, alloc_table, find_table, pte_word};
+use crate::task::Task;
+use crate::tlb::flush_tlb_page;
+
+/// `mremap`: yields where the mapping is now. With `new_start` it moves there (`MREMAP_FIXED`); without, it grows in
+/// place if it can and moves if it must (`MREMAP_MAYMOVE`).
+///
+/// # Errors
+/// `EINVAL` for impossible ranges (or a target that overlaps the source), `EFAULT` if the old range is not inside
+/// one area, `ENOMEM` if there is no room.
+pub(crate) async fn do_mremap(
+    current: &Task,
+    old_start: Vaddr,
+    old_len: u64,
+    new_len: u64,
+    new_start: Option<Vaddr>,
+) -> Result<Vaddr, Errno> {
+    let limit = current.kernel().hw.format().user_end();
+    let old = user_range(old_start, old_len, limit)?;
+    let new_len = page_align(new_len)?;
+    let mm = current.mm();
+    let mmap_sem = mm.mmap_sem.down_write(current).await;
+    let moved = remap_locked(current, &mm, &mmap_sem, old, new_len, new_start).await;
+    mmap_sem.up_write().await;
+    moved
+}
+
+async fn remap_locked(
+    current: &Task,
+    mm: &Rc<Mm>,
+    mmap_sem: &WriteGuard<'_>,
+    old: VaddrRange,
+    new_len: u64,
+    new_start: Option<Vaddr>,
+) -> Result<Vaddr, Errno> {
+    let limit = current.kernel().hw.format().user_end();
+    let whole = mm.areas.get(mmap_sem).find_vma(old.start()).cloned().ok_or(Errno::Efault)?;
+    if whole.range.intersect(old) != Some(old) {
+        return Err(Errno::Efault);
+    }
+    let target = new_start.filter(|&start| start != old.start());
+    if let Some(start) = target
+        && user_range(start, new_len, limit)?.overlaps(old)
+    {
+        return Err(Errno::Einval);
+    }
+    let mut old = old;
+    if new_len < old.len() {
+        let kept = VaddrRange::with_len(old.start(), new_len).expect("shorter than the old range");
+        let tail = VaddrRange::new(kept.end(), old.end()).expect("the rest of the old range");
+        unmap_locked(current, mm, mmap_sem, tail).await;
+        old = kept;
+    }
+    let grows = new_len > old.len();
+    if target.is_none() && !grows {
+        return Ok(old.start());
+    }
+    if target.is_none() && can_grow_in_place(mm, mmap_sem, &whole, old, new_len, limit) {
+        let tail = VaddrRange::with_len(old.end(), new_len - old.len()).expect("checked to fit");
+        let pgoff =
+            whole.index_of(whole.range.start()) + (tail.start().0 - whole.range.start().0) / BASE_PAGE_BYTES;
+        insert_vma(current, mm, mmap_sem, Vma { range: tail, pgoff, ..Vma::clone(&whole) }).await;
+        return Ok(old.start());
+    }
+    let start = match target {
+        Some(start) => start,
+        None => mm.areas.get(mmap_sem).unmapped_area(new_len, limit).ok_or(Errno::Enomem)?,
+    };
+    let new = user_range(start, new_len, limit)?;
+    unmap_locked(current, mm, mmap_sem, new).await;
+    move_vma(current, mm, mmap_sem, old, new).await;
+    Ok(new.start())
+}
+
+/// Whether the old range is the end of its area and the addresses behind it are free.
+fn can_grow_in_place(
+    mm: &Mm,
+    mmap_sem: &WriteGuard<'_>,
+    vma: &Vma,
+    old: VaddrRange,
+    new_len: u64,
+    limit: Vaddr,
+) -> bool {
+    let Ok(grown) = user_range(old.start(), new_len, limit) else { return false };
+    let tail = VaddrRange::new(old.end(), grown.end()).expect("it grows");
+    vma.range.end() == old.end() && mm.areas.get(mmap_sem).overlapping(tail).next().is_none()
+}
+
+/// `move_vma`: an area over the new range with the same page indices, then the pages, then the old range goes.
+async fn move_vma(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGuard<'_>, old: VaddrRange, new: VaddrRange) {
+    let vma = mm.areas.get(mmap_sem).find_vma(old.start()).cloned().expect("checked by the caller");
+    let pgoff = vma.index_of(old.start());
+    insert_vma(current, mm, mmap_sem, Vma { range: new, pgoff, ..Vma::clone(&vma) }).await;
+    move_page_tables(current, mm, old, new.start()).await;
+    current.kernel().shadow_moved(mm, old, new.start());
+    unmap_locked(current, mm, mmap_sem, old).await;
+}
+
+/// `move_page_tables`: each PTE from its old place to its new one.
+async fn move_page_tables(current: &Task, mm: &Rc<Mm>, old: VaddrRange, new_start: Vaddr) {
+    let mut address = old.start();
+    while address < old.end() {
+        let from = match find_table(current, mm, address).await {
+            Ok(table) => table,
+            Err(resume) => {
+                address = resume;
+                continue;
+            }
+        };
+        let target = Vaddr(new_start.0 + (address.0 - old.start().0));
+        if !pte_word(current, from, address).read_once(current).await.is_none() {
+            let to = alloc_table(current, mm, target).await;
+            move_pte(current, mm, (from, address), (to, target)).await;
+        }
+        address = Vaddr(address.0 + BASE_PAGE_BYTES);
+    }
+}
+
+/// `move_ptes` for one page: the old entry is cleared and flushed before the new one is stored, so that the page is
+/// never reachable through both. Both PTLs are held, the old one first.
+async fn move_pte(
+    current: &Task,
+    mm: &Rc<Mm>,
+    (from, address): (Table, Vaddr),
+    (to, target): (Table, Vaddr),
+) {
+    let old_ptl = from.lock(current).lock(current).await;
+    let new_ptl = if from == to { None } else { Some(to.lock(current).lock_nested(current).await) };
+    let pte = pte_word(current, from, address).xchg(current, Pte::NONE).await;
+    flush_tlb_page(current, mm, address).await;
+    pte_word(current, to, target).write_once(current, pte).await;
+    if let Some(ptl) = new_ptl {
+        ptl.unlock().await;
+    }
+    old_ptl.unlock().await;
+}

@@ -1,0 +1,36 @@
+//! The reverse mapping of anonymous pages.
+//!
+//! Follows mm/rmap.c of v2.6.27.
+
+use pagewalk_mmu::{Pfn, Vaddr};
+
+use crate::mm::Vma;
+use crate::task::Task;
+
+/// `page_add_new_anon_rmap`: a page that nobody knows yet gets its first mapping. Holds the PTL.
+pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, address: Vaddr) {
+    let page = current.kernel().hw.memory.words(pfn);
+    let anon_vma = vma.anon_vma.get().expect("prepared before the fault allocated");
+    page.mapcount().write_once(current, 1).await;
+    page.mapping().write_once(current, anon_vma.id()).await;
+    page.index().write_once(current, vma.index_of(address)).await;
+    let stat = &current.kernel().stat;
+    stat.nr_anon_pages.add(1);
+    stat.peak_anon_pages.at_least(stat.nr_anon_pages.get());
+}
+
+/// `page_dup_rmap`: fork maps the page once more. Holds the PTLs of parent and child.
+pub(crate) async fn page_dup_rmap(current: &Task, pfn: Pfn) {
+    current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, 1).await;
+}
+
+/// `page_remove_rmap`: one mapping less. Holds the PTL.
+pub(crate) async fn page_remove_rmap(current: &Task, pfn: Pfn) {
+    let before = current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, -1).await;
+    if before <= 0 {
+        current.engine().violation("I1", format!("the map count of {pfn:?} went below 0"));
+    }
+    if before == 1 {
+        current.kernel().stat.nr_anon_pages.sub(1);
+    }
+}

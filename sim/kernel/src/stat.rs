@@ -1,0 +1,241 @@
+//! Counters, under their `/proc/vmstat` names where one exists. They commute and are no steps.
+
+use std::cell::{Cell, RefCell};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// The kernel's counters.
+        #[derive(Default)]
+        pub struct VmStat {
+            $($(#[$doc])* pub $name: Counter,)*
+            /// System calls by kind.
+            pub syscalls: [Counter; Syscall::COUNT],
+            /// How long page faults took, in cycles.
+            pub fault_latency: RefCell<FaultLatency>,
+        }
+    };
+}
+
+/// A counter or a gauge.
+#[derive(Default)]
+pub struct Counter(Cell<u64>);
+
+impl Counter {
+    /// The value.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.set(self.0.get() + n);
+    }
+    /// Takes `n` from a gauge.
+    pub fn sub(&self, n: u64) {
+        self.0.set(self.0.get() - n);
+    }
+    /// Raises a maximum to `n`.
+    pub fn at_least(&self, n: u64) {
+        self.0.set(self.0.get().max(n));
+    }
+}
+
+counters! {
+    /// Page faults that the kernel handled: the sum of the four kinds below.
+    pgfault,
+    /// Faults on a page never touched (or discarded): a zeroed page was mapped.
+    fault_first_touch,
+    /// Write faults on a page shared by copy-on-write: it was copied.
+    fault_cow_copied,
+    /// Write faults on a read-only entry whose page nobody else has: the entry was made writable.
+    fault_permission,
+    /// Faults that found the entry changed or good enough: somebody was faster.
+    fault_spurious,
+    /// Accesses outside every mapping, or against its protection; each was skipped.
+    sigsegv,
+    /// Pages whose mapping was removed (`zap_pte_range`).
+    pages_zapped,
+    /// Anonymous pages mapped now.
+    nr_anon_pages,
+    /// The most anonymous pages mapped at one time.
+    peak_anon_pages,
+    /// Page-table pages in use now.
+    nr_page_table_pages,
+    /// The most page-table pages in use at one time.
+    peak_page_table_pages,
+    /// The most frames in use at one time.
+    peak_used_frames,
+    /// Page tables allocated.
+    page_tables_allocated,
+    /// Page tables freed.
+    page_tables_freed,
+    /// Requests to flush other CPUs' TLBs.
+    nr_tlb_remote_flush,
+    /// Flush requests received by interrupt.
+    nr_tlb_remote_flush_received,
+    /// Whole address spaces flushed, on the CPU itself.
+    nr_tlb_local_flush_all,
+    /// Single pages flushed, on the CPU itself.
+    nr_tlb_local_flush_one,
+    /// Flush interrupts that found an idle CPU, which left the address space instead (lazy TLB).
+    tlb_lazy_leaves,
+    /// Address-space switches.
+    mm_switches,
+    /// Address-space switches that kept the tagged translations.
+    mm_switches_kept,
+    /// Processes forked.
+    forks,
+    /// Threads cloned.
+    clones,
+    /// Programs executed.
+    execs,
+    /// Processes ended.
+    exits,
+}
+
+/// The system calls that paths stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Syscall {
+    /// `mmap`
+    Mmap,
+    /// `munmap`
+    Munmap,
+    /// `mprotect`
+    Mprotect,
+    /// `mremap`
+    Mremap,
+    /// `madvise(MADV_DONTNEED)`
+    Madvise,
+    /// `brk`
+    Brk,
+    /// `fork`
+    Fork,
+    /// `clone` of a thread
+    Clone,
+    /// `execve`
+    Execve,
+    /// `exit`
+    Exit,
+    /// `wait4`
+    Wait4,
+}
+
+impl Syscall {
+    /// How many there are.
+    pub const COUNT: usize = 11;
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Mmap,
+        Self::Munmap,
+        Self::Mprotect,
+        Self::Mremap,
+        Self::Madvise,
+        Self::Brk,
+        Self::Fork,
+        Self::Clone,
+        Self::Execve,
+        Self::Exit,
+        Self::Wait4,
+    ];
+
+    /// The name people know.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mmap => "mmap",
+            Self::Munmap => "munmap",
+            Self::Mprotect => "mprotect",
+            Self::Mremap => "mremap",
+            Self::Madvise => "madvise",
+            Self::Brk => "brk",
+            Self::Fork => "fork",
+            Self::Clone => "clone",
+            Self::Execve => "execve",
+            Self::Exit => "exit",
+            Self::Wait4 => "wait4",
+        }
+    }
+}
+
+/// Fault latencies in cycles: a log-linear histogram (each power of two in 16 parts), so memory is bounded and
+/// any quantile is right to 6 %.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultLatency {
+    buckets: Vec<u64>,
+    count: u64,
+    max: u64,
+}
+
+const PARTS: u32 = 4;
+
+impl FaultLatency {
+    /// Notes one fault.
+    pub fn record(&mut self, cycles: u64) {
+        let bucket = Self::bucket(cycles);
+        if self.buckets.len() <= bucket {
+            self.buckets.resize(bucket + 1, 0);
+        }
+        self.buckets[bucket] += 1;
+        self.count += 1;
+        self.max = self.max.max(cycles);
+    }
+
+    /// How many faults were noted.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The longest.
+    pub fn max(&self) -> u64 {
+        self.max
+    }
+
+    /// The latency that `per_mille` of the faults did not exceed (the lower edge of its bucket); 0 of none.
+    pub fn quantile(&self, per_mille: u64) -> u64 {
+        let wanted = (self.count * per_mille).div_ceil(1000).max(1);
+        let mut seen = 0;
+        for (bucket, &count) in self.buckets.iter().enumerate() {
+            seen += count;
+            if seen >= wanted {
+                return Self::lower_edge(bucket);
+            }
+        }
+        0
+    }
+
+    fn bucket(cycles: u64) -> usize {
+        let exponent = (cycles | 1).ilog2();
+        if exponent < PARTS {
+            return cycles as usize;
+        }
+        let within = (cycles >> (exponent - PARTS)) & ((1 << PARTS) - 1);
+        (((exponent - PARTS + 1) << PARTS) as u64 + within) as usize
+    }
+
+    fn lower_edge(bucket: usize) -> u64 {
+        let (block, within) = (bucket >> PARTS, bucket as u64 & ((1 << PARTS) - 1));
+        if block == 0 { within } else { ((1 << PARTS) + within) << (block - 1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_falls_in_the_bucket_whose_edges_hold_it() {
+        for cycles in (0..5_000).chain([1 << 20, (1 << 40) + 12_345]) {
+            let bucket = FaultLatency::bucket(cycles);
+            assert!(FaultLatency::lower_edge(bucket) <= cycles, "{cycles}");
+            assert!(FaultLatency::lower_edge(bucket + 1) > cycles, "{cycles}");
+        }
+    }
+
+    #[test]
+    fn quantiles_come_from_the_counts() {
+        let mut latency = FaultLatency::default();
+        (1..=100).for_each(|cycles| latency.record(cycles));
+        assert_eq!(latency.quantile(0), 1);
+        assert_eq!(latency.quantile(500), 50);
+        assert_eq!((latency.count(), latency.max()), (100, 100));
+        assert_eq!(FaultLatency::default().quantile(500), 0);
+    }
+}

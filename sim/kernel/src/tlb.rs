@@ -1,0 +1,198 @@
+//! Address-space switches and TLB flushes.
+//!
+//! Follows `switch_mm` (include/asm-x86/mmu_context_64.h) and arch/x86/kernel/tlb_64.c of v2.6.27. With PCID the tags are
+//! managed as since Linux 4.14 (arch/x86/mm/tlb.c): a few tags per CPU, each with the generation of flushes it has seen.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use pagewalk_engine::{Cpu, CpuId, Engine};
+use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Root, Vaddr, VaddrRange};
+
+use crate::kernel::Kernel;
+use crate::mm::Mm;
+use crate::task::Task;
+
+/// Tags a CPU keeps (`TLB_NR_DYN_ASIDS`, Linux 4.14).
+const DYNAMIC_ASIDS: u16 = 6;
+
+/// What a CPU knows of one tag.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tag {
+    mm: u32,
+    tlb_gen: u64,
+}
+
+/// `struct tlb_state` of one CPU. Only that CPU touches it.
+#[derive(Default)]
+pub(crate) struct CpuTlbState {
+    /// The address space whose tables are loaded (`active_mm`). An idle CPU keeps it: lazy TLB.
+    active: RefCell<Option<Rc<Mm>>>,
+    tags: RefCell<[Tag; DYNAMIC_ASIDS as usize]>,
+    next_tag: Cell<u16>,
+}
+
+impl CpuTlbState {
+    /// Whether `mm` is loaded.
+    #[inline]
+    pub(crate) fn is_active(&self, mm: &Mm) -> bool {
+        self.active.borrow().as_ref().is_some_and(|active| active.id() == mm.id())
+    }
+}
+
+/// What to forget of an address space.
+#[derive(Clone, Copy, Debug)]
+struct Flush {
+    range: VaddrRange,
+    /// Pages one by one, or everything.
+    single: bool,
+    /// The generation that is good after it.
+    tlb_gen: u64,
+}
+
+impl Kernel {
+    /// Does `flush` on `cpu` itself, which has `mm` loaded.
+    fn local_flush(&self, cpu: &Cpu, mm: &Mm, flush: Flush) {
+        let core = self.hw.core(cpu.id());
+        let Some(Root { asid, .. }) = core.root() else { return };
+        if flush.single {
+            let pages = flush.range.len() >> BASE_SHIFT;
+            for page in 0..pages {
+                core.invalidate_page(Vaddr(flush.range.start().0 + page * BASE_PAGE_BYTES), asid);
+            }
+            cpu.charge(u64::from(self.hw.costs().invlpg) * pages);
+            self.stat.nr_tlb_local_flush_one.add(pages);
+        } else {
+            core.flush_asid(asid);
+            cpu.charge(u64::from(self.hw.costs().flush_all));
+            self.stat.nr_tlb_local_flush_all.add(1);
+        }
+        if self.config().pcid {
+            self.note_generation(cpu.id(), asid, mm.id(), flush.tlb_gen);
+        }
+    }
+
+    fn note_generation(&self, cpu: CpuId, asid: Asid, mm: u32, tlb_gen: u64) {
+        let state = &self.cpus[usize::from(cpu.0)];
+        state.tags.borrow_mut()[usize::from(asid.raw()) - 1] = Tag { mm, tlb_gen };
+    }
+
+    /// `smp_invalidate_interrupt`: one step of the receiver.
+    fn flush_received(&self, cpu: &Cpu, mm: &Mm, flush: Flush) {
+        self.stat.nr_tlb_remote_flush_received.add(1);
+        if !self.cpus[usize::from(cpu.id().0)].is_active(mm) {
+            return;
+        }
+        // An idle CPU, or one that has not yet switched away from an address space without users.
+        if cpu.current().is_none() || mm.users().observe() == 0 {
+            self.leave_mm(cpu, mm);
+        } else {
+            self.local_flush(cpu, mm, flush);
+        }
+    }
+
+    /// `leave_mm`: an idle CPU lets go of the address space it kept lazily, so that it gets no more flushes for it.
+    fn leave_mm(&self, cpu: &Cpu, mm: &Mm) {
+        self.stat.tlb_lazy_leaves.add(1);
+        mm.cpu_vm_mask.clear_in_step(cpu.id());
+        self.unload(cpu);
+    }
+
+    fn unload(&self, cpu: &Cpu) {
+        self.cpus[usize::from(cpu.id().0)].active.take();
+        let core = self.hw.core(cpu.id());
+        if let Some(Root { asid, .. }) = core.root()
+            && !self.config().pcid
+        {
+            core.flush_asid(asid);
+        }
+        core.load_root(None, false);
+    }
+
+    /// `choose_new_asid`: the tag for `mm` on this CPU, and whether what it holds must be flushed.
+    fn choose_asid(&self, cpu: CpuId, mm: &Mm, tlb_gen: u64) -> (Asid, bool) {
+        let asid = |slot: u16| Asid::new(slot + 1).expect("a small tag");
+        let state = &self.cpus[usize::from(cpu.0)];
+        let known = state.tags.borrow().iter().position(|tag| tag.mm == mm.id());
+        if let Some(slot) = known {
+            let stale = state.tags.borrow()[slot].tlb_gen < tlb_gen;
+            return (asid(slot as u16), stale);
+        }
+        let slot = state.next_tag.get();
+        state.next_tag.set((slot + 1) % DYNAMIC_ASIDS);
+        (asid(slot), true)
+    }
+}
+
+/// `switch_mm`: this CPU gets the address space of the current task.
+///
+/// As in v2.6.27 the CPU leaves the old mask before the new tables are loaded (1, 2), and joins the new mask
+/// before it reads the flush generation (2, 3), so that a flush either sees the CPU or is seen by it.
+pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
+    let kernel = current.kernel();
+    let cpu = current.cpu().id();
+    let state = &kernel.cpus[usize::from(cpu.0)];
+    let previous = state.active.borrow().clone();
+    if let Some(previous) = previous {
+        previous.cpu_vm_mask.clear(current, cpu).await; // 1
+    }
+    state.active.replace(Some(Rc::clone(next)));
+    next.cpu_vm_mask.set(current, cpu).await; // 2
+    let core = kernel.hw.core(cpu);
+    kernel.stat.mm_switches.add(1);
+    if !kernel.config().pcid {
+        core.load_root(Some(Root { table: next.pgd, asid: Asid::default() }), true);
+        current.charge(kernel.hw.costs().flush_all);
+        return;
+    }
+    let tlb_gen = next.tlb_gen().read_once(current).await; // 3
+    let (asid, flush) = kernel.choose_asid(cpu, next, tlb_gen);
+    core.load_root(Some(Root { table: next.pgd, asid }), flush);
+    kernel.note_generation(cpu, asid, next.id(), tlb_gen);
+    current.charge(kernel.hw.costs().flush_all);
+    kernel.stat.mm_switches_kept.add(u64::from(!flush));
+}
+
+/// The end of an address space on this CPU: its tables are about to be freed (`load_cr3(swapper_pg_dir)`).
+pub(crate) async fn drop_active_mm(current: &Task, mm: &Mm) {
+    let kernel = current.kernel();
+    let cpu = current.cpu();
+    if kernel.cpus[usize::from(cpu.id().0)].is_active(mm) {
+        mm.cpu_vm_mask.clear(current, cpu.id()).await;
+        kernel.unload(cpu);
+    }
+}
+
+/// `flush_tlb_range`: when it returns, no CPU holds a translation of `range` older than the call.
+pub(crate) async fn flush_tlb_range(current: &Task, mm: &Rc<Mm>, range: VaddrRange) {
+    let kernel = current.kernel();
+    let tlb_gen = if kernel.config().pcid { mm.tlb_gen().fetch_add(current, 1).await + 1 } else { 0 };
+    let single = range.len() >> BASE_SHIFT <= kernel.config().tlb_flush_ceiling;
+    let flush = Flush { range, single, tlb_gen };
+    // The page-table stores that made this flush necessary are visible before the mask is read.
+    current.smp_mb();
+    if kernel.cpus[usize::from(current.cpu().id().0)].is_active(mm) {
+        kernel.local_flush(current.cpu(), mm, flush);
+    }
+    let others = mm.cpu_vm_mask.others(current).await;
+    if others.is_empty() {
+        return;
+    }
+    kernel.stat.nr_tlb_remote_flush.add(1);
+    let (receiver, flushed) = (Rc::clone(kernel), Rc::clone(mm));
+    let act = move |_: &Engine, cpu: &Cpu| receiver.flush_received(cpu, &flushed, flush);
+    kernel.hw.flush_tlb_others(current, &others, act).await;
+}
+
+/// `flush_tlb_mm`: the whole address space.
+pub(crate) async fn flush_tlb_mm(current: &Task, mm: &Rc<Mm>) {
+    let everything = VaddrRange::new(Vaddr(0), current.kernel().hw.format().user_end()).expect("a range");
+    flush_tlb_range(current, mm, everything).await;
+}
+
+/// `flush_tlb_page`.
+pub(crate) async fn flush_tlb_page(current: &Task, mm: &Rc<Mm>, address: Vaddr) {
+    let start = address.align_down(pagewalk_mmu::PageSize::BASE);
+    let page = VaddrRange::with_len(start, BASE_PAGE_BYTES).expect("a user page");
+    flush_tlb_range(current, mm, page).await;
+}

@@ -1,0 +1,124 @@
+//! A program running: the TLB-hit loop, and what leaves it.
+
+use std::rc::Rc;
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::{
+    Access, AccessKind, AccessObserver, Core, PageFault, Position, Root, RunEnd, Vaddr, complete_touch,
+    run_hits,
+};
+
+use crate::paths::{do_page_fault, event};
+use crate::task::Task;
+use crate::tlb::switch_mm;
+
+/// An access that a program may not make. The kernel counts it; the access is skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segv {
+    /// The address.
+    pub vaddr: Vaddr,
+    /// What was attempted.
+    pub kind: AccessKind,
+    /// The process.
+    pub pid: u32,
+}
+
+/// Runs `accesses` of the current task's program to their end. Accesses that the program may not make are skipped;
+/// the first of them is returned.
+pub async fn run_program(current: &Task, accesses: &[Access]) -> Option<Segv> {
+    let mut at = Position::default();
+    let mut first_segv = None;
+    while at.index < accesses.len() {
+        let (root, limit) = return_to_user(current).await;
+        let core = current.kernel().hw.core(current.cpu().id());
+        match run_until_event(current, core, root, accesses, &mut at, limit) {
+            RunEnd::Done => break,
+            RunEnd::Limit => {}
+            RunEnd::Miss { vaddr, kind } => {
+                if let Err(segv) = miss(current, core, root, accesses, &mut at, vaddr, kind).await {
+                    first_segv.get_or_insert(segv);
+                    at = Position { index: at.index + 1, second_half: false };
+                }
+            }
+        }
+    }
+    first_segv
+}
+
+/// The way back to user mode: let others run if the quantum is over, load the address space, go.
+async fn return_to_user(current: &Task) -> (Root, u64) {
+    let kernel = current.kernel();
+    loop {
+        current.cond_resched().await;
+        let mm = current.mm();
+        if !kernel.cpus[usize::from(current.cpu().id().0)].is_active(&mm) {
+            switch_mm(current, &mm).await;
+            current.event(event::SWITCH, u64::from(mm.id()), 0);
+        }
+        let limit = current.run_user().await;
+        // An idle CPU may have let go of the address space meanwhile, never one with a task on it.
+        if let Some(root) = kernel.hw.core(current.cpu().id()).root() {
+            return (root, limit);
+        }
+    }
+}
+
+/// The synchronous part: accesses that hit, until one misses or the time is up.
+fn run_until_event(
+    current: &Task,
+    core: &Core,
+    root: Root,
+    accesses: &[Access],
+    at: &mut Position,
+    limit: u64,
+) -> RunEnd {
+    let kernel = current.kernel();
+    let mut clock = current.cpu().clock();
+    let mut tlb = core.tlb().borrow_mut();
+    let cost = kernel.hw.costs().access;
+    let end = match kernel.witness(current) {
+        None => run_hits(&mut tlb, root.asid, accesses, at, &mut clock, limit, cost, &mut ()),
+        Some(mut witness) => {
+            run_hits(&mut tlb, root.asid, accesses, at, &mut clock, limit, cost, &mut witness)
+        }
+    };
+    current.cpu().advance_to(clock);
+    end
+}
+
+/// A touch that missed: the hardware walks, and executes the touch in the last step of the walk; or the walk faults
+/// and the kernel decides. No interrupt is delivered inside the instruction.
+async fn miss(
+    current: &Task,
+    core: &Core,
+    root: Root,
+    accesses: &[Access],
+    at: &mut Position,
+    vaddr: Vaddr,
+    kind: AccessKind,
+) -> Result<(), Segv> {
+    let kernel = current.kernel();
+    let cx: &Context = current;
+    cx.begin_instruction();
+    let walked = kernel.hw.walk(cx, root, vaddr, kind).await;
+    if let Ok(entry) = walked {
+        cx.charge(kernel.hw.costs().access);
+        if let Some(mut witness) = kernel.witness(current) {
+            witness.touch(vaddr, entry.base_frame(vaddr), kind);
+        }
+        complete_touch(&mut core.tlb().borrow_mut(), accesses, at);
+    }
+    cx.end_instruction();
+    match walked {
+        Ok(_) => Ok(()),
+        Err(fault) => page_fault(current, fault).await,
+    }
+}
+
+async fn page_fault(current: &Task, fault: PageFault) -> Result<(), Segv> {
+    let kernel = Rc::clone(current.kernel());
+    kernel.enters();
+    let resolved = do_page_fault(current, fault).await;
+    kernel.leaves(current, None);
+    resolved
+}
