@@ -155,6 +155,28 @@ fn a_cpu_that_computes_takes_it_when_it_is_due_and_not_a_step_later() {
 }
 
 #[test]
+fn a_sender_does_not_run_past_the_delivery_at_an_idle_cpu() {
+    let engine = timed(2);
+    let log: Log<(u64, u16)> = Rc::default();
+    let (here, there) = (Rc::clone(&log), Rc::clone(&log));
+    let deliver = u64::from(engine.config().costs.ipi_deliver);
+    let access = u64::from(engine.config().costs.shared_access);
+    engine.spawn(CpuId(0), move |cx| async move {
+        let cell = Cell::new(0);
+        let handler: IpiHandler =
+            Rc::new(move |_, cpu| there.borrow_mut().push((cpu.clock() - deliver, cpu.id().0)));
+        cx.send_ipi(CpuId(1), handler).await;
+        for _ in 0..2_000 {
+            word(&cell, 0).read_once(&cx).await;
+            here.borrow_mut().push((cx.cpu().clock() - access, 0));
+        }
+    });
+    finish(&engine);
+    assert!(log.borrow().is_sorted());
+    assert_eq!(log.borrow().iter().filter(|&&(_, cpu)| cpu == 1).count(), 1);
+}
+
+#[test]
 fn a_random_schedule_delivers_anywhere_between_two_steps() {
     let mut seen: Vec<u64> = (0..400).map(|seed| steps_before(&random(2, seed)).min(12)).collect();
     seen.sort_unstable();

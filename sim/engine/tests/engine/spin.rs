@@ -65,10 +65,15 @@ fn a_context_far_ahead_in_time_gets_the_lock_after_those_who_came_earlier() {
     let engine = timed(3);
     let lock = Rc::new(SpinLock::new(&LOCK, 0));
     let log: Log<u16> = Rc::default();
-    for (cpu, arrival) in [(0, 0), (1, 900_000), (2, 200_000)] {
+    // CPU 1 spins when CPU 0 releases the lock, but from a time far in the future; CPU 2 comes between.
+    for (cpu, step, arrival) in [(0, false, 0), (1, false, 900_000), (2, true, 150_000)] {
         let (lock, log) = (Rc::clone(&lock), Rc::clone(&log));
         engine.spawn(CpuId(cpu), move |cx| async move {
             cx.charge(arrival);
+            if step {
+                word(&Cell::new(0), 0).read_once(&cx).await;
+                cx.charge(50_000);
+            }
             let guard = lock.lock(&cx).await;
             log.borrow_mut().push(cx.cpu().id().0);
             cx.charge(100_000);
