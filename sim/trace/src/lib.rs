@@ -10,6 +10,7 @@ mod lines;
 mod native;
 mod pages;
 mod record;
+mod text;
 
 pub use error::TraceError;
 pub use lackey::{MAX_GAP_PAGES, import_lackey};
@@ -22,3 +23,4 @@ pub use pages::{PAGE_SIZE, PageSet, Region};
 pub use record::{
     ADDRESS_LIMIT, Event, EventRecord, MAX_ACCESS_LEN, MAX_PATH_LEN, MapKind, Op, Place, Prot, RawAccess,
 };
+pub use text::{export_text, import_text};

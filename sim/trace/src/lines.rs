@@ -120,8 +120,8 @@ pub(crate) fn token(line: &[u8], column: usize) -> String {
     let len = rest.iter().position(|b| b.is_ascii_whitespace() || *b == b',').unwrap_or(rest.len());
     match len {
         0 if rest.is_empty() => "the end of the line".to_owned(),
-        0 => format!("`{}`", char::from(rest[0]).escape_default()),
-        len => format!("`{}`", String::from_utf8_lossy(&rest[..len.min(40)]).escape_debug()),
+        0 => format!("`{}`", char::from(rest[0])),
+        len => format!("`{}`", String::from_utf8_lossy(&rest[..len.min(40)]).replace(char::is_control, "?")),
     }
 }
 

@@ -96,7 +96,7 @@ mod tests {
         let mut used = std::collections::BTreeSet::new();
         for op in Op::ALL {
             for len in 1..=40 {
-                for delta in (0..64).flat_map(|bit| [(1i64 << bit) - 1, -1 << bit, 1 << bit]) {
+                for delta in (0..63).flat_map(|bit| [(1i64 << bit) - 1, -1 << bit, 1 << bit]) {
                     let (code, width) = control(op, len, delta);
                     let meaning = MEANINGS[code as usize];
                     assert!(meaning.op == op && (meaning.len == len || meaning.len == 0));

@@ -7,7 +7,7 @@ use crate::record::Event;
 /// The most bytes in one string of the provenance.
 const MAX_STRING: usize = 64 << 10;
 /// The most notes, and counters of ignored lines.
-const MAX_LIST: u64 = 1024;
+pub(crate) const MAX_LIST: u64 = 1024;
 
 /// Where a trace comes from and what was done to it on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

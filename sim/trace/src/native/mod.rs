@@ -18,3 +18,5 @@ pub use cursor::{AccessCursor, EventCursor};
 pub use index::{Provenance, Summary, ThreadInfo};
 pub use reader::{FileHeader, TraceFile};
 pub use writer::{PendingFile, TraceWriter};
+
+pub(crate) use index::MAX_LIST;

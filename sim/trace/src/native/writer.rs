@@ -202,6 +202,11 @@ impl<W: Write> TraceWriter<W> {
         Ok(())
     }
 
+    /// What [`Self::set_place`] last said about thread `tid`.
+    pub fn place(&self, tid: u32) -> Place {
+        self.by_tid.get(&tid).map_or_else(Place::default, |thread| self.threads[*thread].place)
+    }
+
     /// Records an event; its sequence number is set here.
     ///
     /// # Errors
