@@ -149,7 +149,7 @@ impl Tally {
         self.lanes = 0;
     }
 
-    fn add_to(mut self, tlb: &mut TlbHierarchy) {
+    fn add_to(&mut self, tlb: &mut TlbHierarchy) {
         self.spill();
         let [fetch, load, store, modify] = self.touches;
         let by_side = [fetch, load + store + modify];
