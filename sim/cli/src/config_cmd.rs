@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::machine::parameters::{self, Parameter};
 use crate::machine::{Leaf, Machine, PRESETS};
 use crate::size;
-use crate::style::{ColorChoice, Paint, group};
+use crate::style::{ColorChoice, Paint, WIDTH, group, wrap};
 
 /// Arguments of `pagewalk config`.
 #[derive(Args, Clone, Debug)]
@@ -266,31 +266,18 @@ fn explain_json(parameter: &Parameter) -> Value {
 fn explain_text(parameter: &Parameter, paint: Paint) -> String {
     let unit = if parameter.unit.is_empty() { String::new() } else { format!("   {}", parameter.unit) };
     let mut text = format!("{}{}\n", paint.accent(parameter.path), paint.dim(&unit));
-    text += &wrap("  ", parameter.about);
-    text += &wrap("  allowed  ", &parameter.kind.to_string());
-    text += &wrap("  default  ", &parameter.default_text());
-    text += &wrap("  source   ", parameter.source);
+    text += &wrapped("  ", parameter.about);
+    text += &wrapped("  allowed  ", &parameter.kind.to_string());
+    text += &wrapped("  default  ", &parameter.default_text());
+    text += &wrapped("  source   ", parameter.source);
     text
 }
 
 /// Words after a lead, wrapped to the width under the lead's end.
-fn wrap(lead: &str, words: &str) -> String {
-    let (mut text, mut line) = (String::new(), lead.to_owned());
-    let mut empty = true;
-    for word in words.split_whitespace() {
-        if !empty && line.chars().count() + 1 + word.chars().count() > crate::style::WIDTH {
-            text += line.trim_end();
-            text.push('\n');
-            line = " ".repeat(lead.chars().count());
-            empty = true;
-        }
-        if !empty {
-            line.push(' ');
-        }
-        line += word;
-        empty = false;
-    }
-    format!("{text}{}\n", line.trim_end())
+fn wrapped(lead: &str, words: &str) -> String {
+    let indent = lead.chars().count();
+    let separator = format!("\n{}", " ".repeat(indent));
+    format!("{lead}{}\n", wrap(words, WIDTH - indent).join(&separator))
 }
 
 fn pretty(document: &Value) -> String {

@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::style::{Paint, visible};
+use crate::style::{Paint, WIDTH, visible, wrap};
 
 /// Longest piece of a source line that is shown, in characters.
 const EXCERPT_CHARS: usize = 120;
@@ -189,16 +189,19 @@ impl Diagnostic {
         group = match &*self.place {
             Place::Text { excerpt, mark, .. } | Place::Option { excerpt, mark, .. } => {
                 let line = if let Place::Text { line, .. } = *self.place { line } else { 1 };
-                let label = allowed.as_deref().unwrap_or("here");
-                labelled = true;
+                let room = WIDTH.saturating_sub(excerpt[..mark.end].chars().count() + 8);
+                let short = allowed.as_deref().filter(|allowed| allowed.chars().count() <= room);
+                labelled = short.is_some();
+                let label = short.unwrap_or("not allowed");
                 let mark = AnnotationKind::Primary.span(mark.clone()).label(label);
                 let snippet = Snippet::source(excerpt.as_str()).line_start(line).path(place.as_str());
                 group.element(snippet.annotation(mark))
             }
             Place::Offset { .. } | Place::File { .. } => group.element(Origin::path(place.as_str())),
         };
-        if let (Some(allowed), false) = (&allowed, labelled) {
-            group = group.element(Level::NOTE.message(allowed.as_str()));
+        let note = allowed.as_ref().filter(|_| !labelled).map(|allowed| wrap(allowed, WIDTH - 16).join("\n"));
+        if let Some(note) = &note {
+            group = group.element(Level::NOTE.message(note.as_str()));
         }
         let help: Vec<String> = self.help.iter().map(|help| visible(help)).collect();
         for help in &help {

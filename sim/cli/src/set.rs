@@ -42,7 +42,7 @@ impl Machine {
 
 /// The last option that set something of the conflicting part, or else the last of all.
 fn blame<S: AsRef<str>>(conflict: &Conflict, options: &[S]) -> Diagnostic {
-    let part = conflict.path.trim_end_matches(".replacement");
+    let part = conflict.path.trim_end_matches(".page_sizes").trim_end_matches(".ways");
     let section = part.split('.').next().unwrap_or(part);
     let by = |prefix: &str| options.iter().rev().map(AsRef::as_ref).find(|option| option.starts_with(prefix));
     let option = by(part).or_else(|| by(section)).or_else(|| options.last().map(AsRef::as_ref)).unwrap_or("");
@@ -119,7 +119,7 @@ fn read_value(text: &str, kind: Kind) -> Option<Value> {
         Kind::Text { .. } | Kind::Replacement => Some(word()),
         Kind::Flag => text.parse::<bool>().ok().map(Value::Bool),
         Kind::PageSizes if text.starts_with('[') => {
-            ron::from_str::<Vec<String>>(text).ok().map(|sizes| Value::from_iter(sizes))
+            ron::from_str::<Vec<String>>(text).ok().map(Value::from_iter)
         }
         Kind::PageSizes => Some(text.split(',').map(|size| size.trim().trim_matches('"')).collect()),
     }
@@ -150,13 +150,16 @@ fn unknown_path(machine: &Machine, path: &str, place: Place) -> Diagnostic {
         }
         format!("a path that begins with one of {}", sections.join(", "))
     } else {
-        offered.join(" or ")
+        match offered.as_slice() {
+            [only] => (*only).to_owned(),
+            several => format!("one of {}", several.join(", ")),
+        }
     };
     let near = nearest(path, leaves.iter().map(String::as_str)).map(str::to_owned);
     let near =
         near.or_else(|| nearest_path(path).filter(|near| general(near) != general(path)).map(str::to_owned));
     let problem = match near {
-        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        Some(near) => problem.help(format!("did you mean `{}`?", near.replace("[]", "[0]"))),
         None => problem,
     };
     problem.expected(expected).help("`pagewalk config explain` lists every parameter")

@@ -181,6 +181,29 @@ pub fn fit(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Words in lines of at most `width` columns, as far as single words allow; at least one line.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split_whitespace() {
+        let columns = word.chars().count();
+        let line = lines.last_mut().expect("there is always a line");
+        if used == 0 || used + 1 + columns <= width {
+            if used > 0 {
+                line.push(' ');
+                used += 1;
+            }
+            line.push_str(word);
+            used += columns;
+        } else {
+            lines.push(word.to_owned());
+            used = columns;
+        }
+    }
+    lines
+}
+
 /// Control characters made visible, so that a name in an input cannot drive the terminal.
 #[must_use]
 pub fn visible(text: &str) -> String {
@@ -218,6 +241,8 @@ mod tests {
         assert_eq!(bar(1, u128::MAX, 4), "▏");
         assert_eq!(bar(u128::MAX, u128::MAX, 2), "██");
         assert_eq!(bar(0, 10, 4), "");
+        let most = u128::from(u64::MAX);
+        assert_eq!(bar(most * 4, most * 5, 30), "█".repeat(24));
         assert_eq!(bar(20, 10, 2), "██");
     }
 
@@ -236,6 +261,8 @@ mod tests {
         assert_eq!(Paint::PLAIN.alarm("x"), "x");
         assert!(Paint::COLOR.alarm("x").starts_with('\u{1b}'));
         assert_eq!(fit("abcdef", 4), "abc…");
+        assert_eq!(wrap("aa bb cc dddddd", 5), ["aa bb", "cc", "dddddd"]);
+        assert_eq!(wrap("", 5), [""]);
         assert_eq!(visible("a\u{1b}[31m"), "a\u{fffd}[31m");
     }
 }

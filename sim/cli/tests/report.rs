@@ -11,8 +11,7 @@ fn call(name: &str, count: u64) -> SyscallCount {
     SyscallCount { name: name.into(), count }
 }
 
-fn sample() -> ReplayReport {
-    let cpu = |user, fault, idle| CpuTime { user, fault, syscall: 40_000, waiting: 2_000, idle };
+fn sample_translation() -> Translation {
     let cache = |level: &str, hits, misses| WalkCacheUse { level: level.into(), hits, misses };
     let side = |lookups, l2_hits, misses, upgrades| TlbSide {
         lookups,
@@ -21,6 +20,84 @@ fn sample() -> ReplayReport {
         misses,
         upgrades,
     };
+    Translation {
+        instruction: side(300_000, 1_200, 240, 0),
+        data: side(700_412, 21_700, 33_980, 511),
+        walks: 34_220,
+        walk_steps: 61_004,
+        faulting_walks: 3_902,
+        accessed_updates: 3_951,
+        dirty_updates: 3_020,
+        cmpxchg_retries: 3,
+        invalidated_entries: 921,
+        walk_caches: vec![cache("pde", 29_000, 5_220), cache("pdpte", 5_000, 220)],
+    }
+}
+
+fn sample_kernel() -> KernelWork {
+    KernelWork {
+        pgalloc: 4_012,
+        pgfree: 4_012,
+        pages_zapped: 3_790,
+        page_tables_allocated: 41,
+        page_tables_freed: 41,
+        flush_requests: 86,
+        nr_tlb_remote_flush: 120,
+        nr_tlb_remote_flush_received: 120,
+        nr_tlb_local_flush_all: 31,
+        nr_tlb_local_flush_one: 410,
+        lazy_tlb_leaves: 5,
+        context_switches: 77,
+        syscalls: vec![call("brk", 3), call("mmap", 41), call("mprotect", 12), call("munmap", 30)],
+        forks: 1,
+        execs: 1,
+        exits: 2,
+        ..KernelWork::default()
+    }
+}
+
+fn sample_time() -> Time {
+    let cpu = |user, fault, idle| CpuTime { user, fault, syscall: 40_000, waiting: 2_000, idle };
+    Time {
+        cycles: 9_123_456,
+        per_cpu: vec![
+            cpu(6_000_000, 3_000_000, 81_456),
+            cpu(4_000_000, 1_000_000, 4_081_456),
+            cpu(900_000, 100_000, 8_081_456),
+            cpu(1_000, 0, 9_080_456),
+        ],
+        fault_latency: Some(FaultLatency { min: 1_700, median: 2_380, p99: 9_100, max: 40_800 }),
+    }
+}
+
+fn sample_verify() -> Verification {
+    Verification {
+        enabled: true,
+        loads_checked: 810_000,
+        stores_recorded: 200_000,
+        violations: vec![],
+        held: vec![
+            Held { invariant: "I1".into(), promise: "every load reads what was last stored".into() },
+            Held { invariant: "I7".into(), promise: "no TLB outlives a freed page".into() },
+        ],
+    }
+}
+
+fn sample_processes() -> Vec<ProcessRow> {
+    vec![
+        ProcessRow {
+            pid: 100,
+            name: "kvstore".into(),
+            threads: 4,
+            accesses: 990_000,
+            pgfault: 3_800,
+            peak_rss: 3_200,
+        },
+        ProcessRow { pid: 101, name: "sh".into(), threads: 1, accesses: 10_000, pgfault: 102, peak_rss: 90 },
+    ]
+}
+
+fn sample() -> ReplayReport {
     ReplayReport {
         version: "0.1.0".into(),
         command: "pagewalk replay traces/kvstore.pwt --machine skylake --seed 7".into(),
@@ -40,18 +117,7 @@ fn sample() -> ReplayReport {
             modifies: 10_000,
             page_crossing: 412,
         },
-        translation: Translation {
-            instruction: side(300_000, 1_200, 240, 0),
-            data: side(700_412, 21_700, 33_980, 511),
-            walks: 34_220,
-            walk_steps: 61_004,
-            faulting_walks: 3_902,
-            accessed_updates: 3_951,
-            dirty_updates: 3_020,
-            cmpxchg_retries: 3,
-            invalidated_entries: 921,
-            walk_caches: vec![cache("pde", 29_000, 5_220), cache("pdpte", 5_000, 220)],
-        },
+        translation: sample_translation(),
         faults: Faults {
             pgfault: 3_902,
             first_touch: 3_101,
@@ -60,35 +126,8 @@ fn sample() -> ReplayReport {
             permission: 12,
             spurious: 9,
         },
-        kernel: KernelWork {
-            pgalloc: 4_012,
-            pgfree: 4_012,
-            pages_zapped: 3_790,
-            page_tables_allocated: 41,
-            page_tables_freed: 41,
-            flush_requests: 86,
-            nr_tlb_remote_flush: 120,
-            nr_tlb_remote_flush_received: 120,
-            nr_tlb_local_flush_all: 31,
-            nr_tlb_local_flush_one: 410,
-            lazy_tlb_leaves: 5,
-            context_switches: 77,
-            syscalls: vec![call("brk", 3), call("mmap", 41), call("mprotect", 12), call("munmap", 30)],
-            forks: 1,
-            execs: 1,
-            exits: 2,
-            ..KernelWork::default()
-        },
-        time: Time {
-            cycles: 9_123_456,
-            per_cpu: vec![
-                cpu(6_000_000, 3_000_000, 81_456),
-                cpu(4_000_000, 1_000_000, 4_081_456),
-                cpu(900_000, 100_000, 8_081_456),
-                cpu(1_000, 0, 9_080_456),
-            ],
-            fault_latency: Some(FaultLatency { min: 1_700, median: 2_380, p99: 9_100, max: 40_800 }),
-        },
+        kernel: sample_kernel(),
+        time: sample_time(),
         memory: MemoryUse {
             peak_nr_anon_pages: 3_301,
             peak_nr_page_table_pages: 41,
@@ -96,34 +135,8 @@ fn sample() -> ReplayReport {
             nr_free_pages: 131_071,
             leftovers: vec![],
         },
-        verify: Verification {
-            enabled: true,
-            loads_checked: 810_000,
-            stores_recorded: 200_000,
-            violations: vec![],
-            held: vec![
-                Held { invariant: "I1".into(), promise: "every load reads what was last stored".into() },
-                Held { invariant: "I7".into(), promise: "no TLB outlives a freed page".into() },
-            ],
-        },
-        processes: vec![
-            ProcessRow {
-                pid: 100,
-                name: "kvstore".into(),
-                threads: 4,
-                accesses: 990_000,
-                pgfault: 3_800,
-                peak_rss: 3_200,
-            },
-            ProcessRow {
-                pid: 101,
-                name: "sh".into(),
-                threads: 1,
-                accesses: 10_000,
-                pgfault: 102,
-                peak_rss: 90,
-            },
-        ],
+        verify: sample_verify(),
+        processes: sample_processes(),
         ..ReplayReport::default()
     }
 }

@@ -1,9 +1,6 @@
 //! Rules that bind several parameters together, which no single value can keep by itself.
 
-use super::{Machine, Replacement, TlbArray, WalkCache, Ways};
-
-/// The most arrays one level of a TLB may have on one side.
-const MAX_ARRAYS: usize = 8;
+use super::{Machine, PageSize, TlbArray, WalkCache, Ways};
 
 /// Two parameters that do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +30,8 @@ impl Machine {
         {
             check_arrays(path, arrays)?;
         }
+        check_first_level("tlb.l1i", &self.tlb.l1i)?;
+        check_first_level("tlb.l1d", &self.tlb.l1d)?;
         let caches = &self.walk_caches;
         for (path, cache) in [
             ("walk_caches.pml5e", &caches.pml5e),
@@ -56,21 +55,30 @@ impl Machine {
     }
 }
 
+/// Every array by itself, and that no page size is held by two arrays of a level.
 fn check_arrays(path: &str, arrays: &[TlbArray]) -> Result<(), Conflict> {
-    if arrays.len() > MAX_ARRAYS {
-        let reason = format!("{} arrays are too many for one level", arrays.len());
-        return Err(Conflict::new(path, reason, format!("at most {MAX_ARRAYS} arrays")));
-    }
     for (index, array) in arrays.iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        check_ways(&path, array.entries.get(), array.ways)?;
-        let ways = array.ways.of_entries(array.entries.get());
-        if array.replacement == Replacement::TreePlru && !ways.is_power_of_two() {
-            let reason = format!("tree_plru needs a power of two of ways, not {ways}");
-            return Err(Conflict::new(format!("{path}.replacement"), reason, "lru, or 1, 2, 4, 8, ... ways"));
+        let at = format!("{path}[{index}]");
+        check_ways(&at, array.entries.get(), array.ways)?;
+        for (earlier, other) in arrays[..index].iter().enumerate() {
+            let held = other.page_sizes.as_slice();
+            if let Some(size) = array.page_sizes.as_slice().iter().find(|size| held.contains(size)) {
+                let reason = format!("{path}[{earlier}] holds pages of {} too", size.name());
+                let at = format!("{at}.page_sizes");
+                return Err(Conflict::new(at, reason, "each page size in one array of a level"));
+            }
         }
     }
     Ok(())
+}
+
+/// A first level without base pages could not hold what a walk finds.
+fn check_first_level(path: &str, arrays: &[TlbArray]) -> Result<(), Conflict> {
+    let base = |array: &TlbArray| array.page_sizes.as_slice().contains(&PageSize::Base);
+    if arrays.iter().any(base) {
+        return Ok(());
+    }
+    Err(Conflict::new(path, "no array holds pages of 4 KiB", "an array with \"4 KiB\" in its page_sizes"))
 }
 
 fn check_walk_cache(path: &str, cache: &WalkCache) -> Result<(), Conflict> {
@@ -78,8 +86,12 @@ fn check_walk_cache(path: &str, cache: &WalkCache) -> Result<(), Conflict> {
 }
 
 fn check_ways(path: &str, entries: u64, ways: Ways) -> Result<(), Conflict> {
-    let Ways::Count(ways) = ways else { return Ok(()) };
-    let ways = u64::from(ways);
+    let ways = ways.of_entries(entries);
+    if ways > Ways::MAX {
+        let reason =
+            format!("fully associative with {entries} entries: a set has at most {} ways", Ways::MAX);
+        return Err(Conflict::new(format!("{path}.ways"), reason, format!("ways from 1 to {}", Ways::MAX)));
+    }
     if entries.is_multiple_of(ways) {
         return Ok(());
     }

@@ -127,7 +127,7 @@ pub struct Tlb {
     pub l2: Vec<TlbArray>,
     /// Cycles added to an access that hits in the first level.
     pub l1_hit_cycles: Cycles,
-    /// Cycles added to an access that hits in the second level.
+    /// Cycles added to an access that hits in the second level, the lookup in the first included.
     pub l2_hit_cycles: Cycles,
     /// Whether entries are tagged with an address-space id (PCID), and so survive a context switch.
     pub pcid: bool,
@@ -255,7 +255,7 @@ pub struct Costs {
     pub ipi_latency: Cycles,
     /// Switching a CPU to another context.
     pub context_switch: Cycles,
-    /// Taking and releasing a free lock, its word being in the own cache.
+    /// Taking or releasing a free lock, beyond the transfer of its line.
     pub lock: Cycles,
 }
 

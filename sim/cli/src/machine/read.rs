@@ -146,18 +146,33 @@ fn explain(name: &str, text: &str, error: &SpannedError) -> Diagnostic {
         RonError::ExceededRecursionLimit => {
             Diagnostic::new(at(end..end), "the text is nested too deeply").expected("at most 128 levels")
         }
-        code => wrong_value(name, text, start, code).unwrap_or_else(|| malformed(name, text, end, code)),
+        code => wrong_value(name, text, start..end, code).unwrap_or_else(|| malformed(name, text, end, code)),
     }
 }
 
-/// The refusal of a value that stands at `at`, if the parameter it is for can be told.
-fn wrong_value(name: &str, text: &str, at: usize, code: &RonError) -> Option<Diagnostic> {
-    if matches!(code, RonError::ExpectedStringEnd | RonError::Eof) {
-        return None;
-    }
+/// The refusal of the value that the reader stood at or had just passed, if the parameter it is for can be told.
+fn wrong_value(name: &str, text: &str, span: Range<usize>, code: &RonError) -> Option<Diagnostic> {
     // A value refused after it was read: the reader may already stand behind it.
     let passed =
         matches!(code, RonError::InvalidValueForType { .. } | RonError::ExpectedDifferentLength { .. });
+    let unread = matches!(
+        code,
+        RonError::ExpectedBoolean
+            | RonError::ExpectedInteger
+            | RonError::ExpectedFloat
+            | RonError::ExpectedString
+            | RonError::ExpectedIdentifier
+            | RonError::SuggestRawIdentifier(_)
+            | RonError::InvalidIdentifier(_)
+            | RonError::IntegerOutOfBounds
+            | RonError::InvalidIntegerDigit { .. }
+            | RonError::UnderscoreAtBeginning
+            | RonError::FloatUnderscore
+    );
+    if !passed && !unread {
+        return None;
+    }
+    let at = if passed { span.start } else { token(text, span.end).start };
     let located = locate::locate(text);
     let stands = |range: &Range<usize>| range.contains(&at) || (passed && range.end == at);
     let (path, range) =
@@ -187,7 +202,11 @@ fn malformed(name: &str, text: &str, at: usize, code: &RonError) -> Diagnostic {
         RonError::ExpectedComma => "a comma `,` or the closing bracket",
         RonError::ExpectedMapColon => "a colon `:` and the value",
         RonError::TrailingCharacters => "the end of the text",
-        _ => reason.strip_prefix("Expected ").unwrap_or(&reason),
+        RonError::InvalidValueForType { expected, .. } => expected,
+        _ => match reason.strip_prefix("Expected ") {
+            Some(expected) => expected,
+            None => return Diagnostic::new(Place::in_text(name, text, range), reason).expected("RON"),
+        },
     };
     Diagnostic::new(Place::in_text(name, text, range), message).found(found).expected(expected)
 }

@@ -60,7 +60,7 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Int<MIN, MAX> {
     }
 }
 
-/// Text of at most `MAX` characters; line breaks are the only control characters allowed.
+/// Text of at most `MAX` characters, none of them a control character.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Text<const MAX: usize>(String);
@@ -69,8 +69,7 @@ impl<const MAX: usize> Text<MAX> {
     /// The text, if it is short enough and holds no control characters.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let printable = |c: char| !c.is_control() || c == '\n';
-        (text.chars().count() <= MAX && text.chars().all(printable)).then(|| Self(text.to_owned()))
+        (text.chars().count() <= MAX && !text.contains(char::is_control)).then(|| Self(text.to_owned()))
     }
 
     /// The text.
@@ -87,7 +86,7 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
             type Value = Text<MAX>;
 
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(out, "a text of at most {MAX} characters, without control characters")
+                write!(out, "a text of at most {MAX} characters, none of them a control character")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -170,8 +169,8 @@ pub enum Ways {
 }
 
 impl Ways {
-    /// The most ways that may be written as a number.
-    pub const MAX: u64 = 65_536;
+    /// The most ways a set may have, also in a fully associative array.
+    pub const MAX: u64 = 1024;
 
     /// The entries a set of an array of `entries`.
     #[must_use]
@@ -204,7 +203,7 @@ impl<'de> Deserialize<'de> for Ways {
 
             fn visit_u64<E: de::Error>(self, ways: u64) -> Result<Ways, E> {
                 match u32::try_from(ways) {
-                    Ok(count) if 1 <= ways && ways <= Ways::MAX => Ok(Ways::Count(count)),
+                    Ok(count) if (1..=Ways::MAX).contains(&ways) => Ok(Ways::Count(count)),
                     _ => Err(E::invalid_value(Unexpected::Unsigned(ways), &self)),
                 }
             }

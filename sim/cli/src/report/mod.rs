@@ -20,7 +20,7 @@ pub use self::seeds::{SeedRow, SeedsReport, Spread};
 /// Everything a replay has to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReplayReport {
-    /// Always [`ReplayReport::SCHEMA`]; kept by [`ReplayReport::new`].
+    /// Name and version of the JSON layout; the default is right.
     pub schema: Schema,
     /// Version of this program.
     pub version: String,

@@ -77,7 +77,7 @@ impl ReplayReport {
             (a.modifies, "read-modify-write{s}"),
             (a.page_crossing, "across a page boundary"),
         ]);
-        optional_row(lines, "accesses", &group(a.total), column, kinds);
+        optional_row(lines, "accesses", &group(a.total), column, &kinds);
         let mut walks = named(&[
             (t.walk_steps, "entr{ies} read"),
             (t.accessed_updates, "accessed bit{s} set"),
@@ -91,7 +91,7 @@ impl ReplayReport {
                 walks.push(format!("{} cached {}", visible(&cache.level), percent(hits, both)));
             }
         }
-        optional_row(lines, "walks", &group(t.walks), column, walks);
+        optional_row(lines, "walks", &group(t.walks), column, &walks);
     }
 
     fn kernel_text(&self, lines: &mut Lines) {
@@ -284,9 +284,9 @@ fn most_frequent(syscalls: &[SyscallCount]) -> Vec<String> {
     shown.chain((rest > 0).then(|| format!("{rest} other kinds"))).collect()
 }
 
-fn optional_row(lines: &mut Lines, label: &str, number: &str, column: usize, remarks: Vec<String>) {
+fn optional_row(lines: &mut Lines, label: &str, number: &str, column: usize, remarks: &[String]) {
     if !remarks.is_empty() {
-        lines.row(label, number, column, &remarks);
+        lines.row(label, number, column, remarks);
     }
 }
 

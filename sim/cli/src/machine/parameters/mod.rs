@@ -68,11 +68,11 @@ impl fmt::Display for Kind {
                 "a number of frames from 64 to 268435456, or a size from \"256 KiB\" to \"1 TiB\" that is a \
                  multiple of 4 KiB",
             ),
-            Self::Text { max } => write!(out, "a text of at most {max} characters"),
-            Self::Flag => out.write_str("true or false"),
-            Self::Ways => {
-                out.write_str("a number of ways from 1 to 65536, or \"full\" for fully associative")
+            Self::Text { max } => {
+                write!(out, "a text of at most {max} characters, none of them a control character")
             }
+            Self::Flag => out.write_str("true or false"),
+            Self::Ways => out.write_str("a number of ways from 1 to 1024, or \"full\" for fully associative"),
             Self::PageSizes => {
                 out.write_str("a list of page sizes, each once, from \"4 KiB\", \"2 MiB\", \"1 GiB\"")
             }

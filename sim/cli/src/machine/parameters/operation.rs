@@ -117,9 +117,8 @@ pub(super) const OPERATION: &[Parameter] = &[
         "costs.lock",
         "cycles",
         Kind::Int { min: 0, max: 1_000_000_000 },
-        "Taking and releasing a free lock whose word is in the own cache. Waiting for a held lock \
-         takes as long as it takes.",
-        "one locked instruction and one store; not verified",
+        "Taking or releasing a free lock, beyond the transfer of its line. Waiting for a held lock takes as long as it takes.",
+        "one locked instruction; not verified",
     ),
     row(
         "scheduler.quantum",

@@ -1,0 +1,68 @@
+//! How far a replay is: counted by the runs, shown on a terminal, and the way to interrupt it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// What the runs and the front end share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    accesses: AtomicU64,
+    interrupted: AtomicBool,
+    finished: AtomicBool,
+}
+
+impl Shared {
+    /// So many accesses more are done.
+    pub fn add(&self, accesses: u64) {
+        self.accesses.fetch_add(accesses, Ordering::Relaxed);
+    }
+
+    /// Asks the runs to end.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked the runs to end.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+/// How often the display looks.
+const LOOK: Duration = Duration::from_millis(100);
+/// Looks between two lines where there is no terminal: ten seconds.
+const LOOKS_PER_LINE: u64 = 100;
+
+/// Shows the progress of `work` on standard error while it runs: a bar on a terminal, else a line every ten seconds.
+pub fn with_progress<R>(shared: &Arc<Shared>, total: u64, what: &str, work: impl FnOnce() -> R) -> R {
+    let bar = ProgressBar::new(total);
+    let template = "{prefix}  {wide_bar:.cyan/dim}  {human_pos} of {human_len}  {per_sec}  {eta} left";
+    bar.set_style(ProgressStyle::with_template(template).expect("a constant template"));
+    bar.set_prefix(what.to_owned());
+    let result = std::thread::scope(|scope| {
+        let shown = Arc::clone(shared);
+        let watched = bar.clone();
+        scope.spawn(move || watch(&shown, &watched, total));
+        let result = work();
+        shared.finished.store(true, Ordering::Relaxed);
+        result
+    });
+    bar.finish_and_clear();
+    result
+}
+
+fn watch(shared: &Shared, bar: &ProgressBar, total: u64) {
+    let mut looks = 0;
+    while !shared.finished.load(Ordering::Relaxed) {
+        std::thread::park_timeout(LOOK);
+        looks += 1;
+        let done = shared.accesses.load(Ordering::Relaxed);
+        bar.set_position(done);
+        if bar.is_hidden() && looks % LOOKS_PER_LINE == 0 {
+            eprintln!("pagewalk: {done} of {total} accesses");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One run: the machine, its processes, and what they did.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pagewalk_engine::{CpuId, Stop};
+use pagewalk_kernel::{Errno, Kernel, Mm, Segv, Task};
+use pagewalk_trace::{AccessCursor, Event, EventRecord, ThreadInfo, TraceError, TraceFile};
+
+use super::build::{self, RunOptions};
+use super::feed::{Feed, Process};
+use super::place::Placement;
+use super::progress::Shared;
+use super::thread::{Refill, run_thread};
+use crate::machine::Machine;
+
+/// What a replay does with its traces.
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// The run itself.
+    pub run: RunOptions,
+    /// Keep accesses in the recorded order with the events that change what they touch.
+    pub ordered: bool,
+    /// Accesses numbered below are passed over; events are not.
+    pub first_seq: u64,
+    /// The last record that is executed.
+    pub last_seq: u64,
+    /// Which thread runs where.
+    pub placement: Placement,
+}
+
+/// A trace in a replay.
+pub struct ReplayedTrace {
+    /// As the user named it.
+    pub name: String,
+    /// The open file.
+    pub file: TraceFile,
+    /// Its events.
+    pub feed: RefCell<Feed>,
+    /// Accesses executed from it.
+    pub executed: Cell<u64>,
+}
+
+/// A run under way.
+pub struct Replay {
+    /// The machine.
+    pub kernel: Rc<Kernel>,
+    /// Its traces.
+    pub traces: Vec<ReplayedTrace>,
+    /// What to do with them.
+    pub options: ReplayOptions,
+    shared: Arc<Shared>,
+    started: Cell<u32>,
+    first_segv: Cell<Option<Segv>>,
+    refused: RefCell<Vec<String>>,
+    refusals: Cell<u64>,
+    error: RefCell<Option<TraceError>>,
+    this: std::rc::Weak<Replay>,
+}
+
+/// How a run ended, and everything needed for its account.
+pub struct Finished {
+    /// The run.
+    pub replay: Rc<Replay>,
+    /// Why it ended.
+    pub stop: Stop,
+}
+
+/// Refused calls that are quoted; the rest is counted.
+const REFUSALS_KEPT: usize = 8;
+
+impl Replay {
+    /// Replays `traces` on `machine` to their end.
+    ///
+    /// # Errors
+    /// If a trace cannot be read or holds what cannot be replayed.
+    pub fn run(
+        machine: &Machine,
+        traces: &[String],
+        options: ReplayOptions,
+        shared: Arc<Shared>,
+    ) -> Result<Finished, TraceError> {
+        let engine = build::engine(machine, options.run);
+        let hardware = build::hardware(machine, options.run.verify);
+        let kernel = Kernel::new(engine, &hardware, build::kernel(machine))
+            .expect("a machine that was checked can be built");
+        let mut open = Vec::new();
+        for (number, name) in traces.iter().enumerate() {
+            let file = TraceFile::open(name)?;
+            let feed = RefCell::new(Feed::new(file.events(), number, options.ordered)?);
+            open.push(ReplayedTrace { name: name.clone(), file, feed, executed: Cell::new(0) });
+        }
+        let replay = Rc::new_cyclic(|this| Self {
+            kernel,
+            traces: open,
+            options,
+            shared,
+            started: Cell::new(0),
+            first_segv: Cell::new(None),
+            refused: RefCell::default(),
+            refusals: Cell::new(0),
+            error: RefCell::new(None),
+            this: std::rc::Weak::clone(this),
+        });
+        for number in 0..replay.traces.len() {
+            replay.start_roots(number)?;
+        }
+        let stop = replay.kernel.engine.run();
+        match replay.error.take() {
+            Some(error) => Err(error),
+            None => Ok(Finished { replay, stop }),
+        }
+    }
+
+    /// Starts the threads that no other thread of the trace creates.
+    fn start_roots(&self, trace: usize) -> Result<(), TraceError> {
+        let created = created_threads(&self.traces[trace].file)?;
+        let threads = self.traces[trace].file.threads();
+        let roots: Vec<&ThreadInfo> = threads.iter().filter(|info| !created.contains(&info.tid)).collect();
+        let mut processes: Vec<u32> = roots.iter().map(|info| info.pid).collect();
+        processes.dedup();
+        for pid in processes {
+            let tids: Vec<u32> = roots.iter().filter(|info| info.pid == pid).map(|info| info.tid).collect();
+            self.boot(trace, pid, tids);
+        }
+        Ok(())
+    }
+
+    /// A process that nobody forked: it begins with an empty address space.
+    fn boot(&self, trace: usize, pid: u32, tids: Vec<u32>) {
+        let replay = self.this.upgrade().expect("a run is shared");
+        let cpu = self.next_cpu(pid);
+        let process = self.traces[trace].feed.borrow_mut().process(pid);
+        tids.iter().for_each(|&tid| self.announce_thread(trace, &process, tid));
+        self.kernel.engine.spawn(cpu, async move |cx| {
+            let mm = Mm::alloc(&replay.kernel, &cx).await;
+            let others = &tids[1..];
+            for &tid in others {
+                mm.add_user(&cx).await;
+                replay.spawn_thread(trace, &process, Rc::clone(&mm), tid, replay.next_cpu(pid));
+            }
+            let task = Task::new(cx, Rc::clone(&replay.kernel), mm, pid, tids[0]);
+            let info = replay.info(trace, pid, tids[0]);
+            run_thread(replay, trace, process, task, info).await;
+        });
+    }
+
+    /// Starts thread `tid`, whose user of `mm` is counted already.
+    pub fn start_thread(&self, trace: usize, process: &Rc<Process>, mm: Rc<Mm>, tid: u32) {
+        self.announce_thread(trace, process, tid);
+        let cpu = self.next_cpu(process.pid);
+        self.spawn_thread(trace, process, mm, tid, cpu);
+    }
+
+    /// From now on the thread is part of its process, and events wait for it to get on.
+    fn announce_thread(&self, trace: usize, process: &Process, tid: u32) {
+        let first = self.info(trace, process.pid, tid).first_seq;
+        process.threads.borrow_mut().insert(tid, first);
+        process.count(|tally| tally.threads += 1);
+    }
+
+    fn spawn_thread(&self, trace: usize, process: &Rc<Process>, mm: Rc<Mm>, tid: u32, cpu: CpuId) {
+        let replay = self.this.upgrade().expect("a run is shared");
+        let process = Rc::clone(process);
+        let info = self.info(trace, process.pid, tid);
+        self.kernel.engine.spawn(cpu, |cx| {
+            let task = Task::new(cx, Rc::clone(&replay.kernel), mm, process.pid, tid);
+            run_thread(replay, trace, process, task, info)
+        });
+    }
+
+    fn info(&self, trace: usize, pid: u32, tid: u32) -> ThreadInfo {
+        let threads = self.traces[trace].file.threads();
+        let known = threads.binary_search_by_key(&(pid, tid), |info| (info.pid, info.tid));
+        // A thread that is created and does nothing has no entry.
+        let nothing = ThreadInfo { pid, tid, first_seq: u64::MAX, last_seq: 0, accesses: 0, events: 0 };
+        known.map_or(nothing, |index| threads[index].clone())
+    }
+
+    fn next_cpu(&self, pid: u32) -> CpuId {
+        let number = self.started.get();
+        self.started.set(number + 1);
+        self.options.placement.cpu(number, pid, self.kernel.engine.cpus().len() as u16)
+    }
+
+    /// Passes over whole blocks that come before the first access to execute.
+    pub fn skip_accesses(&self, cursor: &mut AccessCursor) {
+        cursor.skip_before(self.options.first_seq);
+    }
+
+    /// Decodes a thread's next block; false if the trace is damaged, which ends the run.
+    pub fn refill(&self, _trace: usize, batch: Refill<'_>) -> bool {
+        batch.from(self.options.first_seq).map_err(|error| self.fail(error)).is_ok()
+    }
+
+    /// Reads events up to `seq`; false if the trace is damaged, which ends the run.
+    pub fn read_events(&self, trace: usize, seq: u64) -> bool {
+        let read = self.traces[trace].feed.borrow_mut().read_through(seq);
+        read.map_err(|error| self.fail(error)).is_ok()
+    }
+
+    fn fail(&self, error: TraceError) {
+        self.error.borrow_mut().get_or_insert(error);
+        self.kernel.engine.stop("the trace cannot be read");
+    }
+
+    /// So many accesses were executed.
+    pub fn progressed(&self, trace: usize, accesses: u64) {
+        let executed = &self.traces[trace].executed;
+        executed.set(executed.get() + accesses);
+        self.shared.add(accesses);
+    }
+
+    /// Whether somebody pressed Ctrl-C.
+    pub fn wants_stop(&self) -> bool {
+        self.shared.is_interrupted()
+    }
+
+    /// Remembers the first access outside every mapping.
+    pub fn note_segv(&self, segv: Option<Segv>) {
+        if self.first_segv.get().is_none() {
+            self.first_segv.set(segv);
+        }
+    }
+
+    /// The first access outside every mapping.
+    pub fn first_segv(&self) -> Option<Segv> {
+        self.first_segv.get()
+    }
+
+    /// Remembers that the kernel refused a recorded call.
+    pub fn note_refusal(&self, record: &EventRecord, refused: Option<Errno>) {
+        let Some(errno) = refused else { return };
+        self.refusals.set(self.refusals.get() + 1);
+        let mut quoted = self.refused.borrow_mut();
+        if quoted.len() < REFUSALS_KEPT {
+            quoted.push(format!("record {}: {} returned {errno}", record.seq, record.event.name()));
+        }
+    }
+
+    /// How many recorded calls the kernel refused, and the first of them.
+    pub fn refusals(&self) -> (u64, Vec<String>) {
+        (self.refusals.get(), self.refused.borrow().clone())
+    }
+}
+
+/// The threads that a fork or a clone of the trace creates. Refuses what cannot be replayed.
+fn created_threads(file: &TraceFile) -> Result<BTreeSet<u32>, TraceError> {
+    let mut created = BTreeSet::new();
+    let mut events = file.events();
+    while let Some(record) = events.next()? {
+        match record.event {
+            Event::Fork { child_tid, .. } | Event::Clone { child_tid } => drop(created.insert(child_tid)),
+            _ => {}
+        }
+    }
+    Ok(created)
+}

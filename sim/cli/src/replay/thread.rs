@@ -1,0 +1,183 @@
+//! One thread of a trace on a simulated CPU: its accesses and its events, in the recorded order.
+
+use std::rc::Rc;
+
+use pagewalk_kernel::{Task, run_program};
+use pagewalk_mmu::{Access, AccessKind, Vaddr};
+use pagewalk_trace::{AccessCursor, Op, RawAccess, SeqRun, ThreadInfo};
+
+use super::feed::{Pending, Process};
+use super::run::Replay;
+use super::syscalls;
+
+/// A thread's accesses, a block at a time.
+struct Batch {
+    cursor: AccessCursor,
+    accesses: Vec<Access>,
+    runs: Vec<SeqRun>,
+    next: usize,
+}
+
+impl Batch {
+    /// The sequence number of access `index` of the batch.
+    fn seq(&self, index: usize) -> u64 {
+        let run = self.runs.partition_point(|run| run.start as usize <= index) - 1;
+        let run = &self.runs[run];
+        run.first_seq + (index - run.start as usize) as u64
+    }
+
+    /// The first access numbered above `seq`, at or after the next one.
+    fn first_after(&self, seq: u64) -> usize {
+        let after = |run: &SeqRun| {
+            let inside = (seq + 1).saturating_sub(run.first_seq).min(u64::from(run.len));
+            run.start as usize + inside as usize
+        };
+        let runs = self.runs.partition_point(|run| run.first_seq <= seq);
+        let index = if runs == 0 { 0 } else { after(&self.runs[runs - 1]) };
+        index.max(self.next)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.next == self.accesses.len()
+    }
+}
+
+fn access(raw: RawAccess) -> Access {
+    let kind = match raw.op {
+        Op::Fetch => AccessKind::Fetch,
+        Op::Load => AccessKind::Load,
+        Op::Store => AccessKind::Store,
+        Op::Modify => AccessKind::Modify,
+    };
+    Access::new(Vaddr(raw.addr), raw.len, kind).expect("a trace holds accesses of 1 to 4096 bytes below 2^56")
+}
+
+/// What a thread does next.
+enum Next {
+    /// These accesses of its batch.
+    Accesses { end: usize },
+    /// This event of its own.
+    Event(Rc<Pending>),
+    /// Waiting until another thread has done this event.
+    Blocked(u64),
+    /// Nothing more.
+    End,
+}
+
+/// The life of a thread, from its first record to its exit.
+pub async fn run_thread(replay: Rc<Replay>, trace: usize, process: Rc<Process>, task: Task, info: ThreadInfo) {
+    let cursor = replay.traces[trace].file.accesses(info.tid);
+    let mut batch = Batch { cursor, accesses: Vec::new(), runs: Vec::new(), next: 0 };
+    replay.skip_accesses(&mut batch.cursor);
+    while !process.exiting.get() {
+        match next(&replay, trace, &process, &info, &mut batch) {
+            Next::End => break,
+            Next::Accesses { end } => {
+                let first = batch.next;
+                replay.note_segv(run_program(&task, &batch.accesses[first..end]).await);
+                batch.next = end;
+                let done = (end - first) as u64;
+                process.count(|tally| tally.accesses += done);
+                replay.progressed(trace, done);
+            }
+            Next::Event(pending) => {
+                let (seq, tid) = (pending.record.seq, info.tid);
+                publish(&task, &process, tid, seq);
+                if replay.options.ordered {
+                    let condition = || process.others_are_past(tid, seq) || process.exiting.get();
+                    process.progress.wait_event(&task, condition).await;
+                }
+                let ends = syscalls::execute(&replay, trace, &process, &task, &pending.record).await;
+                process.done(seq);
+                process.progress.wake_up(&task);
+                if ends {
+                    break;
+                }
+            }
+            Next::Blocked(seq) => {
+                let here = batch.seq(batch.next);
+                publish(&task, &process, info.tid, here);
+                process.progress.wait_event(&task, || process.is_done(seq) || process.exiting.get()).await;
+            }
+        }
+        if replay.wants_stop() {
+            replay.kernel.engine.stop("interrupted");
+        }
+    }
+    syscalls::leave(&process, &task).await;
+}
+
+/// Says what the thread does next, for those who wait for it to get there.
+fn publish(task: &Task, process: &Process, tid: u32, seq: u64) {
+    process.threads.borrow_mut().insert(tid, seq);
+    process.progress.wake_up(task);
+}
+
+fn next(replay: &Replay, trace: usize, process: &Process, info: &ThreadInfo, batch: &mut Batch) -> Next {
+    if batch.is_empty() && !replay.refill(trace, batch_parts(batch)) {
+        return Next::End;
+    }
+    let near = if batch.is_empty() { info.last_seq } else { batch.seq(batch.accesses.len() - 1) };
+    if !replay.read_events(trace, near) {
+        return Next::End;
+    }
+    let access = if batch.is_empty() { u64::MAX } else { batch.seq(batch.next) };
+    let own = process.next_own_event(info.tid);
+    if let Some(event) = own.filter(|event| event.record.seq < access) {
+        return if event.record.seq > replay.options.last_seq { Next::End } else { Next::Event(event) };
+    }
+    if batch.is_empty() || access > replay.options.last_seq {
+        return Next::End;
+    }
+    accesses(replay, process, info.tid, batch, access)
+}
+
+/// As many accesses as may be executed before the next event: those after an event of this thread wait for the
+/// thread, those that an earlier event of another thread reaches wait for it.
+fn accesses(replay: &Replay, process: &Process, tid: u32, batch: &Batch, access: u64) -> Next {
+    let boundary = match replay.options.ordered {
+        true => process.next_event_after(access),
+        false => process.next_own_event(tid).map_or(u64::MAX, |event| event.record.seq),
+    };
+    let mut end = batch.accesses.len();
+    for last in [boundary, replay.options.last_seq] {
+        if last < u64::MAX {
+            end = end.min(batch.first_after(last));
+        }
+    }
+    for event in process.blockers_before(access) {
+        let reached = |access: &Access| event.reach.holds(access.vaddr().0, access.len());
+        if let Some(first) = batch.accesses[batch.next..end].iter().position(reached) {
+            end = batch.next + first;
+            if first == 0 {
+                return Next::Blocked(event.record.seq);
+            }
+        }
+    }
+    Next::Accesses { end }
+}
+
+/// The parts of a batch that a refill replaces.
+pub struct Refill<'a> {
+    cursor: &'a mut AccessCursor,
+    accesses: &'a mut Vec<Access>,
+    runs: &'a mut Vec<SeqRun>,
+    next: &'a mut usize,
+}
+
+fn batch_parts(batch: &mut Batch) -> Refill<'_> {
+    Refill { cursor: &mut batch.cursor, accesses: &mut batch.accesses, runs: &mut batch.runs, next: &mut batch.next }
+}
+
+impl Refill<'_> {
+    /// Decodes the next block and passes over accesses before `first_seq`. An exhausted thread keeps an empty batch.
+    pub fn from(self, first_seq: u64) -> Result<(), pagewalk_trace::TraceError> {
+        self.accesses.clear();
+        self.runs.clear();
+        *self.next = 0;
+        self.cursor.next_block(self.accesses, self.runs, access)?;
+        let skipped = self.runs.iter().map(|run| first_seq.saturating_sub(run.first_seq).min(u64::from(run.len)));
+        *self.next = skipped.sum::<u64>() as usize;
+        Ok(())
+    }
+}
