@@ -7,6 +7,7 @@
 mod error;
 mod lackey;
 mod lines;
+mod make;
 mod native;
 mod pages;
 mod record;
@@ -15,6 +16,7 @@ mod text;
 pub use error::TraceError;
 pub use lackey::{MAX_GAP_PAGES, import_lackey};
 pub use lines::decompress;
+pub use make::{GeneratorSpec, Pattern, generate};
 pub use native::{
     AccessCursor, EventCursor, FileHeader, PendingFile, PlaceRun, Provenance, SeqRun, Summary, ThreadInfo,
     TraceFile, TraceWriter,

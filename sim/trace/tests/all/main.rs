@@ -3,5 +3,6 @@
 
 mod common;
 mod lackey;
+mod make;
 mod native;
 mod text;
