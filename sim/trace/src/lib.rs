@@ -5,6 +5,7 @@
 //! without gaps.
 
 mod error;
+mod info;
 mod lackey;
 mod lines;
 mod make;
@@ -14,6 +15,7 @@ mod record;
 mod text;
 
 pub use error::TraceError;
+pub use info::{TouchedRange, TraceSummary};
 pub use lackey::{MAX_GAP_PAGES, import_lackey};
 pub use lines::decompress;
 pub use make::{GeneratorSpec, Pattern, generate};

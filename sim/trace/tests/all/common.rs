@@ -169,7 +169,7 @@ pub(crate) fn sample() -> Vec<Record> {
         },
     ))];
     for _ in 0..4 {
-        records.extend(any_records(12).new_tree(&mut runner).unwrap().current());
+        records.extend(any_records(24).new_tree(&mut runner).unwrap().current());
     }
     records
 }

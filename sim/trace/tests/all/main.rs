@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+mod frame;
+mod info;
 mod lackey;
 mod make;
+mod mutate;
 mod native;
 mod text;
