@@ -1,11 +1,10 @@
 //! What is in a trace: the totals of the index, and the pages that a pass over all accesses finds.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::TraceError;
 use crate::lackey::MAX_GAP_PAGES;
-use crate::native::{FileHeader, Summary, TraceFile};
+use crate::native::{FileHeader, Summary, ThreadInfo, TraceFile};
 use crate::pages::{PAGE_SIZE, PageSet};
 use crate::record::{EVENT_NAMES, Op, Prot};
 
@@ -47,20 +46,14 @@ impl TraceSummary {
     /// # Errors
     /// If the trace is damaged, or touches more scattered pages than [`PageSet`] can hold.
     pub fn of(file: &TraceFile) -> Result<Self, TraceError> {
-        let mut sets: BTreeMap<u32, PageSet> = BTreeMap::new();
-        let (mut accesses, mut runs) = (Vec::new(), Vec::new());
-        for thread in file.threads() {
-            let set = sets.entry(thread.pid).or_default();
-            let mut cursor = file.accesses(thread.tid);
-            while cursor.next_block(&mut accesses, &mut runs, |access| access)? {
-                accesses.drain(..).try_for_each(|access| set.touch(access))?;
-                runs.clear();
-            }
-        }
-        let mut ranges = Vec::new();
-        for (&pid, set) in &sets {
+        let (mut processes, mut pages, mut ranges) = (0, 0, Vec::new());
+        // Threads are in the order of their processes.
+        for threads in file.threads().chunk_by(|a, b| a.pid == b.pid) {
+            let set = pages_of(file, threads)?;
+            processes += 1;
+            pages += set.len();
             ranges.extend(set.regions(MAX_GAP_PAGES).into_iter().map(|region| TouchedRange {
-                pid,
+                pid: threads[0].pid,
                 start: region.start * PAGE_SIZE,
                 end: region.end * PAGE_SIZE,
                 pages: region.touched,
@@ -71,8 +64,8 @@ impl TraceSummary {
             header: file.header(),
             totals: file.summary().clone(),
             threads: file.threads().len(),
-            processes: sets.len(),
-            pages: sets.values().map(PageSet::len).sum(),
+            processes,
+            pages,
             ranges,
         })
     }
@@ -82,6 +75,20 @@ impl TraceSummary {
         let bytes = u128::from(self.header.file_len) * 1000;
         (bytes / u128::from(self.totals.accesses().max(1))) as u64
     }
+}
+
+/// The pages that some threads touch.
+fn pages_of(file: &TraceFile, threads: &[ThreadInfo]) -> Result<PageSet, TraceError> {
+    let mut set = PageSet::default();
+    let (mut accesses, mut runs) = (Vec::new(), Vec::new());
+    for thread in threads {
+        let mut cursor = file.accesses(thread.tid);
+        while cursor.next_block(&mut accesses, &mut runs, |access| access)? {
+            accesses.drain(..).try_for_each(|access| set.touch(access))?;
+            runs.clear();
+        }
+    }
+    Ok(set)
 }
 
 /// The most ranges that are listed for people.

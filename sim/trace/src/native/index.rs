@@ -1,7 +1,7 @@
 //! The index at the end of a trace: totals, provenance, threads, and where each block is.
 
 use super::bytes::{Bytes, Malformed, put_str, put_varint};
-use super::layout::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, HEADER_LEN};
+use super::layout::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, HEADER_LEN, MAX_THREADS};
 use crate::record::Event;
 
 /// The most bytes in one string of the provenance.
@@ -150,13 +150,21 @@ impl Index {
         let bias = bytes.varint()?;
         let summary = decode_summary(&mut bytes)?;
         let mut index = Self { bias, summary, ..Self::default() };
-        for _ in 0..bytes.varint()? {
+        let threads = bytes.varint()?;
+        if threads > MAX_THREADS {
+            return Err(Malformed::new(format!("{threads} threads"), "at most 2^20 threads"));
+        }
+        for _ in 0..threads {
             index.threads.push(decode_thread(&mut bytes)?);
         }
         let mut offset = HEADER_LEN;
         for _ in 0..bytes.varint()? {
             let block = decode_block(&mut bytes, offset)?;
             offset += BLOCK_HEADER_LEN + u64::from(block.stored_len);
+            // Before there are more entries than the file has room for blocks.
+            if offset > index_offset {
+                return Err(Malformed::new("blocks beyond the index", "blocks that reach up to the index"));
+            }
             index.blocks.push(block);
         }
         bytes.end()?;

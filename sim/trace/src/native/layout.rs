@@ -27,6 +27,8 @@ pub(crate) const MAX_BLOCK_EVENTS: u32 = 4096;
 pub(crate) const MAX_BLOCK_RAW: u32 = 4 << 20;
 /// The most bytes the index may have before compression.
 pub(crate) const MAX_INDEX_RAW: u32 = 64 << 20;
+/// The most threads in a trace.
+pub(crate) const MAX_THREADS: u64 = 1 << 20;
 
 /// What a block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,13 +10,15 @@ mod cursor;
 mod event;
 mod index;
 mod layout;
+mod pending;
 mod reader;
 mod writer;
 
 pub use access::{PlaceRun, SeqRun};
 pub use cursor::{AccessCursor, EventCursor};
 pub use index::{Provenance, Summary, ThreadInfo};
+pub use pending::PendingFile;
 pub use reader::{FileHeader, TraceFile};
-pub use writer::{PendingFile, TraceWriter};
+pub use writer::TraceWriter;
 
 pub(crate) use index::MAX_LIST;

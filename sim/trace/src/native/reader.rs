@@ -115,6 +115,11 @@ impl TraceFile {
         Ok(Self { shared: Rc::new(shared), header })
     }
 
+    /// The file, as it was named when it was opened.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
     /// Version, length and number of blocks.
     pub fn header(&self) -> FileHeader {
         self.header

@@ -1,16 +1,17 @@
 //! Writing a native trace: one open block per thread, in bounded memory, the same bytes for the same records.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
 use super::access::BlockEncoder;
 use super::event;
 use super::index::{BlockEntry, Index, Provenance, Summary, ThreadInfo};
 use super::layout::{
     BLOCK_HEADER_LEN, BlockHeader, BlockKind, HEADER_LEN, MAX_BLOCK_ACCESSES, MAX_BLOCK_EVENTS,
-    MAX_INDEX_RAW, TRAILER_LEN, encode_header, encode_trailer,
+    MAX_INDEX_RAW, MAX_THREADS, TRAILER_LEN, encode_header, encode_trailer,
 };
+use super::pending::PendingFile;
 use crate::error::TraceError;
 use crate::record::{EventRecord, Place, RawAccess};
 
@@ -57,60 +58,6 @@ struct EventBlock {
     count: u32,
     first_seq: u64,
     last_seq: u64,
-}
-
-/// A file under a temporary name that gets its real name when it is complete.
-pub struct PendingFile {
-    temporary: BufWriter<tempfile::NamedTempFile>,
-    target: PathBuf,
-}
-
-impl Write for PendingFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.temporary.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.temporary.flush()
-    }
-}
-
-impl PendingFile {
-    /// Makes the temporary file in the directory of `target`.
-    ///
-    /// # Errors
-    /// If that directory does not exist or is not writable.
-    pub fn create(target: &Path) -> Result<Self, TraceError> {
-        let directory = match target.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".").suffix(".partial");
-        #[cfg(unix)]
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-        #[cfg(unix)]
-        builder.permissions(permissions);
-        let file = builder.tempfile_in(directory);
-        let file = file.map_err(|e| TraceError::io(&target.display().to_string(), e))?;
-        let temporary = BufWriter::with_capacity(1 << 20, file);
-        Ok(Self { temporary, target: target.to_owned() })
-    }
-
-    /// Gives the file its name, replacing what was there.
-    ///
-    /// # Errors
-    /// If writing the rest or renaming fails; the temporary file is then gone.
-    pub fn commit(self) -> Result<(), TraceError> {
-        self.persist().map_err(|(name, e)| TraceError::io(&name, e))
-    }
-
-    fn persist(self) -> Result<(), (String, std::io::Error)> {
-        let name = self.target.display().to_string();
-        let file = self.temporary.into_inner().map_err(|e| (name.clone(), e.into_error()))?;
-        file.persist(&self.target).map_err(|e| (name, e.error))?;
-        Ok(())
-    }
 }
 
 impl TraceWriter<PendingFile> {
@@ -291,6 +238,9 @@ impl<W: Write> TraceWriter<W> {
             _ => self.by_tid.get(&tid).copied(),
         };
         let Some(thread) = known else {
+            if self.threads.len() >= MAX_THREADS as usize {
+                return Err(TraceError::record(format!("thread {tid}"), "a trace has at most 2^20 threads"));
+            }
             self.current = self.threads.len();
             self.by_tid.insert(tid, self.current);
             let info = ThreadInfo { pid, tid, first_seq: 0, last_seq: 0, accesses: 0, events: 0 };

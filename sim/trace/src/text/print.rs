@@ -61,6 +61,7 @@ struct Thread {
     cursor: AccessCursor,
     accesses: Vec<RawAccess>,
     runs: Vec<SeqRun>,
+    /// Of the accesses; empty if none were recorded.
     places: Vec<Place>,
     run: usize,
     at: usize,
@@ -85,7 +86,6 @@ impl Thread {
             for run in self.cursor.place_runs() {
                 self.places.extend(std::iter::repeat_n(run.place, run.len as usize));
             }
-            self.places.resize(self.accesses.len(), Place::default());
         }
         let run = self.runs[self.run];
         Ok(Some(run.first_seq + (self.at as u64 - u64::from(run.start))))
@@ -98,7 +98,8 @@ impl Thread {
             self.run += 1;
         }
         self.at += 1;
-        (self.accesses[self.at - 1], self.places[self.at - 1])
+        let place = self.places.get(self.at - 1).copied().unwrap_or_default();
+        (self.accesses[self.at - 1], place)
     }
 }
 

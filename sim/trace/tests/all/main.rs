@@ -8,4 +8,5 @@ mod lackey;
 mod make;
 mod mutate;
 mod native;
+mod shipped;
 mod text;

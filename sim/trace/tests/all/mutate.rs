@@ -113,6 +113,15 @@ fn native_traces_with_mutated_payloads_are_read_or_refused() {
 }
 
 #[test]
+fn an_event_of_a_newer_version_is_named() {
+    let raw = [5, 0, 12, 1, 1, 0];
+    let section = Section { kind: 2, pid: 0, tid: 0, count: 1, first: 0, span: 0, raw: &raw };
+    let error = read_all(frame(&join(&[section]))).unwrap_err().to_string();
+    let expected = "trace: byte 20: found unknown event kind 12, written by a newer version, expected";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
 fn mutated_files_are_refused() {
     let good = write(&sample(), 1);
     let mut rng = Rng(2);

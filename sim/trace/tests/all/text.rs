@@ -30,6 +30,7 @@ proptest! {
         let text = to_text(&native);
         let again = to_native(&text).unwrap();
         prop_assert_eq!(read(&again).unwrap(), records);
+        prop_assert!(again == native, "the same calls give the same bytes");
         prop_assert_eq!(to_text(&again), text);
     }
 }
