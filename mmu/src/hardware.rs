@@ -62,8 +62,10 @@ pub struct WalkCounters {
     pub steps: u64,
     /// Walks that ended in a page fault.
     pub faulting: u64,
-    /// Accessed or dirty bits set by compare-exchange.
-    pub bits_set: u64,
+    /// Accessed bits set by compare-exchange.
+    pub accessed_set: u64,
+    /// Dirty bits set by compare-exchange.
+    pub dirty_set: u64,
     /// Compare-exchanges that found the entry changed: the walk began again.
     pub retries: u64,
 }

@@ -97,7 +97,10 @@ impl Hardware {
             core.count(|counters| counters.retries += 1);
             return None;
         }
-        core.count(|counters| counters.bits_set += 1);
+        core.count(|counters| {
+            counters.accessed_set += u64::from(!seen.is_accessed());
+            counters.dirty_set += u64::from(used.is_dirty() && !seen.is_dirty());
+        });
         Some(used)
     }
 

@@ -1,10 +1,14 @@
 //! The program `pagewalk`: machine descriptions, replay, and the account people read.
 
+pub mod cli;
 pub mod config_cmd;
 pub mod diagnostic;
 pub mod exit;
 pub mod machine;
+pub mod replay;
 pub mod report;
 pub mod set;
 pub mod size;
 pub mod style;
+pub mod trace_cmd;
+pub mod trace_error;

@@ -1,2 +1,10 @@
-//! pagewalk
-fn main() {}
+//! The command line of `pagewalk`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use pagewalk::cli::{Cli, run};
+
+fn main() -> ExitCode {
+    run(&Cli::parse()).into()
+}

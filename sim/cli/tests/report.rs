@@ -57,7 +57,7 @@ fn sample_kernel() -> KernelWork {
 }
 
 fn sample_time() -> Time {
-    let cpu = |user, fault, idle| CpuTime { user, fault, syscall: 40_000, waiting: 2_000, idle };
+    let cpu = |user, kernel, idle| CpuTime { user, kernel, interrupt: 40_000, waiting: 2_000, idle };
     Time {
         cycles: 9_123_456,
         per_cpu: vec![
@@ -121,8 +121,7 @@ fn sample() -> ReplayReport {
         faults: Faults {
             pgfault: 3_902,
             first_touch: 3_101,
-            copy_on_write_copied: 700,
-            copy_on_write_reused: 80,
+            copy_on_write: 780,
             permission: 12,
             spurious: 9,
         },
@@ -183,7 +182,7 @@ fn huge() -> ReplayReport {
     report.kernel.pgalloc = most;
     report.kernel.syscalls = (0..60).map(|n| call(&format!("syscall_{n}"), most)).collect();
     report.time.cycles = most;
-    let all = CpuTime { user: most, fault: most, syscall: most, waiting: most, idle: most };
+    let all = CpuTime { user: most, kernel: most, interrupt: most, waiting: most, idle: most };
     report.time.per_cpu = vec![all; 256];
     report.time.fault_latency = Some(FaultLatency { min: most, median: most, p99: most, max: most });
     report.memory.peak_used_frames = most;

@@ -21,6 +21,11 @@ impl Default for Digest {
 }
 
 impl Digest {
+    /// The digest as one number.
+    pub fn value(self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
+
     /// Absorbs one word.
     #[inline]
     pub fn absorb(&mut self, word: u64) {

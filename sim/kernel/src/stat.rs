@@ -68,7 +68,9 @@ counters! {
     page_tables_allocated,
     /// Page tables freed.
     page_tables_freed,
-    /// Requests to flush other CPUs' TLBs.
+    /// Requests to flush TLBs.
+    flush_requests,
+    /// Those for which other CPUs had to be interrupted.
     nr_tlb_remote_flush,
     /// Flush requests received by interrupt.
     nr_tlb_remote_flush_received,

@@ -1,6 +1,6 @@
 //! The current task: a context that belongs to a process.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -18,12 +18,13 @@ pub struct Task {
     mm: RefCell<Rc<Mm>>,
     pid: u32,
     tid: u32,
+    min_flt: Cell<u64>,
 }
 
 impl Task {
     /// A thread `tid` of process `pid` that runs in `mm` (whose user count includes it).
     pub fn new(cx: Context, kernel: Rc<Kernel>, mm: Rc<Mm>, pid: u32, tid: u32) -> Self {
-        Self { cx, kernel, mm: RefCell::new(mm), pid, tid }
+        Self { cx, kernel, mm: RefCell::new(mm), pid, tid, min_flt: Cell::new(0) }
     }
 
     /// The kernel it runs on.
@@ -49,6 +50,15 @@ impl Task {
     /// Its number.
     pub fn tid(&self) -> u32 {
         self.tid
+    }
+
+    /// Page faults it has had (`min_flt`).
+    pub fn min_flt(&self) -> u64 {
+        self.min_flt.get()
+    }
+
+    pub(crate) fn count_fault(&self) {
+        self.min_flt.set(self.min_flt.get() + 1);
     }
 
     /// Enters the kernel by system call `call`.

@@ -166,6 +166,7 @@ pub(crate) async fn drop_active_mm(current: &Task, mm: &Mm) {
 /// `flush_tlb_range`: when it returns, no CPU holds a translation of `range` older than the call.
 pub(crate) async fn flush_tlb_range(current: &Task, mm: &Rc<Mm>, range: VaddrRange) {
     let kernel = current.kernel();
+    kernel.stat.flush_requests.add(1);
     let tlb_gen = if kernel.config().pcid { mm.tlb_gen().fetch_add(current, 1).await + 1 } else { 0 };
     let single = range.len() >> BASE_SHIFT <= kernel.config().tlb_flush_ceiling;
     let flush = Flush { range, single, tlb_gen };

@@ -3,8 +3,8 @@
 use pagewalk_engine::{Costs, EngineConfig, Schedule};
 use pagewalk_kernel::KernelConfig;
 use pagewalk_mmu::{
-    Format, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, TlbGeometry, TlbSpec, WalkCacheGeometry,
-    WalkCacheSpec,
+    Format, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, TlbGeometry, TlbSpec,
+    WalkCacheGeometry, WalkCacheSpec,
 };
 
 use crate::machine::{self, Machine};

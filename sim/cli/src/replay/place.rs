@@ -45,7 +45,8 @@ impl FromStr for Placement {
             _ => {
                 let numbers: Result<Vec<u16>, _> = text.split(',').map(str::parse).collect();
                 numbers.map(Self::List).map_err(|_| {
-                    "expected `spread`, `process`, or CPU numbers separated by commas such as `0,2,1`".to_owned()
+                    "expected `spread`, `process`, or CPU numbers separated by commas such as `0,2,1`"
+                        .to_owned()
                 })
             }
         }

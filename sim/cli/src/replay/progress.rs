@@ -37,7 +37,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const LOOKS_PER_LINE: u64 = 100;
 
 /// Shows the progress of `work` on standard error while it runs: a bar on a terminal, else a line every ten seconds.
-pub fn with_progress<R>(shared: &Arc<Shared>, total: u64, what: &str, work: impl FnOnce() -> R) -> R {
+pub(super) fn with_progress<R>(shared: &Arc<Shared>, total: u64, what: &str, work: impl FnOnce() -> R) -> R {
     let bar = ProgressBar::new(total);
     let template = "{prefix}  {wide_bar:.cyan/dim}  {human_pos} of {human_len}  {per_sec}  {eta} left";
     bar.set_style(ProgressStyle::with_template(template).expect("a constant template"));

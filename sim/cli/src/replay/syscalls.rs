@@ -27,7 +27,7 @@ fn pages(start: u64, len: u64) -> Option<VaddrRange> {
 }
 
 /// Executes one event of the current thread. True if the thread ends with it.
-pub async fn execute(
+pub(super) async fn execute(
     replay: &Rc<Replay>,
     trace: usize,
     process: &Rc<Process>,
@@ -60,7 +60,9 @@ pub async fn execute(
         Event::Wait { child_pid } => {
             let child = replay.traces[trace].feed.borrow_mut().process(*child_pid);
             let cx: &Context = current;
-            kernel::sys_wait4(current, child.ended.wait_event(cx, || child.over.get())).await.unwrap_or_default();
+            kernel::sys_wait4(current, child.ended.wait_event(cx, || child.over.get()))
+                .await
+                .unwrap_or_default();
         }
         Event::ExitThread => return true,
         Event::ExitProcess { .. } => {
@@ -113,7 +115,7 @@ fn note_peak(process: &Process, mm: &Mm) {
 }
 
 /// The end of a thread: `exit`, and whoever waits for the process or for this thread's progress is told.
-pub async fn leave(process: &Rc<Process>, current: &Task) {
+pub(super) async fn leave(process: &Rc<Process>, current: &Task) {
     note_peak(process, &current.mm());
     kernel::sys_exit(current).await.unwrap_or_default();
     process.count(|tally| tally.faults += current.min_flt());

@@ -65,7 +65,13 @@ enum Next {
 }
 
 /// The life of a thread, from its first record to its exit.
-pub async fn run_thread(replay: Rc<Replay>, trace: usize, process: Rc<Process>, task: Task, info: ThreadInfo) {
+pub(super) async fn run_thread(
+    replay: Rc<Replay>,
+    trace: usize,
+    process: Rc<Process>,
+    task: Task,
+    info: ThreadInfo,
+) {
     let cursor = replay.traces[trace].file.accesses(info.tid);
     let mut batch = Batch { cursor, accesses: Vec::new(), runs: Vec::new(), next: 0 };
     replay.skip_accesses(&mut batch.cursor);
@@ -166,7 +172,12 @@ pub struct Refill<'a> {
 }
 
 fn batch_parts(batch: &mut Batch) -> Refill<'_> {
-    Refill { cursor: &mut batch.cursor, accesses: &mut batch.accesses, runs: &mut batch.runs, next: &mut batch.next }
+    Refill {
+        cursor: &mut batch.cursor,
+        accesses: &mut batch.accesses,
+        runs: &mut batch.runs,
+        next: &mut batch.next,
+    }
 }
 
 impl Refill<'_> {
@@ -176,7 +187,8 @@ impl Refill<'_> {
         self.runs.clear();
         *self.next = 0;
         self.cursor.next_block(self.accesses, self.runs, access)?;
-        let skipped = self.runs.iter().map(|run| first_seq.saturating_sub(run.first_seq).min(u64::from(run.len)));
+        let skipped =
+            self.runs.iter().map(|run| first_seq.saturating_sub(run.first_seq).min(u64::from(run.len)));
         *self.next = skipped.sum::<u64>() as usize;
         Ok(())
     }

@@ -93,15 +93,13 @@ pub struct Translation {
 /// Page faults by cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Faults {
-    /// All page faults, those outside every mapping included.
+    /// Page faults that the kernel resolved: the sum of the causes below.
     pub pgfault: u64,
     /// A page touched for the first time.
     pub first_touch: u64,
-    /// Copy-on-write that copied the page.
-    pub copy_on_write_copied: u64,
-    /// Copy-on-write by the last owner, who kept the page.
-    pub copy_on_write_reused: u64,
-    /// An entry brought up to the permissions of its mapping.
+    /// A write to a page shared by copy-on-write: it was copied.
+    pub copy_on_write: u64,
+    /// A write to a read-only entry whose page nobody else has: it was made writable.
     pub permission: u64,
     /// Nothing was left to do: another CPU had done it.
     pub spurious: u64,
@@ -150,9 +148,9 @@ pub struct KernelWork {
     pub page_tables_allocated: u64,
     /// Page-table pages freed.
     pub page_tables_freed: u64,
-    /// Shootdowns asked for, whether or not another CPU had to be told.
+    /// TLB flushes asked for, whether or not another CPU had to be told.
     pub flush_requests: u64,
-    /// Inter-processor interrupts sent for shootdowns.
+    /// Flushes for which other CPUs had to be interrupted.
     pub nr_tlb_remote_flush: u64,
     /// Shootdown interrupts received.
     pub nr_tlb_remote_flush_received: u64,
@@ -181,10 +179,10 @@ pub struct KernelWork {
 pub struct CpuTime {
     /// In the programs, translation included.
     pub user: u64,
-    /// In page faults.
-    pub fault: u64,
-    /// In system calls and switching.
-    pub syscall: u64,
+    /// In the kernel: page faults, system calls, switching.
+    pub kernel: u64,
+    /// Taken by interrupts.
+    pub interrupt: u64,
     /// Waiting for locks and acknowledgements.
     pub waiting: u64,
     /// With nothing to run.
@@ -195,7 +193,7 @@ impl CpuTime {
     /// The sum of all parts.
     #[must_use]
     pub fn total(&self) -> u128 {
-        [self.user, self.fault, self.syscall, self.waiting, self.idle].into_iter().map(u128::from).sum()
+        [self.user, self.kernel, self.interrupt, self.waiting, self.idle].into_iter().map(u128::from).sum()
     }
 }
 

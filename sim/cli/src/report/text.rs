@@ -99,8 +99,7 @@ impl ReplayReport {
         lines.section("What the kernel did", "");
         let faults = named(&[
             (f.first_touch, "first touch"),
-            (f.copy_on_write_copied, "copied on write"),
-            (f.copy_on_write_reused, "reused on write"),
+            (f.copy_on_write, "copied on write"),
             (f.permission, "permission"),
             (f.spurious, "already done"),
         ]);
@@ -236,10 +235,10 @@ fn kernel_rows(k: &KernelWork) -> Vec<Row> {
         ("page tables made", k.page_tables_allocated, named(&[(k.page_tables_freed, "freed")])),
         ("pages zapped", k.pages_zapped, Vec::new()),
         (
-            "shootdowns",
+            "TLB flushes",
             k.flush_requests,
             named(&[
-                (k.nr_tlb_remote_flush, "interrupt{s} sent"),
+                (k.nr_tlb_remote_flush, "to other CPUs"),
                 (k.nr_tlb_remote_flush_received, "received"),
                 (k.nr_tlb_local_flush_all, "whole flush{es}"),
                 (k.nr_tlb_local_flush_one, "single page{s}"),
@@ -255,7 +254,7 @@ fn kernel_rows(k: &KernelWork) -> Vec<Row> {
 fn cpu_line(lines: &mut Lines, cpu: usize, spent: &CpuTime) {
     let whole = spent.total();
     let share = |part: u64| format!("{:>8}", percent(u128::from(part), whole));
-    let shares = [spent.user, spent.fault, spent.syscall, spent.waiting, spent.idle].map(share).join("  ");
+    let shares = [spent.user, spent.kernel, spent.interrupt, spent.waiting, spent.idle].map(share).join("  ");
     let busy = whole - u128::from(spent.idle);
     let drawn = lines.paint.accent(&bar(busy, whole, 30));
     lines.line(&format!("    CPU {cpu:<4}{shares}   {drawn}"));

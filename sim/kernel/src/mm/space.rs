@@ -78,6 +78,11 @@ impl Mm {
         self.peak_rss.get()
     }
 
+    /// One thread more lives in it (`atomic_inc(&mm->mm_users)`).
+    pub async fn add_user(&self, cx: &Context) {
+        self.users().fetch_add(cx, 1).await;
+    }
+
     /// Its areas, for observers.
     pub fn observe_areas(&self) -> std::cell::Ref<'_, VmaTree> {
         self.areas.observe()

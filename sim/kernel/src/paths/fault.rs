@@ -58,6 +58,7 @@ async fn handle_mm_fault(
     let resolved = handle_pte_fault(current, mm, mmap_sem, vma, table, address, write).await;
     let stat = &current.kernel().stat;
     stat.pgfault.add(1);
+    current.count_fault();
     let kind = match resolved {
         Resolved::FirstTouch => &stat.fault_first_touch,
         Resolved::Copied => &stat.fault_cow_copied,

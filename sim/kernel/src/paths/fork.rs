@@ -42,7 +42,7 @@ pub(crate) async fn do_fork(current: &Task) -> Rc<Mm> {
 /// `clone(CLONE_VM)`: one more thread lives in the address space.
 pub(crate) async fn do_clone(current: &Task) -> Rc<Mm> {
     let mm = current.mm();
-    mm.users().fetch_add(current, 1).await;
+    mm.add_user(current).await;
     current.kernel().stat.clones.add(1);
     mm
 }

@@ -1,0 +1,97 @@
+//! `pagewalk replay`: the command line.
+
+use clap::{Args, ValueEnum};
+
+use super::place::Placement;
+
+/// Arguments of `pagewalk replay`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct ReplayArgs {
+    /// Native traces (.pwt); each is a program of its own, all run at once
+    #[arg(required = true, value_name = "TRACE")]
+    pub traces: Vec<String>,
+    /// The machine: a preset's name or a RON file
+    #[arg(long, short, default_value = "default", value_name = "NAME|FILE", help_heading = "Machine")]
+    pub machine: String,
+    /// Change a parameter of the machine, as in memory.frames=4096; may be repeated
+    #[arg(long, value_name = "PATH=VALUE", help_heading = "Machine")]
+    pub set: Vec<String>,
+    /// Which thread runs where: spread (round the CPUs), process (a process's threads together), or a list as 0,2,1
+    #[arg(long, default_value = "spread", value_name = "PLACEMENT", help_heading = "Machine")]
+    pub place: Placement,
+    /// The seed of every random decision
+    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Run")]
+    pub seed: u64,
+    /// Run once for each seed from A up to, but not including, B
+    #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with = "seed", help_heading = "Run")]
+    pub seeds: Option<(u64, u64)>,
+    /// Host threads for several seeds; results do not depend on it
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256),
+          help_heading = "Run")]
+    pub jobs: u16,
+    /// Who takes the next step
+    #[arg(long, value_enum, default_value_t = ScheduleArg::Timed, help_heading = "Run")]
+    pub schedule: ScheduleArg,
+    /// How threads of a process keep the order of the trace
+    #[arg(long, value_enum, default_value_t = OrderArg::Recorded, help_heading = "Run")]
+    pub order: OrderArg,
+    /// Pass over the accesses among the first N records; events among them happen
+    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Run")]
+    pub skip: u64,
+    /// Stop after N records beyond those passed over
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub max: Option<u64>,
+    /// Compare every load with what ought to be there, and watch the kernel's invariants
+    #[arg(long, help_heading = "Checks")]
+    pub verify: bool,
+    /// Print the last N steps of the run on standard error
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000),
+          help_heading = "Checks")]
+    pub record: u32,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
+    pub format: Format,
+}
+
+const EXAMPLES: &str = "Examples:
+  pagewalk replay traces/gzip.pwt
+  pagewalk replay traces/gzip.pwt traces/perl.pwt --machine zen4 --set memory.frames=65536
+  pagewalk replay traces/perl.pwt --verify --schedule random --seeds 1..51 --jobs 2";
+
+/// Who takes the next step.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScheduleArg {
+    /// The CPU whose clock is earliest
+    Timed,
+    /// A seeded random choice at every step
+    Random,
+}
+
+/// How threads of a process keep the order of the trace.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderArg {
+    /// No access overtakes an event that changes what it touches, nor the other way round
+    Recorded,
+    /// Each thread keeps its own order only: a stress for the kernel, not what the program did
+    Free,
+}
+
+/// How to answer.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+fn seeds(text: &str) -> Result<(u64, u64), String> {
+    let expected = || format!("`{text}` is no range of seeds; expected A..B with A below B, as in 1..51");
+    let (first, end) = text.split_once("..").ok_or_else(expected)?;
+    let (first, end) = (first.parse().map_err(|_| expected())?, end.parse().map_err(|_| expected())?);
+    if first < end && end - first <= MAX_SEEDS { Ok((first, end)) } else { Err(expected()) }
+}
+
+/// The most seeds of one command.
+const MAX_SEEDS: u64 = 1_000_000;

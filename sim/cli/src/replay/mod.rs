@@ -1,0 +1,230 @@
+//! `pagewalk replay`: traces of real programs through a simulated machine.
+
+mod account;
+pub mod args;
+pub mod build;
+mod feed;
+mod place;
+mod progress;
+pub mod run;
+mod syscalls;
+mod thread;
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pagewalk_engine::Schedule;
+use pagewalk_trace::{TraceError, TraceFile};
+
+pub use self::account::account;
+use self::args::{Format, OrderArg, ReplayArgs, ScheduleArg};
+use self::build::RunOptions;
+pub use self::place::Placement;
+pub use self::progress::Shared;
+use self::progress::with_progress;
+use self::run::{Finished, Replay, ReplayOptions};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::exit::Exit;
+use crate::machine::Machine;
+use crate::report::{ReplayReport, SeedRow, SeedsReport};
+use crate::style::ColorChoice;
+use crate::trace_error::diagnose;
+
+/// Runs `pagewalk replay` and writes its answer.
+pub fn run(args: &ReplayArgs, command: &str, color: ColorChoice) -> Exit {
+    let answer = prepare(args).and_then(|job| job.execute(args, command, color));
+    match answer {
+        Ok(exit) => exit,
+        Err(refusal) => {
+            match args.format {
+                Format::Text => eprint!("{}", refusal.to_text(color.for_stderr())),
+                Format::Json => print!("{}", refusal.to_json()),
+            }
+            refusal.exit()
+        }
+    }
+}
+
+/// What was checked before anything runs.
+struct Job {
+    machine: Machine,
+    accesses: u64,
+}
+
+fn prepare(args: &ReplayArgs) -> Result<Job, Diagnostic> {
+    let mut machine = Machine::load(&args.machine)?;
+    machine.set_all(&args.set)?;
+    if let Some(largest) = args.place.largest()
+        && u64::from(largest) >= machine.cpus.get()
+    {
+        let last = machine.cpus.get() - 1;
+        let text = largest.to_string();
+        let place = Place::in_option("--place", &text, 0..text.len());
+        return Err(
+            Diagnostic::new(place, format!("there is no CPU {largest}")).expected(format!("0 to {last}"))
+        );
+    }
+    let mut accesses = 0;
+    for name in &args.traces {
+        let file = TraceFile::open(name).map_err(|error| diagnose(&error))?;
+        refuse_shared(&file).map_err(|error| diagnose(&error))?.map_or(Ok(()), Err)?;
+        accesses += file.summary().accesses();
+    }
+    let window = args.max.map_or(u64::MAX, |max| max.saturating_mul(args.traces.len() as u64));
+    Ok(Job { machine, accesses: accesses.min(window) })
+}
+
+/// Shared mappings need files, which this version does not simulate: say so before anything runs.
+fn refuse_shared(file: &TraceFile) -> Result<Option<Diagnostic>, TraceError> {
+    let mut events = file.events();
+    while let Some(record) = events.next()? {
+        if let pagewalk_trace::Event::Map { shared: true, start, .. } = record.event {
+            let place = Place::File { file: file.name().to_owned() };
+            let message = format!("record {}: a shared mapping at {start:#x} cannot be replayed", record.seq);
+            let help = "shared mappings need a page cache, which this version does not simulate";
+            return Ok(Some(Diagnostic::new(place, message).expected("private mappings").help(help)));
+        }
+    }
+    Ok(None)
+}
+
+impl Job {
+    fn execute(&self, args: &ReplayArgs, command: &str, color: ColorChoice) -> Result<Exit, Diagnostic> {
+        let shared = Arc::new(Shared::default());
+        let handler = Arc::clone(&shared);
+        // A second handler in one process (tests) is refused; the first one stays.
+        let _ = ctrlc::set_handler(move || handler.interrupt());
+        match args.seeds {
+            None => self.one(args, command, color, &shared),
+            Some(seeds) => self.many(args, seeds, command, color, &shared),
+        }
+    }
+
+    fn options(&self, args: &ReplayArgs, seed: u64) -> ReplayOptions {
+        let schedule = match args.schedule {
+            ScheduleArg::Timed => Schedule::Timed,
+            ScheduleArg::Random => Schedule::Random,
+        };
+        let record = args.record as usize;
+        ReplayOptions {
+            run: RunOptions { seed, schedule, verify: args.verify, record },
+            ordered: args.order == OrderArg::Recorded,
+            first_seq: args.skip,
+            last_seq: args.max.map_or(u64::MAX, |max| args.skip.saturating_add(max).saturating_sub(1)),
+            placement: args.place.clone(),
+        }
+    }
+
+    fn one(
+        &self,
+        args: &ReplayArgs,
+        command: &str,
+        color: ColorChoice,
+        shared: &Arc<Shared>,
+    ) -> Result<Exit, Diagnostic> {
+        let options = self.options(args, args.seed);
+        let report = with_progress(shared, self.accesses, "replay", || {
+            let finished = Replay::run(&self.machine, &args.traces, options, Arc::clone(shared))?;
+            print_record(&finished);
+            Ok::<_, TraceError>(account(&finished, &self.machine, command))
+        });
+        let report = report.map_err(|error| diagnose(&error))?;
+        let text = match args.format {
+            Format::Text => report.to_text(color.for_stdout()),
+            Format::Json => report.to_json(),
+        };
+        Ok(write_answer(&text, verdict(&report)))
+    }
+
+    /// One run for each seed, on several host threads; the answer does not depend on how many.
+    fn many(
+        &self,
+        args: &ReplayArgs,
+        (first, end): (u64, u64),
+        command: &str,
+        color: ColorChoice,
+        shared: &Arc<Shared>,
+    ) -> Result<Exit, Diagnostic> {
+        let next = AtomicU64::new(first);
+        let done: Mutex<Vec<(u64, Result<ReplayReport, TraceError>)>> = Mutex::default();
+        let worker = || {
+            while !shared.is_interrupted() {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= end {
+                    break;
+                }
+                let options = self.options(args, seed);
+                let run = Replay::run(&self.machine, &args.traces, options, Arc::clone(shared));
+                let report = run.map(|finished| account(&finished, &self.machine, command));
+                done.lock().expect("no run panics while it holds the list").push((seed, report));
+            }
+        };
+        let total = self.accesses.saturating_mul(end - first);
+        with_progress(shared, total, "replay", || {
+            std::thread::scope(|scope| {
+                let extra = u64::from(args.jobs).min(end - first);
+                (1..extra).for_each(|_| drop(scope.spawn(worker)));
+                worker();
+            });
+        });
+        let mut done = done.into_inner().expect("every run is over");
+        done.sort_by_key(|(seed, _)| *seed);
+        let reports: Result<Vec<ReplayReport>, TraceError> = done.into_iter().map(|(_, run)| run).collect();
+        let reports = reports.map_err(|error| diagnose(&error))?;
+        let Some(header) = reports.first() else { return Ok(Exit::Interrupted) };
+        for report in reports.iter().filter(|report| report.is_broken()) {
+            eprint!("{}", report.to_text(color.for_stderr()));
+        }
+        let rows: Vec<SeedRow> = reports.iter().map(SeedRow::from).collect();
+        let answer = SeedsReport::new(header, command.to_owned(), rows);
+        let text = match args.format {
+            Format::Text => answer.to_text(color.for_stdout()),
+            Format::Json => answer.to_json(),
+        };
+        let exit = match (answer.is_broken(), shared.is_interrupted(), answer.is_incomplete()) {
+            (true, ..) => Exit::Broken,
+            (_, true, _) => Exit::Interrupted,
+            (.., true) => Exit::Incomplete,
+            _ => Exit::Held,
+        };
+        Ok(write_answer(&text, exit))
+    }
+}
+
+/// Prints the last steps of a run that was recorded.
+fn print_record(finished: &Finished) {
+    for step in finished.replay.kernel.engine.recorded() {
+        let (op, effect) = (step.op, step.effect);
+        eprintln!(
+            "{:>10}  {}  {}  {:>12}  {:?} {} {:#x} -> {:#x}  {}",
+            step.number,
+            step.cpu,
+            step.context,
+            step.clock,
+            op.kind,
+            op.object,
+            effect.old,
+            effect.new,
+            op.location
+        );
+    }
+}
+
+fn verdict(report: &ReplayReport) -> Exit {
+    if report.is_broken() {
+        Exit::Broken
+    } else if report.interrupted {
+        Exit::Interrupted
+    } else if report.is_incomplete() {
+        Exit::Incomplete
+    } else {
+        Exit::Held
+    }
+}
+
+/// Writes an answer to standard output; a reader that went away is no error.
+pub(crate) fn write_answer(text: &str, exit: Exit) -> Exit {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    exit
+}

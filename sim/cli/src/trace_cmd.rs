@@ -1,0 +1,212 @@
+//! `pagewalk trace`: importing, making and looking at traces.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use pagewalk_trace::{
+    GeneratorSpec, TraceError, TraceFile, TraceSummary, TraceWriter, decompress, export_text, generate,
+    import_lackey, import_text,
+};
+use serde_json::json;
+
+use crate::diagnostic::{Diagnostic, Place};
+use crate::exit::Exit;
+use crate::replay::write_answer;
+use crate::style::ColorChoice;
+use crate::trace_error::diagnose;
+
+/// Arguments of `pagewalk trace`.
+#[derive(Args, Clone, Debug)]
+pub struct TraceArgs {
+    #[command(subcommand)]
+    command: TraceCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum TraceCommand {
+    /// Make a native trace from a log
+    #[command(after_help = "Example:
+  valgrind --tool=lackey --trace-mem=yes --log-file=ls.log ls
+  pagewalk trace import ls.log -o ls.pwt")]
+    Import {
+        /// The log, plain or compressed with gzip or zstd; - reads standard input
+        log: String,
+        /// What the log is
+        #[arg(long, value_enum, default_value_t = LogFormat::Lackey)]
+        format: LogFormat,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Say what is in a trace
+    Info {
+        /// Native traces
+        #[arg(required = true, value_name = "TRACE")]
+        traces: Vec<PathBuf>,
+        /// How to answer
+        #[arg(long, value_enum, default_value_t = InfoFormat::Text)]
+        format: InfoFormat,
+    },
+    /// Make a synthetic trace from a few numbers and a seed
+    #[command(after_help = "Example:
+  pagewalk trace make 'pattern: zipf, pages: 4096, accesses: 1000000' -o zipf.pwt")]
+    Make {
+        /// A RON file with the generator's parameters, or the parameters themselves
+        spec: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+struct Output {
+    /// The native trace to write; it appears when it is complete
+    #[arg(long, short, value_name = "TRACE")]
+    output: PathBuf,
+    /// How hard to compress: 1 is fast, 19 is small
+    #[arg(long, default_value_t = 3, value_name = "LEVEL", value_parser = clap::value_parser!(i32).range(1..=19))]
+    level: i32,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum LogFormat {
+    /// Valgrind's lackey with --trace-mem=yes; mappings are inferred from the accesses
+    Lackey,
+    /// The text twin of the native format
+    Text,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum InfoFormat {
+    /// A summary for people
+    Text,
+    /// A summary for programs
+    Json,
+    /// The whole trace in its text twin, record by record
+    Records,
+}
+
+/// Runs `pagewalk trace` and writes its answer.
+pub fn run(args: &TraceArgs, color: ColorChoice) -> Exit {
+    let done = match &args.command {
+        TraceCommand::Import { log, format, output } => import(log, *format, output),
+        TraceCommand::Info { traces, format } => {
+            traces.iter().try_for_each(|trace| info(&trace.display().to_string(), *format))
+        }
+        TraceCommand::Make { spec, output } => make(spec, output),
+    };
+    match done {
+        Ok(()) => Exit::Held,
+        Err(refusal) => {
+            eprint!("{}", refusal.to_text(color.for_stderr()));
+            refusal.exit()
+        }
+    }
+}
+
+fn open_log(log: &str) -> io::Result<Box<dyn Read>> {
+    if log == "-" { decompress(io::stdin()) } else { decompress(File::open(log)?) }
+}
+
+fn import(log: &str, format: LogFormat, output: &Output) -> Result<(), Diagnostic> {
+    let name = if log == "-" { "standard input" } else { log };
+    let refused = |error: io::Error| {
+        Diagnostic::new(Place::File { file: name.to_owned() }, format!("cannot be read: {error}"))
+    };
+    let input = open_log(log).map_err(refused)?;
+    let trace = || {
+        let mut writer = TraceWriter::create(&output.output, output.level)?;
+        match format {
+            LogFormat::Lackey => import_lackey(input, name, &mut writer)?,
+            LogFormat::Text => import_text(input, name, &mut writer)?,
+        }
+        writer.finish()
+    };
+    trace().map_err(|error| diagnose(&error))?;
+    info(&output.output.display().to_string(), InfoFormat::Text)
+}
+
+fn make(spec: &str, output: &Output) -> Result<(), Diagnostic> {
+    let spec = read_spec(spec)?;
+    let trace = || {
+        let mut writer = TraceWriter::create(&output.output, output.level)?;
+        generate(&spec, &mut writer)?;
+        writer.finish()
+    };
+    trace().map_err(|error: TraceError| diagnose(&error))?;
+    info(&output.output.display().to_string(), InfoFormat::Text)
+}
+
+/// The largest file of generator parameters that is read.
+const MAX_SPEC_BYTES: u64 = 64 << 10;
+
+fn read_spec(spec: &str) -> Result<GeneratorSpec, Diagnostic> {
+    let inline = spec.contains(':');
+    let text = if inline { Ok(spec.to_owned()) } else { read_small(spec) };
+    let text = text.map_err(|error| {
+        Diagnostic::new(Place::File { file: spec.to_owned() }, format!("cannot be read: {error}"))
+            .help("parameters can also stand on the command line, as in 'pattern: uniform, pages: 4096'")
+    })?;
+    let name = if inline { "SPEC" } else { spec };
+    let wrapped = if text.trim_start().starts_with('(') { text } else { format!("({text})") };
+    let parsed: Result<GeneratorSpec, _> = ron::Options::default().from_str(&wrapped);
+    let spec = parsed.map_err(|error| {
+        let line = wrapped.lines().nth(error.span.start.line.saturating_sub(1)).unwrap_or_default();
+        let before: usize = wrapped.split_inclusive('\n').take(error.span.start.line - 1).map(str::len).sum();
+        let column =
+            line.char_indices().nth(error.span.start.col.saturating_sub(1)).map_or(line.len(), |(n, _)| n);
+        let place = Place::in_text(name, &wrapped, before + column..before + column + 1);
+        Diagnostic::new(place, error.code.to_string())
+    })?;
+    spec.validate().map_err(|error| diagnose(&error))?;
+    Ok(spec)
+}
+
+fn read_small(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_SPEC_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn info(name: &str, format: InfoFormat) -> Result<(), Diagnostic> {
+    let refused = |error: TraceError| diagnose(&error);
+    let file = TraceFile::open(name).map_err(refused)?;
+    if format == InfoFormat::Records {
+        return export_text(&file, io::stdout().lock()).map_err(refused);
+    }
+    let summary = TraceSummary::of(&file).map_err(refused)?;
+    let text = match format {
+        InfoFormat::Text => format!("{name}\n{summary}"),
+        InfoFormat::Json | InfoFormat::Records => to_json(name, &file, &summary),
+    };
+    write_answer(&text, Exit::Held);
+    io::stdout().flush().unwrap_or_default();
+    Ok(())
+}
+
+fn to_json(name: &str, file: &TraceFile, summary: &TraceSummary) -> String {
+    let [fetches, loads, stores, modifies] = summary.totals.by_op;
+    let provenance = &summary.totals.provenance;
+    let threads: Vec<_> = file
+        .threads()
+        .iter()
+        .map(|thread| json!({"pid": thread.pid, "tid": thread.tid, "accesses": thread.accesses, "events": thread.events}))
+        .collect();
+    let value = json!({
+        "schema": "pagewalk.trace-info/1",
+        "file": name,
+        "bytes": summary.header.file_len,
+        "accesses": summary.totals.accesses(),
+        "fetches": fetches,
+        "loads": loads,
+        "stores": stores,
+        "modifies": modifies,
+        "events": summary.totals.events(),
+        "source": provenance.source,
+        "command": provenance.command,
+        "notes": provenance.notes,
+        "threads": threads,
+    });
+    format!("{value:#}\n")
+}
