@@ -127,11 +127,13 @@ impl Kernel {
 /// `switch_mm`: this CPU gets the address space of the current task.
 ///
 /// As in v2.6.27 the CPU leaves the old mask before the new tables are loaded (1, 2), and joins the new mask
-/// before it reads the flush generation (2, 3), so that a flush either sees the CPU or is seen by it.
+/// before it reads the flush generation (2, 3), so that a flush either sees the CPU or is seen by it. Interrupts are off,
+/// as everywhere in `schedule`: a flush never meets a CPU half-way between two address spaces.
 pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     let kernel = current.kernel();
     let cpu = current.cpu().id();
     let state = &kernel.cpus[usize::from(cpu.0)];
+    current.local_irq_disable();
     let previous = state.active.borrow().clone();
     if let Some(previous) = previous {
         previous.cpu_vm_mask.clear(current, cpu).await; // 1
@@ -142,15 +144,15 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     kernel.stat.mm_switches.add(1);
     if !kernel.config().pcid {
         core.load_root(Some(Root { table: next.pgd, asid: Asid::default() }), true);
-        current.charge(kernel.hw.costs().flush_all);
-        return;
+    } else {
+        let tlb_gen = next.tlb_gen().read_once(current).await; // 3
+        let (asid, flush) = kernel.choose_asid(cpu, next, tlb_gen);
+        core.load_root(Some(Root { table: next.pgd, asid }), flush);
+        kernel.note_generation(cpu, asid, next.id(), tlb_gen);
+        kernel.stat.mm_switches_kept.add(u64::from(!flush));
     }
-    let tlb_gen = next.tlb_gen().read_once(current).await; // 3
-    let (asid, flush) = kernel.choose_asid(cpu, next, tlb_gen);
-    core.load_root(Some(Root { table: next.pgd, asid }), flush);
-    kernel.note_generation(cpu, asid, next.id(), tlb_gen);
     current.charge(kernel.hw.costs().flush_all);
-    kernel.stat.mm_switches_kept.add(u64::from(!flush));
+    current.local_irq_enable();
 }
 
 /// The end of an address space on this CPU: its tables are about to be freed (`load_cr3(swapper_pg_dir)`).

@@ -24,11 +24,28 @@ struct Discard {
     touched: BTreeMap<u64, bool>,
 }
 
+/// A move under way: pages of `old` appear one by one from `new_first` on.
+#[derive(Clone, Copy, Debug)]
+struct Move {
+    mm: u32,
+    old: VaddrRange,
+    new_first: u64,
+}
+
+impl Move {
+    /// Where page `vpn`, if it is of the new range, came from.
+    fn source(&self, mm: u32, vpn: u64) -> Option<u64> {
+        let old = vpn.checked_sub(self.new_first)? + self.old.start().vpn().0;
+        (mm == self.mm && old < self.old.end().vpn().0).then_some(old)
+    }
+}
+
 /// The shadow of all address spaces.
 #[derive(Default)]
 pub struct Oracle {
     shadows: RefCell<BTreeMap<u32, Shadow>>,
     discards: RefCell<Vec<Discard>>,
+    moves: RefCell<Vec<Move>>,
     /// Forks under way: parent and child.
     forks: RefCell<Vec<(u32, u32)>>,
     stores: Cell<u64>,
@@ -60,9 +77,13 @@ impl Oracle {
         if kind != AccessKind::Store {
             self.loads.set(self.loads.get() + 1);
         }
-        let quiet = self.discards.borrow().is_empty() && self.forks.borrow().is_empty();
+        let quiet = self.discards.borrow().is_empty()
+            && self.forks.borrow().is_empty()
+            && self.moves.borrow().is_empty();
         let discarded = !quiet && self.note_in_discards(mm, vpn, stamp);
-        let right = shadow.admits(vpn, stamp) || (discarded && stamp == 0);
+        let right = shadow.admits(vpn, stamp)
+            || (discarded && stamp == 0)
+            || (!quiet && self.has_moved(shadow, mm, vpn, stamp));
         if !right {
             return Err(shadow.admitted(vpn));
         }
@@ -130,7 +151,21 @@ impl Oracle {
         self.forks.borrow_mut().retain(|&fork| fork != (parent, child));
     }
 
-    fn moved(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
+    /// True if a move under way has brought `stamp` to page `vpn`; from now on it is there.
+    fn has_moved(&self, shadow: &mut Shadow, mm: u32, vpn: u64, stamp: u64) -> bool {
+        let moves = self.moves.borrow();
+        let mut sources = moves.iter().filter_map(|under_way| under_way.source(mm, vpn));
+        let Some(source) = sources.find(|&source| shadow.admits(source, stamp)) else { return false };
+        shadow.set(source, 0);
+        true
+    }
+
+    fn move_begins(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
+        self.moves.borrow_mut().push(Move { mm, old, new_first: new_start.vpn().0 });
+    }
+
+    fn move_ends(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
+        self.moves.borrow_mut().retain(|under_way| under_way.mm != mm || under_way.old != old);
         let mut shadows = self.shadows.borrow_mut();
         let shadow = shadows.entry(mm).or_default();
         let (first, end) = (old.start().vpn().0, old.end().vpn().0);
@@ -200,10 +235,17 @@ impl Kernel {
         }
     }
 
-    /// The pages of `old` are at `new_start` now.
-    pub(crate) fn shadow_moved(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
+    /// The pages of `old` are about to appear from `new_start` on.
+    pub(crate) fn shadow_move_begins(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
         if let Some(oracle) = &self.oracle {
-            oracle.moved(mm.id(), old, new_start);
+            oracle.move_begins(mm.id(), old, new_start);
+        }
+    }
+
+    /// The pages of `old` are at `new_start` now.
+    pub(crate) fn shadow_move_ends(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
+        if let Some(oracle) = &self.oracle {
+            oracle.move_ends(mm.id(), old, new_start);
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) async fn do_brk(current: &Task, end: Vaddr) -> Result<(), Errno> {
     };
     if refused.is_none() {
         if let Some(range) = grown {
-            insert_vma(current, &mm, &mmap_sem, Vma::new(range, Prot::RW, VmaKind::Heap)).await;
+            insert_vma(current, &mm, &mmap_sem, Vma::new(range, Prot::RW, VmaKind::Heap), None).await;
         }
         if let Some(range) = given_back {
             unmap_locked(current, &mm, &mmap_sem, range).await;

@@ -54,12 +54,19 @@ pub(crate) async fn map_locked(
         }
     };
     unmap_locked(current, mm, mmap_sem, range).await;
-    insert_vma(current, mm, mmap_sem, Vma::new(range, request.prot, request.kind)).await;
+    insert_vma(current, mm, mmap_sem, Vma::new(range, request.prot, request.kind), None).await;
     Ok(range)
 }
 
-/// Puts a new area in, as one with its neighbours where it can be (`vma_merge`).
-pub(crate) async fn insert_vma(current: &Task, mm: &Mm, mmap_sem: &WriteGuard<'_>, vma: Vma) {
+/// Puts a new area in, in the place of `old` if there is one, and as one with its neighbours where it can be
+/// (`vma_merge`).
+pub(crate) async fn insert_vma(
+    current: &Task,
+    mm: &Mm,
+    mmap_sem: &WriteGuard<'_>,
+    vma: Vma,
+    old: Option<Rc<Vma>>,
+) {
     let (previous, next) = {
         let areas = mm.areas.get(mmap_sem);
         let previous = areas.find_prev(vma.range.start()).filter(|previous| previous.merges_with(&vma));
@@ -67,7 +74,7 @@ pub(crate) async fn insert_vma(current: &Task, mm: &Mm, mmap_sem: &WriteGuard<'_
         (previous.cloned(), next.cloned())
     };
     let mut merged = vma;
-    let mut replaced = Vec::new();
+    let mut replaced = Vec::from_iter(old);
     if let Some(previous) = previous {
         merged = join(&previous, &merged);
         replaced.push(previous);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use pagewalk_mmu::{BASE_PAGE_BYTES, Pte, Vaddr, VaddrRange};
 
 use super::Errno;
-use super::map::{insert_vma, replace_vmas, split_vma, user_range};
+use super::map::{insert_vma, split_vma, user_range};
 use crate::mm::{Mm, Prot, Vma, find_table, next_boundary, pte_word};
 use crate::task::Task;
 use crate::tlb::flush_tlb_range;
@@ -26,8 +26,8 @@ pub(crate) async fn mprotect(current: &Task, start: Vaddr, len: u64, prot: Prot)
         split_vma(current, &mm, &mmap_sem, range.end()).await;
         let inside: Vec<Rc<Vma>> = mm.areas.get(&mmap_sem).overlapping(range).cloned().collect();
         for vma in inside.iter().filter(|vma| vma.prot != prot) {
-            replace_vmas(current, &mm, &mmap_sem, &[Rc::clone(vma)], []).await;
-            insert_vma(current, &mm, &mmap_sem, Vma { prot, ..Vma::clone(vma) }).await;
+            let changed = Vma { prot, ..Vma::clone(vma) };
+            insert_vma(current, &mm, &mmap_sem, changed, Some(Rc::clone(vma))).await;
             change_protection(current, &mm, vma.range, prot).await;
         }
     }

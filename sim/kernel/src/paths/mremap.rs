@@ -71,7 +71,7 @@ async fn remap_locked(
         let tail = VaddrRange::with_len(old.end(), new_len - old.len()).expect("checked to fit");
         let pgoff =
             whole.index_of(whole.range.start()) + (tail.start().0 - whole.range.start().0) / BASE_PAGE_BYTES;
-        insert_vma(current, mm, mmap_sem, Vma { range: tail, pgoff, ..Vma::clone(&whole) }).await;
+        insert_vma(current, mm, mmap_sem, Vma { range: tail, pgoff, ..Vma::clone(&whole) }, None).await;
         return Ok(old.start());
     }
     let start = match target {
@@ -102,9 +102,10 @@ fn can_grow_in_place(
 async fn move_vma(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGuard<'_>, old: VaddrRange, new: VaddrRange) {
     let vma = mm.areas.get(mmap_sem).find_vma(old.start()).cloned().expect("checked by the caller");
     let pgoff = vma.index_of(old.start());
-    insert_vma(current, mm, mmap_sem, Vma { range: new, pgoff, ..Vma::clone(&vma) }).await;
+    insert_vma(current, mm, mmap_sem, Vma { range: new, pgoff, ..Vma::clone(&vma) }, None).await;
+    current.kernel().shadow_move_begins(mm, old, new.start());
     move_page_tables(current, mm, old, new.start()).await;
-    current.kernel().shadow_moved(mm, old, new.start());
+    current.kernel().shadow_move_ends(mm, old, new.start());
     unmap_locked(current, mm, mmap_sem, old).await;
 }
 
