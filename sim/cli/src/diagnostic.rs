@@ -178,16 +178,19 @@ impl Diagnostic {
     #[must_use]
     pub fn to_text(&self, paint: Paint) -> String {
         let message = visible(&self.message);
-        let allowed = self.expected.as_ref().map(|expected| visible(&format!("expected {expected}")));
+        let allowed = self.allowed();
         let mut group = Group::with_title(Level::ERROR.primary_title(message.as_str()));
         let place = match &*self.place {
+            Place::Text { excerpt, .. } if excerpt.is_empty() => self.place.to_string(),
             Place::Text { file, .. } | Place::File { file } => visible(file),
             Place::Offset { .. } => self.place.to_string(),
             Place::Option { option, .. } => option.clone(),
         };
         let mut labelled = false;
         group = match &*self.place {
-            Place::Text { excerpt, mark, .. } | Place::Option { excerpt, mark, .. } => {
+            Place::Text { excerpt, mark, .. } | Place::Option { excerpt, mark, .. }
+                if !excerpt.is_empty() =>
+            {
                 let line = if let Place::Text { line, .. } = *self.place { line } else { 1 };
                 let room = WIDTH.saturating_sub(excerpt[..mark.end].chars().count() + 8);
                 let short = allowed.as_deref().filter(|allowed| allowed.chars().count() <= room);
@@ -197,7 +200,7 @@ impl Diagnostic {
                 let snippet = Snippet::source(excerpt.as_str()).line_start(line).path(place.as_str());
                 group.element(snippet.annotation(mark))
             }
-            Place::Offset { .. } | Place::File { .. } => group.element(Origin::path(place.as_str())),
+            _ => group.element(Origin::path(place.as_str())),
         };
         let note = allowed.as_ref().filter(|_| !labelled).map(|allowed| wrap(allowed, WIDTH - 16).join("\n"));
         if let Some(note) = &note {
@@ -213,7 +216,19 @@ impl Diagnostic {
         text
     }
 
-    /// The refusal as one JSON object with `"schema": "pagewalk.diagnostic/1"`.
+    /// What is allowed; and, where no source line shows it, what was found.
+    fn allowed(&self) -> Option<String> {
+        let shown = match &*self.place {
+            Place::Text { excerpt, .. } | Place::Option { excerpt, .. } => !excerpt.is_empty(),
+            Place::Offset { .. } | Place::File { .. } => false,
+        };
+        let found = self.found.as_ref().filter(|_| !shown).map(|found| format!("found {found}"));
+        let expected = self.expected.as_ref().map(|expected| format!("expected {expected}"));
+        let told: Vec<String> = found.into_iter().chain(expected).collect();
+        (!told.is_empty()).then(|| visible(&told.join(", ")))
+    }
+
+    /// The refusal as one JSON object with `"schema": "pagewalk.diagnostic/1"`. Ends with a newline.
     #[must_use]
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
@@ -225,7 +240,7 @@ impl Diagnostic {
         }
         let document =
             Document { schema: "pagewalk.diagnostic/1", exit_code: self.exit().code(), diagnostic: self };
-        serde_json::to_string_pretty(&document).expect("a diagnostic is plain data with text keys")
+        serde_json::to_string_pretty(&document).expect("a diagnostic is plain data with text keys") + "\n"
     }
 }
 

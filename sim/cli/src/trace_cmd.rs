@@ -138,6 +138,9 @@ fn make(spec: &str, output: &Output) -> Result<(), Diagnostic> {
     info(&output.output.display().to_string(), InfoFormat::Text)
 }
 
+/// Said where the parameters of a generator cannot be read.
+const PARAMETERS: &str = "every parameter but `pattern` may be left out; docs/guide.md lists them";
+
 /// The largest file of generator parameters that is read.
 const MAX_SPEC_BYTES: u64 = 64 << 10;
 
@@ -157,7 +160,7 @@ fn read_spec(spec: &str) -> Result<GeneratorSpec, Diagnostic> {
         let column =
             line.char_indices().nth(error.span.start.col.saturating_sub(1)).map_or(line.len(), |(n, _)| n);
         let place = Place::in_text(name, &wrapped, before + column..before + column + 1);
-        Diagnostic::new(place, error.code.to_string())
+        Diagnostic::new(place, error.code.to_string()).help(PARAMETERS)
     })?;
     spec.validate().map_err(|error| diagnose(&error))?;
     Ok(spec)

@@ -33,6 +33,9 @@ pub struct ReplayArgs {
     /// Who takes the next step
     #[arg(long, value_enum, default_value_t = ScheduleArg::Timed, help_heading = "Run")]
     pub schedule: ScheduleArg,
+    /// Which kernel
+    #[arg(long, value_enum, default_value_t = KernelArg::Fixed, help_heading = "Run")]
+    pub kernel: KernelArg,
     /// How threads of a process keep the order of the trace
     #[arg(long, value_enum, default_value_t = OrderArg::Recorded, help_heading = "Run")]
     pub order: OrderArg,
@@ -56,8 +59,8 @@ pub struct ReplayArgs {
 
 const EXAMPLES: &str = "Examples:
   pagewalk replay traces/gzip.pwt
-  pagewalk replay traces/gzip.pwt traces/perl.pwt --machine zen4 --set memory.frames=65536
-  pagewalk replay traces/perl.pwt --verify --schedule random --seeds 1..51 --jobs 2";
+  pagewalk replay traces/gzip.pwt traces/perl-hash.pwt --machine zen4 --set memory.frames=65536
+  pagewalk replay traces/perl-hash.pwt --verify --schedule random --seeds 1..51 --jobs 2";
 
 /// Who takes the next step.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,16 @@ pub enum ScheduleArg {
     Timed,
     /// A seeded random choice at every step
     Random,
+}
+
+/// Which kernel.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelArg {
+    /// Linux 2.6.27 with every later fix
+    Fixed,
+    /// Linux 2.6.27 as released, with its latent bugs
+    #[value(name = "linux-2.6.27")]
+    Linux2627,
 }
 
 /// How threads of a process keep the order of the trace.

@@ -154,7 +154,7 @@ impl ReplayReport {
         let cycles = plural(time.cycles, "cycle", "cycles");
         lines.section("Time", &format!("{} · {cycles}", told(time.cycles)));
         if !time.per_cpu.is_empty() {
-            let head = "user     fault   syscall   waiting      idle";
+            let head = "user    kernel interrupt   waiting      idle";
             let head = lines.paint.dim(head);
             lines.line(&format!("                {head}"));
         }
@@ -247,7 +247,7 @@ fn kernel_rows(k: &KernelWork) -> Vec<Row> {
         ),
         ("context switches", k.context_switches, Vec::new()),
         ("system calls", calls, most_frequent(&k.syscalls)),
-        ("forks", k.forks, named(&[(k.execs, "exec{s}"), (k.exits, "exit{s}")])),
+        ("forks and clones", k.forks, named(&[(k.execs, "exec{s}")])),
     ]
 }
 
