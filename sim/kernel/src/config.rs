@@ -1,5 +1,21 @@
 //! The kernel's own parameters.
 
+/// Which kernel: the fixes that came after 2.6.27, each a named switch, grouped in presets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fixes {
+    /// A zapper that found nothing to flush flushes all the same while another's flush is pending
+    /// (99baac21e458, Linux 4.13). Without it two threads that discard one range at a time can leave a stale
+    /// translation behind when the second call returns.
+    pub flush_nested: bool,
+}
+
+impl Fixes {
+    /// Linux 2.6.27 as released, with its latent bugs.
+    pub const LINUX_2_6_27: Self = Self { flush_nested: false };
+    /// 2.6.27 with every later fix.
+    pub const FIXED: Self = Self { flush_nested: true };
+}
+
 /// What the kernel is built with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelConfig {
@@ -14,10 +30,19 @@ pub struct KernelConfig {
     pub syscall: u32,
     /// Whether address spaces keep TLB tags (PCID) over a switch; without, every switch flushes.
     pub pcid: bool,
+    /// The later fixes it has.
+    pub fixes: Fixes,
 }
 
 impl Default for KernelConfig {
     fn default() -> Self {
-        Self { tlb_flush_ceiling: 33, gather_batch: 506, fault_entry: 1_000, syscall: 200, pcid: false }
+        Self {
+            tlb_flush_ceiling: 33,
+            gather_batch: 506,
+            fault_entry: 1_000,
+            syscall: 200,
+            pcid: false,
+            fixes: Fixes::FIXED,
+        }
     }
 }

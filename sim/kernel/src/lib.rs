@@ -15,7 +15,7 @@ mod tlb;
 mod user;
 
 pub use check::{Leftover, Oracle};
-pub use config::KernelConfig;
+pub use config::{Fixes, KernelConfig};
 pub use kernel::{Kernel, OutOfMemory};
 pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};
 pub use paths::{Errno, MapRequest};

@@ -1,7 +1,7 @@
 //! From a machine's description to the parameters of engine, hardware and kernel.
 
 use pagewalk_engine::{Costs, EngineConfig, Schedule};
-use pagewalk_kernel::KernelConfig;
+use pagewalk_kernel::{Fixes, KernelConfig};
 use pagewalk_mmu::{
     Format, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, TlbGeometry, TlbSpec,
     WalkCacheGeometry, WalkCacheSpec,
@@ -16,6 +16,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// Who grants the next step.
     pub schedule: Schedule,
+    /// Which later fixes the kernel has.
+    pub fixes: Fixes,
     /// Check contents and invariants.
     pub verify: bool,
     /// Keep so many last steps.
@@ -72,13 +74,14 @@ pub fn hardware(machine: &Machine, track_contents: bool) -> HardwareSpec {
 }
 
 /// The kernel's parameters.
-pub fn kernel(machine: &Machine) -> KernelConfig {
+pub fn kernel(machine: &Machine, fixes: Fixes) -> KernelConfig {
     KernelConfig {
         tlb_flush_ceiling: machine.kernel.tlb_flush_ceiling.get(),
         gather_batch: machine.kernel.mmu_gather_batch.get() as usize,
         fault_entry: machine.costs.fault_entry.get_u32(),
         syscall: machine.costs.syscall.get_u32(),
         pcid: machine.tlb.pcid,
+        fixes,
     }
 }
 

@@ -84,7 +84,7 @@ impl Replay {
     ) -> Result<Finished, TraceError> {
         let engine = build::engine(machine, options.run);
         let hardware = build::hardware(machine, options.run.verify);
-        let kernel = Kernel::new(engine, &hardware, build::kernel(machine))
+        let kernel = Kernel::new(engine, &hardware, build::kernel(machine, options.run.fixes))
             .expect("a machine that was checked can be built");
         let mut open = Vec::new();
         for (number, name) in traces.iter().enumerate() {

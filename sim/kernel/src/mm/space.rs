@@ -17,6 +17,8 @@ static PAGE_TABLE_LOCK: Class = Class::new(33, "mm->page_table_lock");
 static MM_USERS: Class = Class::new(35, "mm->mm_users");
 /// `mm->cpu_vm_mask`.
 static CPU_VM_MASK: Class = Class::new(36, "mm->cpu_vm_mask");
+/// `mm->tlb_flush_pending` (Linux 4.13).
+static TLB_FLUSH_PENDING: Class = Class::new(38, "mm->tlb_flush_pending");
 /// `mm->context.tlb_gen` (Linux 4.14).
 static TLB_GEN: Class = Class::new(37, "mm->tlb_gen");
 
@@ -40,6 +42,7 @@ pub struct Mm {
     /// CPUs whose TLB may hold translations of this address space.
     pub(crate) cpu_vm_mask: CpuMask,
     tlb_gen: Cell<u64>,
+    flush_pending: Cell<u32>,
     /// Anonymous pages mapped. An atomic counter of its own in Linux; commutes.
     pub(crate) anon_rss: Cell<u64>,
     pub(crate) peak_rss: Cell<u64>,
@@ -61,6 +64,7 @@ impl Mm {
             users: Cell::new(1),
             cpu_vm_mask: CpuMask::new(&CPU_VM_MASK, u64::from(id)),
             tlb_gen: Cell::new(1),
+            flush_pending: Cell::new(0),
             anon_rss: Cell::new(0),
             peak_rss: Cell::new(0),
         });
@@ -97,6 +101,11 @@ impl Mm {
     /// knows whether they are still good.
     pub(crate) fn tlb_gen(&self) -> Word<'_, u64> {
         Word::new(&self.tlb_gen, ObjectId::new(&TLB_GEN, u64::from(self.id)))
+    }
+
+    /// `mm->tlb_flush_pending`: batches that are open and have not flushed to the end.
+    pub(crate) fn tlb_flush_pending(&self) -> Word<'_, u32> {
+        Word::new(&self.flush_pending, ObjectId::new(&TLB_FLUSH_PENDING, u64::from(self.id)))
     }
 
     /// One anonymous page more is mapped.

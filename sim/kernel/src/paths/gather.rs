@@ -15,6 +15,7 @@ use crate::tlb::flush_tlb_range;
 /// A batch.
 pub(crate) struct MmuGather<'a> {
     mm: &'a Rc<Mm>,
+    whole: VaddrRange,
     /// What must be flushed.
     range: Option<VaddrRange>,
     pages: Vec<Pfn>,
@@ -22,9 +23,12 @@ pub(crate) struct MmuGather<'a> {
 }
 
 impl<'a> MmuGather<'a> {
-    /// `tlb_gather_mmu`: an empty batch.
-    pub(crate) fn begin(mm: &'a Rc<Mm>) -> Self {
-        Self { mm, range: None, pages: Vec::new(), tables: Vec::new() }
+    /// `tlb_gather_mmu`: an empty batch for unmapping inside `whole`.
+    pub(crate) async fn begin(current: &Task, mm: &'a Rc<Mm>, whole: VaddrRange) -> Self {
+        if current.kernel().config().fixes.flush_nested {
+            mm.tlb_flush_pending().fetch_add(current, 1).await;
+        }
+        Self { mm, whole, range: None, pages: Vec::new(), tables: Vec::new() }
     }
 
     /// `tlb_remove_page`: the reference of a cleared PTE moves to the batch.
@@ -69,8 +73,19 @@ impl<'a> MmuGather<'a> {
     }
 
     /// `tlb_finish_mmu`.
+    ///
+    /// Where another batch of the same address space is open (both hold `mmap_sem` for reading), this one may have found
+    /// PTEs already cleared whose flush is still pending with the other: then it flushes its whole range, so that nothing
+    /// stale is left when it returns (`mm_tlb_flush_nested`).
     pub(crate) async fn finish(mut self, current: &Task) {
+        let fixed = current.kernel().config().fixes.flush_nested;
+        if fixed && self.mm.tlb_flush_pending().read_once(current).await > 1 {
+            self.range = Some(self.whole);
+        }
         self.flush(current).await;
+        if fixed {
+            self.mm.tlb_flush_pending().fetch_add(current, u32::MAX).await; // minus 1
+        }
     }
 }
 

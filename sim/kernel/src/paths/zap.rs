@@ -13,7 +13,7 @@ use crate::task::Task;
 
 /// `zap_page_range`: the pages of `range` go; the areas stay. Holds `mmap_sem` (for reading is enough).
 pub(crate) async fn zap_page_range(current: &Task, mm: &Rc<Mm>, range: VaddrRange) {
-    let mut gather = MmuGather::begin(mm);
+    let mut gather = MmuGather::begin(current, mm, range).await;
     unmap_page_range(current, mm, &mut gather, range).await;
     gather.finish(current).await;
 }
