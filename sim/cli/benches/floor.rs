@@ -55,30 +55,30 @@ impl<const WAYS: usize> Array<WAYS> {
 
 /// What the bare loop counts, by side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FloorCounters {
+pub(crate) struct FloorCounters {
     /// Hits in the first level.
-    pub l1: u64,
+    pub(crate) l1: u64,
     /// Hits in the second level.
-    pub l2: u64,
+    pub(crate) l2: u64,
     /// Hits in neither.
-    pub misses: u64,
+    pub(crate) misses: u64,
 }
 
 /// The TLBs of one CPU and their counters.
-pub struct Floor {
+pub(crate) struct Floor {
     l1i: Array<8>,
     l1d: Array<4>,
     l2: Array<12>,
     last: [(u64, u8); 2],
     /// Instruction side, data side.
-    pub counters: [FloorCounters; 2],
+    pub(crate) counters: [FloorCounters; 2],
     /// Cycles, as the default machine charges them.
-    pub clock: u64,
+    pub(crate) clock: u64,
 }
 
 impl Floor {
     /// Empty TLBs.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             l1i: Array::new(16),
             l1d: Array::new(16),
@@ -90,7 +90,7 @@ impl Floor {
     }
 
     /// Translates every access; a miss is filled at once, as if the walk cost nothing.
-    pub fn run(&mut self, accesses: &[Access]) {
+    pub(crate) fn run(&mut self, accesses: &[Access]) {
         let mut quick = [0_u64; 2];
         let mut clock = self.clock;
         for access in accesses {
@@ -141,7 +141,11 @@ impl Floor {
                 rights
             }
         };
-        if side == 0 { self.l1i.insert(page, rights) } else { self.l1d.insert(page, rights) }
+        if side == 0 {
+            self.l1i.insert(page, rights)
+        } else {
+            self.l1d.insert(page, rights)
+        }
         rights
     }
 }

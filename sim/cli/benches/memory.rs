@@ -34,7 +34,8 @@ fn replay(pages: u64, accesses: u64) {
     let options =
         ReplayOptions { run, ordered: true, first_seq: 0, last_seq: u64::MAX, placement: Placement::Spread };
     let traces = [file.path().display().to_string()];
-    let finished = Replay::run(&machine, &traces, options, Arc::new(Shared::default())).expect("a valid trace");
+    let finished =
+        Replay::run(&machine, &traces, options, Arc::new(Shared::default())).expect("a valid trace");
     assert_eq!(finished.replay.kernel.stat.pgfault.get(), pages.min(accesses), "every page is touched");
 }
 
@@ -61,5 +62,8 @@ fn main() {
         println!("  {mib:>4} MiB, {pages:>8} frames   peak {:>8} KiB", bytes / 1024);
     }
     let ((first, low), (last, high)) = (points[0], points[points.len() - 1]);
-    println!("  slope                      {:.1} bytes per frame", (high - low) as f64 / (last - first) as f64);
+    println!(
+        "  slope                      {:.1} bytes per frame",
+        (high - low) as f64 / (last - first) as f64
+    );
 }

@@ -15,7 +15,9 @@ use pagewalk::replay::run::{Replay, ReplayOptions};
 use pagewalk::replay::{Placement, Shared};
 use pagewalk_engine::{Class, CpuId, Engine, EngineConfig, ObjectId, Schedule, Word};
 use pagewalk_kernel::Fixes;
-use pagewalk_mmu::{Access, AccessKind, Asid, Pfn, PageSize, Position, RunEnd, TlbEntry, TlbHierarchy, Vaddr, run_hits};
+use pagewalk_mmu::{
+    Access, AccessKind, Asid, PageSize, Pfn, Position, RunEnd, TlbEntry, TlbHierarchy, Vaddr, run_hits,
+};
 use pagewalk_trace::{GeneratorSpec, Op, Pattern, RawAccess, TraceFile, TraceWriter, generate};
 
 const ROUNDS: usize = 7;
@@ -63,8 +65,8 @@ fn replay(traces: &[String], cpus: u64, verify: bool) {
     let run = RunOptions { seed: 1, schedule: Schedule::Timed, fixes: Fixes::FIXED, verify, record: 0 };
     let options =
         ReplayOptions { run, ordered: true, first_seq: 0, last_seq: u64::MAX, placement: Placement::Spread };
-    let finished =
-        Replay::run(&machine, traces, options, Arc::new(Shared::default())).expect("a trace that can be replayed");
+    let finished = Replay::run(&machine, traces, options, Arc::new(Shared::default()))
+        .expect("a trace that can be replayed");
     assert!(finished.replay.kernel.engine.violations().is_empty(), "a clean run");
 }
 
@@ -119,21 +121,30 @@ fn replay_against_floors(name: &str) {
     let hierarchy = || TlbHierarchy::new(&spec).expect("the default machine");
     let mut candidates: Vec<(&'static str, Box<dyn FnMut() + '_>)> = vec![
         ("decode alone", Box::new(|| decode(&path, |block| drop(std::hint::black_box(block))))),
-        ("floor 1: bare loop, decode included", Box::new(|| {
-            let mut floor = Floor::new();
-            decode(&path, |block| floor.run(block));
-            std::hint::black_box(floor.counters);
-        })),
-        ("floor 2: bare loop over the decoded array", Box::new(|| {
-            let mut floor = Floor::new();
-            floor.run(&decoded);
-            std::hint::black_box(floor.counters);
-        })),
-        ("own TLBs over the decoded array", Box::new(|| {
-            let (mut own, mut clock) = (hierarchy(), 0);
-            own_loop(&mut own, &mut clock, &decoded);
-            std::hint::black_box(clock);
-        })),
+        (
+            "floor 1: bare loop, decode included",
+            Box::new(|| {
+                let mut floor = Floor::new();
+                decode(&path, |block| floor.run(block));
+                std::hint::black_box(floor.counters);
+            }),
+        ),
+        (
+            "floor 2: bare loop over the decoded array",
+            Box::new(|| {
+                let mut floor = Floor::new();
+                floor.run(&decoded);
+                std::hint::black_box(floor.counters);
+            }),
+        ),
+        (
+            "own TLBs over the decoded array",
+            Box::new(|| {
+                let (mut own, mut clock) = (hierarchy(), 0);
+                own_loop(&mut own, &mut clock, &decoded);
+                std::hint::black_box(clock);
+            }),
+        ),
         ("replay, 1 CPU", Box::new(|| replay(&one, 1, false))),
         ("replay, 4 CPUs, 4 copies", Box::new(|| replay(&four, 4, false))),
         ("replay --verify, 1 CPU", Box::new(|| replay(&one, 1, true))),
@@ -145,7 +156,12 @@ fn replay_against_floors(name: &str) {
     println!("  {:<44}{:>10}{:>14}{:>10}{:>10}", "", "ns/access", "M accesses/s", "/floor 1", "/floor 2");
     for row in &rows {
         let (one, two) = (row.per_access / rows[1].per_access, row.per_access / rows[2].per_access);
-        println!("  {:<44}{:>10.2}{:>14.1}{one:>10.2}{two:>10.2}", row.name, row.per_access, 1e3 / row.per_access);
+        println!(
+            "  {:<44}{:>10.2}{:>14.1}{one:>10.2}{two:>10.2}",
+            row.name,
+            row.per_access,
+            1e3 / row.per_access
+        );
     }
     println!("  four CPUs against one, per access: {:.2}", rows[5].per_access / rows[4].per_access);
 }
@@ -167,7 +183,11 @@ fn faults() {
     let file = first_touches(pages);
     let traces = vec![file.path().display().to_string()];
     let best = (0..ROUNDS).map(|_| time(|| replay(&traces, 1, false))).fold(f64::INFINITY, f64::min);
-    println!("\nminor faults: {:.0} ns each, {:.2} million a second", best / pages as f64, pages as f64 * 1e3 / best);
+    println!(
+        "\nminor faults: {:.0} ns each, {:.2} million a second",
+        best / pages as f64,
+        pages as f64 * 1e3 / best
+    );
 }
 
 static BENCH: Class = Class::new(200, "bench word");

@@ -24,5 +24,5 @@ pub use syscall::{
     sys_brk, sys_clone, sys_execve, sys_exit, sys_fork, sys_madvise_dontneed, sys_mmap, sys_mprotect,
     sys_mremap, sys_munmap, sys_wait4,
 };
-pub use task::Task;
+pub use task::{Task, TaskCounters};
 pub use user::{Segv, run_program};

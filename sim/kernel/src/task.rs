@@ -10,6 +10,15 @@ use crate::kernel::Kernel;
 use crate::mm::Mm;
 use crate::stat::Syscall;
 
+/// What a task has done.
+#[derive(Debug, Default)]
+pub struct TaskCounters {
+    /// Page faults it has had (`min_flt`).
+    pub min_flt: Cell<u64>,
+    /// Accesses it has finished.
+    pub accesses: Cell<u64>,
+}
+
 /// Linux's `current`: a thread of a process, on its CPU. Paths take it first, and never keep a CPU's number
 /// across a sleep.
 pub struct Task {
@@ -18,13 +27,13 @@ pub struct Task {
     mm: RefCell<Rc<Mm>>,
     pid: u32,
     tid: u32,
-    min_flt: Cell<u64>,
+    counters: Rc<TaskCounters>,
 }
 
 impl Task {
     /// A thread `tid` of process `pid` that runs in `mm` (whose user count includes it).
     pub fn new(cx: Context, kernel: Rc<Kernel>, mm: Rc<Mm>, pid: u32, tid: u32) -> Self {
-        Self { cx, kernel, mm: RefCell::new(mm), pid, tid, min_flt: Cell::new(0) }
+        Self { cx, kernel, mm: RefCell::new(mm), pid, tid, counters: Rc::default() }
     }
 
     /// The kernel it runs on.
@@ -52,13 +61,9 @@ impl Task {
         self.tid
     }
 
-    /// Page faults it has had (`min_flt`).
-    pub fn min_flt(&self) -> u64 {
-        self.min_flt.get()
-    }
-
-    pub(crate) fn count_fault(&self) {
-        self.min_flt.set(self.min_flt.get() + 1);
+    /// What it has done, also after its end.
+    pub fn counters(&self) -> &Rc<TaskCounters> {
+        &self.counters
     }
 
     /// Enters the kernel by system call `call`.

@@ -31,9 +31,9 @@ pub async fn run_program(current: &Task, accesses: &[Access]) -> Option<Segv> {
     while at.index < accesses.len() {
         let (root, limit) = return_to_user(current).await;
         let core = current.kernel().hw.core(current.cpu().id());
+        let before = at.index;
         match run_until_event(current, core, root, accesses, &mut at, limit) {
-            RunEnd::Done => break,
-            RunEnd::Limit => {}
+            RunEnd::Done | RunEnd::Limit => {}
             RunEnd::Miss { vaddr, kind } => {
                 if let Err(segv) = miss(current, core, root, accesses, &mut at, vaddr, kind).await {
                     first_segv.get_or_insert(segv);
@@ -41,6 +41,8 @@ pub async fn run_program(current: &Task, accesses: &[Access]) -> Option<Segv> {
                 }
             }
         }
+        let finished = &current.counters().accesses;
+        finished.set(finished.get() + (at.index - before) as u64);
     }
     first_segv
 }

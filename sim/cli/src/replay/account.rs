@@ -268,7 +268,7 @@ fn processes(replay: &Replay) -> Vec<ProcessRow> {
     for trace in &replay.traces {
         let name = trace.file.summary().provenance.command.clone();
         for process in trace.feed.borrow().processes() {
-            let tally = process.tally.get();
+            let tally = process.tally_now();
             rows.push(ProcessRow {
                 pid: process.pid,
                 name: name.clone(),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, WaitQueue};
+use pagewalk_kernel::TaskCounters;
 use pagewalk_mmu::{Vaddr, VaddrRange};
 use pagewalk_trace::{Event, EventCursor, EventRecord, TraceError};
 
@@ -59,8 +60,10 @@ pub struct Process {
     pub over: Cell<bool>,
     /// Whether a thread has ended the process: the others follow.
     pub exiting: Cell<bool>,
-    /// What the account says of it.
+    /// What the account says of it, threads that live apart.
     pub tally: Cell<Tally>,
+    /// What the threads that live have done.
+    pub tasks: RefCell<BTreeMap<u32, Rc<TaskCounters>>>,
     heap_end: Cell<Option<u64>>,
 }
 
@@ -89,6 +92,7 @@ impl Process {
             over: Cell::new(false),
             exiting: Cell::new(false),
             tally: Cell::default(),
+            tasks: RefCell::default(),
             heap_end: Cell::new(None),
         }
     }
@@ -98,6 +102,25 @@ impl Process {
         let mut tally = self.tally.get();
         change(&mut tally);
         self.tally.set(tally);
+    }
+
+    /// The account of a thread that ends becomes its process's.
+    pub fn thread_ended(&self, tid: u32) {
+        let Some(task) = self.tasks.borrow_mut().remove(&tid) else { return };
+        self.count(|tally| {
+            tally.accesses += task.accesses.get();
+            tally.faults += task.min_flt.get();
+        });
+    }
+
+    /// What is counted up to now, threads that live included.
+    pub fn tally_now(&self) -> Tally {
+        let mut tally = self.tally.get();
+        for task in self.tasks.borrow().values() {
+            tally.accesses += task.accesses.get();
+            tally.faults += task.min_flt.get();
+        }
+        tally
     }
 
     /// The next event of thread `tid`.

@@ -1,10 +1,11 @@
 //! How far a replay is: counted by the runs, shown on a terminal, and the way to interrupt it.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// What the runs and the front end share.
 #[derive(Debug, Default)]
@@ -39,8 +40,9 @@ const LOOKS_PER_LINE: u64 = 100;
 /// Shows the progress of `work` on standard error while it runs: a bar on a terminal, else a line every ten seconds.
 pub(super) fn with_progress<R>(shared: &Arc<Shared>, total: u64, what: &str, work: impl FnOnce() -> R) -> R {
     let bar = ProgressBar::new(total);
-    let template = "{prefix}  {wide_bar:.cyan/dim}  {human_pos} of {human_len}  {per_sec}  {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).expect("a constant template"));
+    let template = "{prefix}  {wide_bar:.cyan/dim}  {human_pos} of {human_len}  {rate}  {eta} left";
+    let style = ProgressStyle::with_template(template).expect("a constant template");
+    bar.set_style(style.with_key("rate", rate));
     bar.set_prefix(what.to_owned());
     let result = std::thread::scope(|scope| {
         let shown = Arc::clone(shared);
@@ -52,6 +54,13 @@ pub(super) fn with_progress<R>(shared: &Arc<Shared>, total: u64, what: &str, wor
     });
     bar.finish_and_clear();
     result
+}
+
+/// Accesses a second, in millions with one decimal.
+fn rate(state: &ProgressState, out: &mut dyn Write) {
+    let tenths = (state.per_sec() / 1e5) as u64;
+    // A display that cannot be written to has nobody to tell.
+    let _ = write!(out, "{}.{} M/s", tenths / 10, tenths % 10);
 }
 
 fn watch(shared: &Shared, bar: &ProgressBar, total: u64) {

@@ -118,7 +118,7 @@ fn note_peak(process: &Process, mm: &Mm) {
 pub(super) async fn leave(process: &Rc<Process>, current: &Task) {
     note_peak(process, &current.mm());
     kernel::sys_exit(current).await.unwrap_or_default();
-    process.count(|tally| tally.faults += current.min_flt());
+    process.thread_ended(current.tid());
     let last = {
         let mut threads = process.threads.borrow_mut();
         threads.remove(&current.tid());

@@ -74,6 +74,7 @@ pub(super) async fn run_thread(
 ) {
     let cursor = replay.traces[trace].file.accesses(info.tid);
     let mut batch = Batch { cursor, accesses: Vec::new(), runs: Vec::new(), next: 0 };
+    process.tasks.borrow_mut().insert(info.tid, Rc::clone(task.counters()));
     replay.skip_accesses(&mut batch.cursor);
     while !process.exiting.get() {
         match next(&replay, trace, &process, &info, &mut batch) {
@@ -83,7 +84,6 @@ pub(super) async fn run_thread(
                 replay.note_segv(run_program(&task, &batch.accesses[first..end]).await);
                 batch.next = end;
                 let done = (end - first) as u64;
-                process.count(|tally| tally.accesses += done);
                 replay.progressed(trace, done);
             }
             Next::Event(pending) => {

@@ -58,7 +58,8 @@ async fn handle_mm_fault(
     let resolved = handle_pte_fault(current, mm, mmap_sem, vma, table, address, write).await;
     let stat = &current.kernel().stat;
     stat.pgfault.add(1);
-    current.count_fault();
+    let counters = current.counters();
+    counters.min_flt.set(counters.min_flt.get() + 1);
     let kind = match resolved {
         Resolved::FirstTouch => &stat.fault_first_touch,
         Resolved::Copied => &stat.fault_cow_copied,

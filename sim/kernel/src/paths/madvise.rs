@@ -2,19 +2,26 @@
 //!
 //! Follows mm/madvise.c of v2.6.27.
 
-use pagewalk_mmu::{Vaddr, VaddrRange};
+use pagewalk_mmu::{PageSize, Vaddr, VaddrRange};
 
 use super::Errno;
-use super::map::user_range;
+use super::map::page_align;
 use super::zap::zap_page_range;
 use crate::task::Task;
 
 /// `madvise(start, len, MADV_DONTNEED)`. Holds `mmap_sem` only for reading: faults of other threads go on meanwhile.
 ///
 /// # Errors
-/// `EINVAL` for an unaligned range, `ENOMEM` if part of it is not mapped (the rest is discarded all the same).
+/// `EINVAL` for an unaligned range or one that wraps around, `ENOMEM` if part of it is not mapped (the rest is discarded
+/// all the same, also where the range ends beyond a program's addresses).
 pub(crate) async fn madvise_dontneed(current: &Task, start: Vaddr, len: u64) -> Result<(), Errno> {
-    let range = user_range(start, len, current.kernel().hw.format().user_end())?;
+    if !start.is_aligned(PageSize::BASE) {
+        return Err(Errno::Einval);
+    }
+    if len == 0 {
+        return Ok(());
+    }
+    let range = VaddrRange::with_len(start, page_align(len)?).ok_or(Errno::Einval)?;
     let mm = current.mm();
     let mmap_sem = mm.mmap_sem.down_read(current).await;
     let (parts, covered): (Vec<VaddrRange>, bool) = {

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, Pte, Vaddr, VaddrRange};
+use pagewalk_mmu::{BASE_PAGE_BYTES, PageSize, Pte, Vaddr, VaddrRange};
 
 use super::Errno;
 use super::map::{insert_vma, split_vma, user_range};
@@ -17,6 +17,9 @@ use crate::tlb::flush_tlb_range;
 /// # Errors
 /// `EINVAL` for an unaligned range, `ENOMEM` if part of it is not mapped (nothing is changed then).
 pub(crate) async fn mprotect(current: &Task, start: Vaddr, len: u64, prot: Prot) -> Result<(), Errno> {
+    if len == 0 && start.is_aligned(PageSize::BASE) {
+        return Ok(());
+    }
     let range = user_range(start, len, current.kernel().hw.format().user_end())?;
     let mm = current.mm();
     let mmap_sem = mm.mmap_sem.down_write(current).await;
