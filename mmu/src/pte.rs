@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn leaves_are_allowed_where_the_manual_allows_them() {
-        let sizes = [1, 2, 3, 4].map(|level| Format::X86_64_4.leaf_size(level).map(|size| size.shift()));
+        let sizes = [1, 2, 3, 4].map(|level| Format::X86_64_4.leaf_size(level).map(PageSize::shift));
         assert_eq!(sizes, [Some(12), Some(21), Some(30), None]);
     }
 

@@ -142,9 +142,9 @@ impl Floor {
             }
         };
         if side == 0 {
-            self.l1i.insert(page, rights)
+            self.l1i.insert(page, rights);
         } else {
-            self.l1d.insert(page, rights)
+            self.l1d.insert(page, rights);
         }
         rights
     }

@@ -98,12 +98,15 @@ struct Row {
     per_access: f64,
 }
 
+/// Something to time, and its name.
+type Candidate<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+
 /// Best of the rounds, in nanoseconds per access, the candidates taking turns.
-fn compare(accesses: &[f64], candidates: &mut [(&'static str, Box<dyn FnMut() + '_>)]) -> Vec<Row> {
+fn compare(accesses: &[f64], candidates: &mut [Candidate<'_>]) -> Vec<Row> {
     let mut best = vec![f64::INFINITY; candidates.len()];
     for _ in 0..ROUNDS {
         for (index, (_, work)) in candidates.iter_mut().enumerate() {
-            best[index] = best[index].min(time(|| work()));
+            best[index] = best[index].min(time(work));
         }
     }
     let per_access = |index: usize| best[index] / accesses[index];
@@ -119,7 +122,7 @@ fn replay_against_floors(name: &str) {
     let n = decoded.len() as f64;
     let spec = tlb(&Machine::default().tlb);
     let hierarchy = || TlbHierarchy::new(&spec).expect("the default machine");
-    let mut candidates: Vec<(&'static str, Box<dyn FnMut() + '_>)> = vec![
+    let mut candidates: Vec<Candidate<'_>> = vec![
         ("decode alone", Box::new(|| decode(&path, |block| drop(std::hint::black_box(block))))),
         (
             "floor 1: bare loop, decode included",

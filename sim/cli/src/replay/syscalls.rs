@@ -110,7 +110,7 @@ async fn change_mapping(current: &Task, event: &Event) -> Option<kernel::Errno> 
     }
 }
 
-fn note_peak(process: &Process, mm: &Mm) {
+pub(super) fn note_peak(process: &Process, mm: &Mm) {
     process.count(|tally| tally.peak_rss = tally.peak_rss.max(mm.peak_rss()));
 }
 

@@ -82,6 +82,7 @@ pub(super) async fn run_thread(
             Next::Accesses { end } => {
                 let first = batch.next;
                 replay.note_segv(run_program(&task, &batch.accesses[first..end]).await);
+                syscalls::note_peak(&process, &task.mm());
                 batch.next = end;
                 let done = (end - first) as u64;
                 replay.progressed(trace, done);
