@@ -151,15 +151,25 @@ fn read_spec(spec: &str) -> Result<GeneratorSpec, Diagnostic> {
         Diagnostic::new(Place::File { file: spec.to_owned() }, format!("cannot be read: {error}"))
             .help("parameters can also stand on the command line, as in 'pattern: uniform, pages: 4096'")
     })?;
-    let name = if inline { "SPEC" } else { spec };
-    let wrapped = if text.trim_start().starts_with('(') { text } else { format!("({text})") };
+    parse_generator_str(if inline { "SPEC" } else { spec }, &text)
+}
+
+/// The generator parameters in `text`, with or without the outer parentheses. `name` is the text's name in messages.
+///
+/// # Errors
+/// If the text is no RON, names an unknown parameter, or a value is of the wrong type or out of its range.
+pub fn parse_generator_str(name: &str, text: &str) -> Result<GeneratorSpec, Diagnostic> {
+    let bare = !text.trim_start().starts_with('(');
+    let wrapped = if bare { format!("({text})") } else { text.to_owned() };
     let parsed: Result<GeneratorSpec, _> = ron::Options::default().from_str(&wrapped);
     let spec = parsed.map_err(|error| {
-        let line = wrapped.lines().nth(error.span.start.line.saturating_sub(1)).unwrap_or_default();
-        let before: usize = wrapped.split_inclusive('\n').take(error.span.start.line - 1).map(str::len).sum();
-        let column =
-            line.char_indices().nth(error.span.start.col.saturating_sub(1)).map_or(line.len(), |(n, _)| n);
-        let place = Place::in_text(name, &wrapped, before + column..before + column + 1);
+        let start = error.span.start;
+        let before: usize =
+            wrapped.split_inclusive('\n').take(start.line.saturating_sub(1)).map(str::len).sum();
+        let rest = &wrapped[before..];
+        let column = rest.char_indices().nth(start.col.saturating_sub(1)).map_or(rest.len(), |(n, _)| n);
+        let marked = rest[column..].chars().next().map_or(0, char::len_utf8);
+        let place = Place::in_text(name, &wrapped, before + column..before + column + marked);
         Diagnostic::new(place, error.code.to_string()).help(PARAMETERS)
     })?;
     spec.validate().map_err(|error| diagnose(&error))?;
@@ -176,7 +186,11 @@ fn info(name: &str, format: InfoFormat) -> Result<(), Diagnostic> {
     let refused = |error: TraceError| diagnose(&error);
     let file = TraceFile::open(name).map_err(refused)?;
     if format == InfoFormat::Records {
-        return export_text(&file, io::stdout().lock()).map_err(refused);
+        return match export_text(&file, io::stdout().lock()) {
+            // A reader that went away has what it wanted.
+            Err(TraceError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(refused),
+        };
     }
     let summary = TraceSummary::of(&file).map_err(refused)?;
     let text = match format {

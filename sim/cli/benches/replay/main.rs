@@ -123,7 +123,14 @@ fn replay_against_floors(name: &str) {
     let spec = tlb(&Machine::default().tlb);
     let hierarchy = || TlbHierarchy::new(&spec).expect("the default machine");
     let mut candidates: Vec<Candidate<'_>> = vec![
-        ("decode alone", Box::new(|| decode(&path, |block| drop(std::hint::black_box(block))))),
+        (
+            "decode alone",
+            Box::new(|| {
+                decode(&path, |block| {
+                    std::hint::black_box(block);
+                })
+            }),
+        ),
         (
             "floor 1: bare loop, decode included",
             Box::new(|| {

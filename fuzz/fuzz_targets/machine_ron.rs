@@ -1,0 +1,14 @@
+//! Any text is either refused with a message that can be shown, or a machine that can be built.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pagewalk::machine::parse_machine_str;
+use pagewalk::replay::build;
+use pagewalk::style::ColorChoice;
+
+fuzz_target!(|text: &str| {
+    match parse_machine_str("machine.ron", text) {
+        Ok(machine) => build::tlb(&machine.tlb).validate().expect("what was accepted can be built"),
+        Err(refusal) => assert!(!refusal.to_text(ColorChoice::Never.for_stdout()).is_empty()),
+    }
+});

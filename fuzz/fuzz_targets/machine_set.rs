@@ -1,0 +1,14 @@
+//! Any `--set` is either refused and changes nothing, or leaves a machine that can be built.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pagewalk::machine::Machine;
+use pagewalk::replay::build;
+
+fuzz_target!(|option: &str| {
+    let mut machine = Machine::default();
+    match machine.set(option) {
+        Ok(()) => build::tlb(&machine.tlb).validate().expect("what was accepted can be built"),
+        Err(_) => assert_eq!(machine, Machine::default()),
+    }
+});
