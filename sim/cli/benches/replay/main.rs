@@ -128,7 +128,7 @@ fn replay_against_floors(name: &str) {
             Box::new(|| {
                 decode(&path, |block| {
                     std::hint::black_box(block);
-                })
+                });
             }),
         ),
         (
