@@ -4,7 +4,7 @@
 //! entry *of level L* is an entry read from a level-L table, and so gives the frame of the table of level L-1. (Intel SDM
 //! volume 3, section 4.10.3, calls these the PDE, PDPTE and PML4 caches.)
 
-use crate::tlb::{Replacement, TlbArray, TlbEntry, TlbGeometry};
+use crate::tlb::{Payload, Replacement, TlbArray, TlbEntry, TlbGeometry};
 use crate::{Asid, PageSize, PageSizes, Pfn, SpecError, Vaddr};
 
 /// One level's array; replacement is LRU.
@@ -85,9 +85,9 @@ impl WalkCache {
     /// The deepest entry cached for `vaddr`, searched from level 2 up.
     pub fn lookup(&mut self, vaddr: Vaddr, asid: Asid) -> Option<WalkCached> {
         for Level { level, array, counters, .. } in &mut self.levels {
-            if let Some(entry) = array.lookup(vaddr, asid) {
+            if let Some(entry) = array.lookup_payload(vaddr, asid) {
                 counters.hits += 1;
-                return Some(WalkCached { level: *level, table: entry.frame });
+                return Some(WalkCached { level: *level, table: entry.frame() });
             }
             counters.misses += 1;
         }
@@ -110,7 +110,7 @@ impl WalkCache {
             dirty: false,
             global: false,
         };
-        array.insert(vaddr, asid, &entry);
+        array.insert_payload(vaddr, asid, Payload::whole(&entry), false);
     }
 
     /// Removes the entries of `asid`. INVLPG does so too, for whatever address: it "invalidates all entries in all

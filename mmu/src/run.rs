@@ -1,6 +1,6 @@
 //! The hit loop: runs accesses as long as the TLB translates them. The hot path of the whole simulator.
 
-use crate::tlb::Translation;
+use crate::tlb::{Lanes, Translation};
 use crate::{Access, AccessKind, AccessObserver, Asid, TlbHierarchy, Vaddr};
 
 /// Where a program is in its accesses.
@@ -48,52 +48,82 @@ pub fn run_hits<O: AccessObserver>(
     access_cost: u32,
     observer: &mut O,
 ) -> RunEnd {
-    let l1_cost = u64::from(access_cost) + u64::from(tlb.l1_hit_cycles);
-    let l2_cost = u64::from(access_cost) + u64::from(tlb.l2_hit_cycles);
-    let mut tally = Tally::default();
+    tlb.last.switch_to(asid);
+    let costs =
+        [tlb.l1_hit_cycles, tlb.l2_hit_cycles].map(|cycles| u64::from(access_cost) + u64::from(cycles));
+    loop {
+        let block_end = accesses.len().min(at.index.saturating_add(BLOCK));
+        let block = &accesses[..block_end];
+        let end = run_block(tlb, asid, block, at, clock, limit, costs, observer);
+        if end != RunEnd::Done || block_end == accesses.len() {
+            return end;
+        }
+    }
+}
+
+/// Accesses whose touches, at most two each, fit the lanes.
+const BLOCK: usize = Lanes::ROOM / 2;
+
+/// [`run_hits`] for at most [`BLOCK`] accesses, in the address space switched to; `costs` are those of a touch that hits
+/// L1, and L2.
+#[expect(clippy::too_many_arguments, reason = "the arguments of run_hits")]
+#[inline]
+fn run_block<O: AccessObserver>(
+    tlb: &mut TlbHierarchy,
+    asid: Asid,
+    accesses: &[Access],
+    at: &mut Position,
+    clock: &mut u64,
+    limit: u64,
+    costs: [u64; 2],
+    observer: &mut O,
+) -> RunEnd {
+    let mut lanes = tlb.tally.lanes();
     let Position { mut index, mut second_half } = *at;
     let mut now = *clock;
     let end = loop {
-        let Some(&access) = accesses.get(index) else { break RunEnd::Done };
+        // Apart from the rest, so that all it needs stays in registers.
+        let access = loop {
+            let Some(&access) = accesses.get(index) else { break None };
+            if now > limit || !tlb.last.serves(access) {
+                break Some(access);
+            }
+            now += costs[0];
+            lanes.touch(access.kind());
+            tlb.last.tell(access, observer);
+            second_half = false;
+            index += 1;
+        };
+        let Some(access) = access else { break RunEnd::Done };
         if now > limit {
             break RunEnd::Limit;
         }
         let kind = access.kind();
-        let split = access.is_split();
-        let vaddr = if split && second_half { access.second_half() } else { access.vaddr() };
-        let (side, need) = (kind.side(), kind.rights());
-        let last = &tlb.last[side as usize];
-        let frame = if last.serves(vaddr, asid, need) {
-            now += l1_cost;
-            last.frame
-        } else {
-            match tlb.translate(vaddr, asid, side, need) {
-                Translation::L1(_, frame) => {
-                    now += l1_cost;
-                    frame
-                }
-                Translation::L2(_, frame) => {
-                    now += l2_cost;
-                    tally.l2_touches[side as usize] += 1;
-                    frame
-                }
-                Translation::Miss => break RunEnd::Miss { vaddr, kind },
-            }
-        };
-        observer.touch(vaddr, frame, kind);
-        tally.touch(kind);
-        if split && !second_half {
-            tally.first_halves[kind as usize] += 1;
-            second_half = true;
-        } else {
-            tally.splits += u64::from(split);
+        if !access.is_split() && tlb.hits_hint(access.vaddr(), asid, kind) {
+            now += costs[0];
+            lanes.touch(kind);
+            tlb.last.tell(access, observer);
             second_half = false;
             index += 1;
+            continue;
         }
+        let half = access.is_split() && second_half;
+        let vaddr = if half { access.second_half() } else { access.vaddr() };
+        let (level, payload) = match tlb.translate(vaddr, asid, kind) {
+            Translation::L1(payload) => (0, payload),
+            Translation::L2(payload) => (1, payload),
+            Translation::Miss => break RunEnd::Miss { vaddr, kind },
+        };
+        now += costs[level];
+        lanes.touch(kind);
+        observer.touch(vaddr, payload.base_frame(vaddr), kind);
+        second_half = access.is_split() && !half;
+        index += usize::from(!second_half);
+        tlb.tally.touch_searched(kind, level == 1, access.is_split(), half);
     };
     (at.index, at.second_half) = (index, second_half);
     *clock = now;
-    tally.add_to(tlb);
+    tlb.tally.give_back(lanes);
     end
 }
 
@@ -101,67 +131,14 @@ pub fn run_hits<O: AccessObserver>(
 /// is no hit; the access is counted when its last touch is done.
 pub fn complete_touch(tlb: &mut TlbHierarchy, accesses: &[Access], at: &mut Position) {
     let access = accesses[at.index];
-    if access.is_split() && !at.second_half {
+    let split = access.is_split();
+    if split && !at.second_half {
         at.second_half = true;
         return;
     }
-    let counters = &mut tlb.accesses;
-    match access.kind() {
-        AccessKind::Fetch => counters.fetches += 1,
-        AccessKind::Load => counters.loads += 1,
-        AccessKind::Store => counters.stores += 1,
-        AccessKind::Modify => counters.modifies += 1,
+    tlb.tally.finish_elsewhere(access.kind());
+    if split {
+        tlb.tally.finish_split();
     }
-    counters.splits += u64::from(access.is_split());
     *at = Position { index: at.index + 1, second_half: false };
-}
-
-/// Touches of one call, counted in four 16-bit lanes of one register: a counter in memory for each kind would make
-/// every touch wait for the store of the one before.
-#[derive(Default)]
-struct Tally {
-    lanes: u64,
-    /// By kind: what left the lanes.
-    touches: [u64; 4],
-    /// By kind: touches that did not finish their access.
-    first_halves: [u64; 4],
-    /// Split accesses finished.
-    splits: u64,
-    /// By side: touches translated by L2.
-    l2_touches: [u64; 2],
-}
-
-impl Tally {
-    #[inline]
-    fn touch(&mut self, kind: AccessKind) {
-        const ANY_LANE_HALF_FULL: u64 = 0x8000_8000_8000_8000;
-        self.lanes += 1 << (16 * kind as u32);
-        if self.lanes & ANY_LANE_HALF_FULL != 0 {
-            self.spill();
-        }
-    }
-
-    #[cold]
-    fn spill(&mut self) {
-        for (kind, touches) in self.touches.iter_mut().enumerate() {
-            *touches += self.lanes >> (16 * kind) & 0xffff;
-        }
-        self.lanes = 0;
-    }
-
-    fn add_to(&mut self, tlb: &mut TlbHierarchy) {
-        self.spill();
-        let [fetch, load, store, modify] = self.touches;
-        let by_side = [fetch, load + store + modify];
-        for (side, touches) in by_side.into_iter().enumerate() {
-            tlb.sides[side].l1_hits += touches - self.l2_touches[side];
-        }
-        let [fetch_halves, load_halves, store_halves, modify_halves] = self.first_halves;
-        let accesses = &mut tlb.accesses;
-        accesses.fetches += fetch - fetch_halves;
-        accesses.loads += load - load_halves;
-        accesses.stores += store - store_halves;
-        accesses.modifies += modify - modify_halves;
-        accesses.splits += self.splits;
-    }
 }

@@ -1,16 +1,16 @@
 //! One set-associative TLB array of any geometry.
 //!
-//! The layout is for the lookup: tags in one vector, contiguous per set, and one word of payload per slot in another,
-//! read only when a tag matches. A tag is the address of the page with the address-space id in the twelve bits below
-//! it; validity, size and globality are in the payload. A global entry has id 0 in its tag.
+//! The layout is for the lookup: a fingerprint per way tells which slots to compare ([`Search`]), and a slot has the tag
+//! and one word of payload side by side. A tag is the address of the page with the address-space id in the twelve bits
+//! below it; validity, size and globality are in the payload. A global entry has id 0 in its tag.
 
 use super::recency::Recency;
-use super::tag_index::TagIndex;
+use super::search::Search;
 use super::{Payload, Rights, TlbEntry, TlbGeometry};
-use crate::{Asid, PageSize, SpecError, Vaddr};
+use crate::{Asid, BASE_SHIFT, PageSize, SpecError, Vaddr};
 
-/// Sets wider than this are searched through an index.
-const SCANNED_WAYS: usize = 16;
+/// Most hints of an array; it has eight for each entry if that is less.
+const MAX_HINTS: usize = 1 << 10;
 
 /// What an entry is filed under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,11 +32,26 @@ struct SizeClass {
     live_global: u32,
 }
 
+/// Where an entry is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    set: u32,
+    slot: u32,
+}
+
+/// A translation, or an invalid one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slot {
+    tag: u64,
+    payload: Payload,
+}
+
 /// What a search found.
 pub(crate) enum Probe {
     /// An entry grants the access.
     Hit {
-        slot: usize,
+        place: Place,
+        payload: Payload,
         /// One that does not was found before it.
         passed_over: bool,
     },
@@ -53,14 +68,21 @@ pub struct TlbArray {
     sets: u64,
     /// `sets - 1` if that can be used as a mask.
     set_mask: Option<u64>,
-    tags: Vec<u64>,
-    payloads: Vec<Payload>,
+    slots: Vec<Slot>,
     recency: Recency,
-    index: Option<TagIndex>,
+    search: Search,
     /// Ascending by size.
     classes: Vec<SizeClass>,
+    /// Valid entries.
+    live: u32,
     /// Valid entries that are a part of a larger page.
     fragments: u32,
+    /// For the entries that a probe looks for first, those of the smallest size that are not global: the mask that
+    /// gives the page, and their class.
+    first_page: u64,
+    first_class: u64,
+    /// Where such an entry was found last, by a hash of the page. Only the entry there tells whether that is still so.
+    hints: Vec<Place>,
 }
 
 impl TlbArray {
@@ -72,18 +94,29 @@ impl TlbArray {
         geometry.validate()?;
         let (entries, ways) = (geometry.entries as usize, geometry.ways as usize);
         let sets = u64::from(geometry.sets());
+        let smallest = geometry.sizes.smallest().expect("a valid geometry has a size");
         Ok(Self {
             geometry,
             ways,
             sets,
             set_mask: sets.is_power_of_two().then_some(sets - 1),
-            tags: vec![0; entries],
-            payloads: vec![Payload::default(); entries],
+            slots: vec![Slot::default(); entries],
             recency: Recency::new(&geometry),
-            index: (ways > SCANNED_WAYS).then(|| TagIndex::new(entries)),
+            search: Search::new(geometry.sets() as usize, ways),
             classes: geometry.sizes.iter().map(|size| SizeClass { size, live: 0, live_global: 0 }).collect(),
+            live: 0,
             fragments: 0,
+            first_page: !(smallest.bytes() - 1),
+            first_class: Payload::class(smallest, false),
+            hints: Vec::new(),
         })
+    }
+
+    /// The same array with hints, which make hits faster and insertions slower.
+    pub(crate) fn with_hints(mut self) -> Self {
+        let hints = (self.slots.len() * 8).next_power_of_two().min(MAX_HINTS);
+        self.hints = vec![Place::default(); hints];
+        self
     }
 
     /// The geometry it was made with.
@@ -95,7 +128,7 @@ impl TlbArray {
     /// Valid entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.classes.iter().map(|class| class.live as usize).sum()
+        self.live as usize
     }
 
     /// True if no entry is valid.
@@ -109,16 +142,39 @@ impl TlbArray {
     /// If several do (an operating system must not let that happen), the smallest page wins, and an entry of the address
     /// space before a global one.
     pub fn lookup(&mut self, vaddr: Vaddr, asid: Asid) -> Option<TlbEntry> {
-        let Probe::Hit { slot, .. } = self.probe(vaddr, asid, Rights::ANY) else { return None };
-        self.touch(slot);
-        Some(self.payloads[slot].unpack())
+        self.lookup_payload(vaddr, asid).map(Payload::unpack)
+    }
+
+    /// [`TlbArray::lookup`], packed.
+    #[inline]
+    pub(crate) fn lookup_payload(&mut self, vaddr: Vaddr, asid: Asid) -> Option<Payload> {
+        let (place, payload) = match self.predict(vaddr, asid, Rights::ANY) {
+            Some(predicted) => predicted,
+            None => match self.probe(vaddr, asid, Rights::ANY) {
+                Probe::Hit { place, payload, .. } => (place, payload),
+                Probe::Denied | Probe::Absent => return None,
+            },
+        };
+        self.touch(place);
+        Some(payload)
     }
 
     /// The entry that translates `vaddr`, leaving the replacement state as it is.
     #[must_use]
     pub fn peek(&self, vaddr: Vaddr, asid: Asid) -> Option<TlbEntry> {
-        let Probe::Hit { slot, .. } = self.probe(vaddr, asid, Rights::ANY) else { return None };
-        Some(self.payloads[slot].unpack())
+        let Probe::Hit { payload, .. } = self.probe(vaddr, asid, Rights::ANY) else { return None };
+        Some(payload.unpack())
+    }
+
+    /// What [`TlbArray::probe`] would hit, if that is an entry of the smallest size, not global, and where the hint
+    /// says: such an entry comes before all others around `vaddr`, and at most one has its tag.
+    #[inline(always)]
+    pub(crate) fn predict(&self, vaddr: Vaddr, asid: Asid, need: Rights) -> Option<(Place, Payload)> {
+        let place = *self.hints.get(self.hint_of(vaddr))?;
+        let slot = self.slots[place.slot as usize];
+        let tag = vaddr.0 & self.first_page | u64::from(asid.raw());
+        let hit = slot.tag == tag && slot.payload.is_of_and_grants(self.first_class, need);
+        hit.then_some((place, slot.payload))
     }
 
     /// The first entry around `vaddr` that grants `need`.
@@ -131,39 +187,45 @@ impl TlbArray {
             }
             let page = vaddr.align_down(class.size).0;
             let set = self.set_of(vaddr, class.size);
-            if let Some(slot) =
-                self.find(set, page | u64::from(asid.raw()), Payload::class(class.size, false))
-            {
-                if self.payloads[slot].grants(need) {
-                    return Probe::Hit { slot, passed_over: denied };
+            let local = (page | u64::from(asid.raw()), Payload::class(class.size, false));
+            let global = (page, Payload::class(class.size, true));
+            let filed = [Some(local), (class.live_global > 0).then_some(global)];
+            for (tag, of_class) in filed.into_iter().flatten() {
+                if let Some(slot) = self.find(set, tag, of_class) {
+                    let payload = self.slots[slot].payload;
+                    if payload.grants(need) {
+                        let place = Place { set: set as u32, slot: slot as u32 };
+                        return Probe::Hit { place, payload, passed_over: denied };
+                    }
+                    denied = true;
                 }
-                denied = true;
-            }
-            if class.live_global == 0 {
-                continue;
-            }
-            if let Some(slot) = self.find(set, page, Payload::class(class.size, true)) {
-                if self.payloads[slot].grants(need) {
-                    return Probe::Hit { slot, passed_over: denied };
-                }
-                denied = true;
             }
         }
         if denied { Probe::Denied } else { Probe::Absent }
     }
 
-    /// Makes the entry in `slot` the most recently used one of its set.
-    #[inline]
-    pub(crate) fn touch(&mut self, slot: usize) {
-        let ways = self.ways;
-        // 32-bit division is the faster one, and there are at most 2^20 slots.
-        self.recency
-            .touch(slot, || ((slot as u32 / ways as u32) as usize, (slot as u32 % ways as u32) as usize));
+    /// Makes the entry in `place` the most recently used one of its set.
+    #[inline(always)]
+    pub(crate) fn touch(&mut self, place: Place) {
+        self.recency.touch(place.set as usize, place.slot as usize);
     }
 
+    /// Has the next access of the page find the entry at once, if it is of the class that hints are for.
     #[inline]
-    pub(crate) fn payload(&self, slot: usize) -> Payload {
-        self.payloads[slot]
+    pub(crate) fn hint(&mut self, vaddr: Vaddr, place: Place, payload: Payload) {
+        let at = self.hint_of(vaddr);
+        if let Some(hint) = self.hints.get_mut(at)
+            && payload.is_of(self.first_class)
+        {
+            *hint = place;
+        }
+    }
+
+    /// The position of the hint for the base page around `vaddr`.
+    #[inline(always)]
+    fn hint_of(&self, vaddr: Vaddr) -> usize {
+        let page = vaddr.0 >> BASE_SHIFT;
+        (page ^ page >> 10) as usize & self.hints.len().wrapping_sub(1)
     }
 
     /// Files `entry` for the page around `vaddr` and makes it the most recently used one of its set. An entry with the
@@ -172,39 +234,50 @@ impl TlbArray {
     /// If the array does not hold pages of this size, only the fragment around `vaddr`, of the largest smaller size that
     /// it does hold, is filed. If it holds no smaller size either, nothing is.
     pub fn insert(&mut self, vaddr: Vaddr, asid: Asid, entry: &TlbEntry) -> Option<(TlbTag, TlbEntry)> {
-        self.insert_part(vaddr, asid, entry, entry.size)
+        self.insert_payload(vaddr, asid, Payload::whole(entry), false).and_then(filed)
     }
 
-    /// [`TlbArray::insert`] of an entry that is itself a part of a page of size `origin`.
-    pub(crate) fn insert_part(
+    /// [`TlbArray::insert`] of an entry that may itself be a part of a larger page. With `absent` the caller knows that a
+    /// probe around `vaddr` would find nothing.
+    #[inline]
+    pub(crate) fn insert_payload(
         &mut self,
         vaddr: Vaddr,
         asid: Asid,
-        entry: &TlbEntry,
-        origin: PageSize,
-    ) -> Option<(TlbTag, TlbEntry)> {
-        let class = self.class_for(entry.size)?;
-        let held = self.classes[class].size;
+        entry: Payload,
+        absent: bool,
+    ) -> Option<Slot> {
+        let held = self.largest_held(entry.size())?;
+        let payload = entry.part(vaddr, held);
         let set = self.set_of(vaddr, held);
-        let payload = Payload::pack(entry, vaddr, held, origin);
-        let id = if entry.global { 0 } else { u64::from(asid.raw()) };
-        let tag = vaddr.align_down(held).0 | id;
-        let same = self.find(set, tag, Payload::class(held, entry.global));
+        let id = if payload.is_global() { 0 } else { u64::from(asid.raw()) };
+        let new = Slot { tag: vaddr.align_down(held).0 | id, payload };
         let base = set * self.ways;
-        let slot = same.unwrap_or_else(|| {
-            base + self.recency.victim(set, base, self.ways, |slot| self.payloads[slot].is_valid())
-        });
-        let evicted = if same.is_none() { self.filed(slot) } else { None };
-        self.clear(slot);
-        self.tags[slot] = tag;
-        self.payloads[slot] = payload;
-        self.classes[class].live += 1;
-        self.classes[class].live_global += u32::from(entry.global);
-        self.fragments += u32::from(payload.is_fragment());
-        if let Some(index) = &mut self.index {
-            index.insert(tag, slot);
+        let same = if absent { None } else { self.find(set, new.tag, payload.class_bits()) };
+        let (slot, evicted) = match same {
+            Some(slot) => (slot, None),
+            None => {
+                let free = || {
+                    let is_valid = |slot: usize| self.slots[slot].payload.is_valid();
+                    let any = self.len() < self.slots.len();
+                    any.then(|| self.search.free_way(set, self.ways, is_valid)).flatten()
+                };
+                let way = self.recency.victim(set, free);
+                let old = self.slots[base + way];
+                let old = old.payload.is_valid().then_some(old);
+                self.search.set(set, way, base + way, old.map(|old| old.tag), new.tag);
+                (base + way, old)
+            }
+        };
+        let old = self.slots[slot].payload;
+        if old.shape_bits() != payload.shape_bits() {
+            self.count(old, u32::wrapping_sub);
+            self.count(payload, u32::wrapping_add);
         }
-        self.touch(slot);
+        self.slots[slot] = new;
+        let place = Place { set: set as u32, slot: slot as u32 };
+        self.touch(place);
+        self.hint(vaddr, place, payload);
         evicted
     }
 
@@ -229,7 +302,7 @@ impl TlbArray {
             let page = vaddr.align_down(size).0;
             for (tag, global) in [(page | u64::from(asid.raw()), false), (page, true)] {
                 if let Some(slot) = self.find(set, tag, Payload::class(size, global)) {
-                    self.clear(slot);
+                    self.clear(set, slot);
                     removed += 1;
                 }
             }
@@ -255,16 +328,13 @@ impl TlbArray {
 
     /// The valid entries, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (TlbTag, TlbEntry)> {
-        (0..self.tags.len()).filter_map(|slot| self.filed(slot))
+        self.slots.iter().copied().filter_map(filed)
     }
 
     /// The largest size it can hold of a page of `size`, or `None` if it holds only larger ones.
+    #[inline]
     pub(crate) fn largest_held(&self, size: PageSize) -> Option<PageSize> {
-        self.class_for(size).map(|class| self.classes[class].size)
-    }
-
-    fn class_for(&self, size: PageSize) -> Option<usize> {
-        self.classes.iter().rposition(|class| class.size <= size)
+        self.classes.iter().map(|class| class.size).rfind(|&held| held <= size)
     }
 
     fn remove_if(&mut self, doomed: impl Fn(u64, Payload) -> bool) -> u32 {
@@ -272,43 +342,39 @@ impl TlbArray {
             return 0;
         }
         let mut removed = 0;
-        for slot in 0..self.tags.len() {
-            let payload = self.payloads[slot];
-            if payload.is_valid() && doomed(self.tags[slot], payload) {
-                self.clear(slot);
-                removed += 1;
+        for set in 0..self.sets as usize {
+            for slot in set * self.ways..(set + 1) * self.ways {
+                let Slot { tag, payload } = self.slots[slot];
+                if payload.is_valid() && doomed(tag, payload) {
+                    self.clear(set, slot);
+                    removed += 1;
+                }
             }
         }
         removed
     }
 
-    /// Makes `slot` invalid, if it is not.
-    fn clear(&mut self, slot: usize) {
-        let payload = self.payloads[slot];
-        if !payload.is_valid() {
-            return;
-        }
-        let size = payload.unpack().size;
-        let class =
-            self.classes.iter_mut().find(|class| class.size == size).expect("an entry is of a class held");
-        class.live -= 1;
-        class.live_global -= u32::from(payload.is_global());
-        self.fragments -= u32::from(payload.is_fragment());
-        if let Some(index) = &mut self.index {
-            index.remove(self.tags[slot], slot);
-        }
-        self.tags[slot] = 0;
-        self.payloads[slot] = Payload::default();
+    /// Makes the valid `slot` of `set` invalid.
+    fn clear(&mut self, set: usize, slot: usize) {
+        let Slot { tag, payload } = self.slots[slot];
+        self.count(payload, u32::wrapping_sub);
+        self.search.clear(set, slot - set * self.ways, slot, tag);
+        self.slots[slot] = Slot::default();
         self.recency.forget(slot);
     }
 
-    fn filed(&self, slot: usize) -> Option<(TlbTag, TlbEntry)> {
-        let (tag, payload) = (self.tags[slot], self.payloads[slot]);
-        payload.is_valid().then(|| {
-            let entry = payload.unpack();
-            let asid = if entry.global { None } else { Asid::new((tag & u64::from(Asid::MAX)) as u16) };
-            (TlbTag { page: Vaddr(tag & !u64::from(Asid::MAX)), size: entry.size, asid }, entry)
-        })
+    /// Counts an entry, if it is valid, as one more or one less.
+    fn count(&mut self, payload: Payload, change: impl Fn(u32, u32) -> u32) {
+        if !payload.is_valid() {
+            return;
+        }
+        self.live = change(self.live, 1);
+        let size = payload.size();
+        let class =
+            self.classes.iter_mut().find(|class| class.size == size).expect("an entry is of a class held");
+        class.live = change(class.live, 1);
+        class.live_global = change(class.live_global, u32::from(payload.is_global()));
+        self.fragments = change(self.fragments, u32::from(payload.is_fragment()));
     }
 
     #[inline]
@@ -321,42 +387,21 @@ impl TlbArray {
         set as usize
     }
 
-    /// The slot in `set` with this tag and class.
+    /// The slot in `set` with this tag and class: several can have the tag, of different classes.
     #[inline]
     fn find(&self, set: usize, tag: u64, class: u64) -> Option<usize> {
-        let is_it = |slot: usize| self.tags[slot] == tag && self.payloads[slot].is_of(class);
-        if let Some(index) = &self.index {
-            return index.find(tag, is_it);
-        }
-        let base = set * self.ways;
-        let tags = &self.tags[base..base + self.ways];
-        let mut candidates = match self.ways {
-            4 => matches::<4>(tags, tag),
-            8 => matches::<8>(tags, tag),
-            12 => matches::<12>(tags, tag),
-            16 => matches::<16>(tags, tag),
-            _ => tags.iter().enumerate().fold(0, |set, (way, &other)| set | u32::from(other == tag) << way),
-        };
-        // Two slots can match, one per page size; the payload tells them apart.
-        while candidates != 0 {
-            let slot = base + candidates.trailing_zeros() as usize;
-            if self.payloads[slot].is_of(class) {
-                return Some(slot);
-            }
-            candidates &= candidates - 1;
-        }
-        None
+        self.search.find(set, set * self.ways, tag, |slot| {
+            let slot = self.slots[slot];
+            slot.tag == tag && slot.payload.is_of(class)
+        })
     }
 }
 
-/// The ways of a set whose tag matches, as a mask. All ways are compared, without a branch: which way hits is not
-/// predictable, and a mispredicted exit costs more than the whole set.
-#[inline]
-fn matches<const WAYS: usize>(tags: &[u64], tag: u64) -> u32 {
-    let tags: &[u64; WAYS] = tags.try_into().expect("a set has as many tags as ways");
-    let mut mask = 0;
-    for (way, &other) in tags.iter().enumerate() {
-        mask |= u32::from(other == tag) << way;
-    }
-    mask
+/// What a slot holds, if it is valid.
+fn filed(Slot { tag, payload }: Slot) -> Option<(TlbTag, TlbEntry)> {
+    payload.is_valid().then(|| {
+        let entry = payload.unpack();
+        let asid = if entry.global { None } else { Asid::new((tag & u64::from(Asid::MAX)) as u16) };
+        (TlbTag { page: Vaddr(tag & !u64::from(Asid::MAX)), size: entry.size, asid }, entry)
+    })
 }

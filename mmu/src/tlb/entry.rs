@@ -39,6 +39,8 @@ const USER: u64 = 1 << 2;
 const EXECUTABLE: u64 = 1 << 3;
 const DIRTY: u64 = 1 << 4;
 const GLOBAL: u64 = 1 << 5;
+/// All that a [`Rights`] can name.
+const RIGHTS: u64 = VALID | WRITABLE | USER | EXECUTABLE | DIRTY;
 const SIZE_AT: u32 = 8;
 const ORIGIN_AT: u32 = 16;
 const SHIFT_MASK: u64 = 0x3f;
@@ -65,13 +67,11 @@ impl Rights {
 pub(crate) struct Payload(u64);
 
 impl Payload {
-    /// The entry held as one of size `held` around `vaddr` (the whole page, or a fragment of it), cut from a page of
-    /// size `origin`.
-    pub(crate) fn pack(entry: &TlbEntry, vaddr: Vaddr, held: PageSize, origin: PageSize) -> Self {
-        debug_assert!(held <= entry.size, "an entry of {} cannot stand for {held}", entry.size);
-        let within_page = vaddr.align_down(held).offset_in(entry.size) >> BASE_SHIFT;
-        let frame = u64::from(entry.frame.0) + within_page;
+    /// The whole entry.
+    #[inline]
+    pub(crate) fn whole(entry: &TlbEntry) -> Self {
         let bit = |set: bool, bit: u64| if set { bit } else { 0 };
+        let shift = u64::from(entry.size.shift());
         Self(
             VALID
                 | bit(entry.writable, WRITABLE)
@@ -79,10 +79,34 @@ impl Payload {
                 | bit(entry.executable, EXECUTABLE)
                 | bit(entry.dirty, DIRTY)
                 | bit(entry.global, GLOBAL)
-                | u64::from(held.shift()) << SIZE_AT
-                | u64::from(origin.shift()) << ORIGIN_AT
-                | frame << FRAME_AT,
+                | shift << SIZE_AT
+                | shift << ORIGIN_AT
+                | u64::from(entry.frame.0) << FRAME_AT,
         )
+    }
+
+    /// The part of size `held` around `vaddr`, of the same origin: a fragment, unless `held` is the size already.
+    #[inline]
+    pub(crate) fn part(self, vaddr: Vaddr, held: PageSize) -> Self {
+        if self.0 >> SIZE_AT & SHIFT_MASK == u64::from(held.shift()) {
+            return self;
+        }
+        let size = self.size();
+        debug_assert!(held < size, "an entry of {size} cannot stand for {held}");
+        let within_page = vaddr.align_down(held).offset_in(size) >> BASE_SHIFT;
+        let held = u64::from(held.shift()) << SIZE_AT;
+        Self((self.0 & !(SHIFT_MASK << SIZE_AT) | held).wrapping_add(within_page << FRAME_AT))
+    }
+
+    /// An entry of nothing but the permission bits given: [`Payload::rights_bits`].
+    pub(crate) const fn of_rights(bits: u64) -> Self {
+        Self(bits & RIGHTS)
+    }
+
+    /// The permission bits, below 32.
+    #[inline]
+    pub(crate) fn rights_bits(self) -> usize {
+        (self.0 & RIGHTS) as usize
     }
 
     /// The entry this word stands for: the page or fragment held.
@@ -90,7 +114,7 @@ impl Payload {
         let has = |bit: u64| self.0 & bit != 0;
         TlbEntry {
             frame: self.frame(),
-            size: size_at(self.0, SIZE_AT),
+            size: self.size(),
             writable: has(WRITABLE),
             user: has(USER),
             executable: has(EXECUTABLE),
@@ -109,8 +133,26 @@ impl Payload {
         self.0 & CLASS == class
     }
 
+    /// The class it is of.
     #[inline]
-    pub(crate) fn grants(self, need: Rights) -> bool {
+    pub(crate) fn class_bits(self) -> u64 {
+        self.0 & CLASS
+    }
+
+    /// What it is counted under: class and origin.
+    #[inline]
+    pub(crate) fn shape_bits(self) -> u64 {
+        self.0 & (CLASS | SHIFT_MASK << ORIGIN_AT)
+    }
+
+    /// [`Payload::is_of`] and [`Payload::grants`] in one comparison.
+    #[inline]
+    pub(crate) fn is_of_and_grants(self, class: u64, need: Rights) -> bool {
+        self.0 & (CLASS | need.0) == class | need.0
+    }
+
+    #[inline]
+    pub(crate) const fn grants(self, need: Rights) -> bool {
         self.0 & need.0 == need.0
     }
 
@@ -125,6 +167,11 @@ impl Payload {
 
     pub(crate) fn is_fragment(self) -> bool {
         self.0 >> SIZE_AT & SHIFT_MASK != self.0 >> ORIGIN_AT & SHIFT_MASK
+    }
+
+    /// Size of the page or fragment held.
+    pub(crate) fn size(self) -> PageSize {
+        size_at(self.0, SIZE_AT)
     }
 
     /// Size of the page the entry was cut from.

@@ -5,8 +5,9 @@
 //! Invalidations reach every array.
 
 use super::array::Probe;
-use super::{Payload, Rights, TlbArray, TlbEntry, TlbSpec, TlbTag};
-use crate::{AccessCounters, AccessKind, Asid, BASE_PAGE_BYTES, PageSize, Pfn, SpecError, Vaddr};
+use super::last_hit::LastHits;
+use super::{Payload, Rights, Tally, TlbArray, TlbEntry, TlbSpec, TlbTag};
+use crate::{AccessCounters, AccessKind, Asid, SpecError, Vaddr, Vpn};
 
 /// Which of the split first-level TLBs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +29,10 @@ pub enum TlbLookup {
     Miss,
 }
 
-/// [`TlbLookup`] for the hit loop: the entry, and the frame of the base page touched.
+/// [`TlbLookup`] for the hit loop.
 pub(crate) enum Translation {
-    L1(Payload, Pfn),
-    L2(Payload, Pfn),
+    L1(Payload),
+    L2(Payload),
     Miss,
 }
 
@@ -72,48 +73,19 @@ pub struct TlbCounters {
     pub invalidated: u64,
 }
 
-/// The page of a side's last hit. A hit there again is a hit of the entry used last, and changes nothing but counters:
-/// so the hit loop need not search. Everything that inserts or removes entries resets it, and a hit that had to pass over
-/// an entry not granting the access is not kept: an access that needs less would find that other entry first.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LastHit {
-    /// Address of the base page, and the address-space id below it.
-    key: u64,
-    /// The entry; invalid grants nothing.
-    payload: Payload,
-    pub(crate) frame: Pfn,
-}
-
-impl LastHit {
-    /// Field by field: a value built on the stack and copied whole stalls on its own stores.
-    #[inline]
-    fn remember(&mut self, vaddr: Vaddr, asid: Asid, payload: Payload, frame: Pfn, passed_over: bool) {
-        self.key = page_key(vaddr, asid);
-        self.payload = if passed_over { Payload::default() } else { payload };
-        self.frame = frame;
-    }
-
-    #[inline]
-    pub(crate) fn serves(&self, vaddr: Vaddr, asid: Asid, need: Rights) -> bool {
-        self.key == page_key(vaddr, asid) && self.payload.grants(need)
-    }
-}
-
-#[inline]
-fn page_key(vaddr: Vaddr, asid: Asid) -> u64 {
-    vaddr.0 & !(BASE_PAGE_BYTES - 1) | u64::from(asid.raw())
-}
-
 /// The TLBs of one CPU.
 #[derive(Clone, Debug)]
 pub struct TlbHierarchy {
     /// By [`TlbSide`].
     l1: [Vec<TlbArray>; 2],
     l2: Vec<TlbArray>,
-    pub(crate) last: [LastHit; 2],
-    pub(crate) sides: [TlbSideCounters; 2],
+    pub(crate) last: LastHits,
+    /// The last miss, if it found nothing at all and nothing was inserted since: its fill need not search.
+    absent: Option<(TlbSide, Asid, Vpn)>,
+    sides: [TlbSideCounters; 2],
     invalidated: u64,
-    pub(crate) accesses: AccessCounters,
+    /// What the hit loop counted.
+    pub(crate) tally: Tally,
     pub(crate) l1_hit_cycles: u32,
     pub(crate) l2_hit_cycles: u32,
 }
@@ -130,13 +102,19 @@ impl TlbHierarchy {
         let l1i: Result<Vec<_>, _> = level(&spec.l1i);
         let l1d: Result<Vec<_>, _> = level(&spec.l1d);
         let l2: Result<Vec<_>, _> = level(&spec.l2);
+        // Hints are asked of the first array only.
+        let with_hints = |mut arrays: Vec<TlbArray>| {
+            let others = arrays.split_off(1);
+            arrays.into_iter().map(TlbArray::with_hints).chain(others).collect()
+        };
         Ok(Self {
-            l1: [l1i?, l1d?],
+            l1: [with_hints(l1i?), with_hints(l1d?)],
             l2: l2?,
-            last: [LastHit::default(); 2],
+            last: LastHits::default(),
+            absent: None,
             sides: [TlbSideCounters::default(); 2],
             invalidated: 0,
-            accesses: AccessCounters::default(),
+            tally: Tally::default(),
             l1_hit_cycles: spec.l1_hit_cycles,
             l2_hit_cycles: spec.l2_hit_cycles,
         })
@@ -145,12 +123,13 @@ impl TlbHierarchy {
     /// Looks up the entry that grants a user-mode access of `kind` at `vaddr`, counting the lookup.
     pub fn lookup(&mut self, vaddr: Vaddr, asid: Asid, kind: AccessKind) -> TlbLookup {
         let side = kind.side();
-        match self.translate(vaddr, asid, side, kind.rights()) {
-            Translation::L1(payload, _) => {
+        self.last.switch_to(asid);
+        match self.translate(vaddr, asid, kind) {
+            Translation::L1(payload) => {
                 self.sides[side as usize].l1_hits += 1;
                 TlbLookup::L1(payload.unpack())
             }
-            Translation::L2(payload, _) => TlbLookup::L2(payload.unpack()),
+            Translation::L2(payload) => TlbLookup::L2(payload.unpack()),
             Translation::Miss => TlbLookup::Miss,
         }
     }
@@ -160,7 +139,7 @@ impl TlbHierarchy {
     pub fn peek(&self, vaddr: Vaddr, asid: Asid, kind: AccessKind) -> Option<TlbEntry> {
         let arrays = self.l1[kind.side() as usize].iter().chain(&self.l2);
         arrays.into_iter().find_map(|array| match array.probe(vaddr, asid, kind.rights()) {
-            Probe::Hit { slot, .. } => Some(array.payload(slot).unpack()),
+            Probe::Hit { payload, .. } => Some(payload.unpack()),
             Probe::Denied | Probe::Absent => None,
         })
     }
@@ -171,12 +150,14 @@ impl TlbHierarchy {
     /// # Panics
     /// If the page is smaller than the smallest size the TLBs can hold: the machine must not pair such a TLB with the format.
     pub fn fill(&mut self, vaddr: Vaddr, asid: Asid, kind: AccessKind, entry: &TlbEntry) {
-        let side = kind.side() as usize;
-        self.forget_last_hits();
-        let (held, evicted) = insert_into(&mut self.l1[side], vaddr, asid, entry, entry.size);
+        let side = kind.side();
+        self.last.forget(side);
+        let whole = Payload::whole(entry);
+        let absent = self.absent.take() == Some((side, asid, vaddr.vpn()));
+        let (held, evicted) = insert_into(&mut self.l1[side as usize], vaddr, asid, whole, absent);
         assert!(held, "no first-level TLB holds pages as small as {}", entry.size);
-        let (_, evicted_l2) = insert_into(&mut self.l2, vaddr, asid, entry, entry.size);
-        let counters = &mut self.sides[side];
+        let (_, evicted_l2) = insert_into(&mut self.l2, vaddr, asid, whole, absent);
+        let counters = &mut self.sides[side as usize];
         counters.fills += 1;
         counters.evictions += u64::from(evicted) + u64::from(evicted_l2);
     }
@@ -209,28 +190,44 @@ impl TlbHierarchy {
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> TlbCounters {
-        let [fetch, data] = self.sides;
+        let [mut fetch, mut data] = self.sides;
+        let [in_fetch, in_data] = self.tally.l1_hits();
+        fetch.l1_hits += in_fetch;
+        data.l1_hits += in_data;
         TlbCounters { fetch, data, invalidated: self.invalidated }
     }
 
     /// The accesses that [`run_hits`](crate::run_hits) finished on these TLBs.
     #[must_use]
     pub fn access_counters(&self) -> AccessCounters {
-        self.accesses
+        self.tally.accesses()
     }
 
-    /// A lookup, counted here unless it hits L1: the hit loop counts those by the batch.
-    #[inline]
-    pub(crate) fn translate(&mut self, vaddr: Vaddr, asid: Asid, side: TlbSide, need: Rights) -> Translation {
+    /// Notes a hit, if there is one where the hint of the first L1 array says: most hits are there. It is counted by the
+    /// caller, who has switched the last hits to `asid`.
+    #[inline(always)]
+    pub(crate) fn hits_hint(&mut self, vaddr: Vaddr, asid: Asid, kind: AccessKind) -> bool {
+        let side = kind.side();
+        let Some(array) = self.l1[side as usize].first_mut() else { return false };
+        let Some((place, payload)) = array.predict(vaddr, asid, kind.rights()) else { return false };
+        array.touch(place);
+        self.last.remember(side, vaddr, payload);
+        true
+    }
+
+    /// A lookup, counted here unless it hits L1: the hit loop counts those by the batch. The caller has switched the last
+    /// hits to `asid`.
+    #[inline(never)]
+    pub(crate) fn translate(&mut self, vaddr: Vaddr, asid: Asid, kind: AccessKind) -> Translation {
+        let (side, need) = (kind.side(), kind.rights());
         let mut denied = false;
         for array in &mut self.l1[side as usize] {
             match array.probe(vaddr, asid, need) {
-                Probe::Hit { slot, passed_over } => {
-                    array.touch(slot);
-                    let payload = array.payload(slot);
-                    let frame = payload.base_frame(vaddr);
-                    self.last[side as usize].remember(vaddr, asid, payload, frame, denied || passed_over);
-                    return Translation::L1(payload, frame);
+                Probe::Hit { place, payload, passed_over } => {
+                    array.touch(place);
+                    array.hint(vaddr, place, payload);
+                    self.remember(vaddr, side, payload, denied || passed_over);
+                    return Translation::L1(payload);
                 }
                 Probe::Denied => denied = true,
                 Probe::Absent => {}
@@ -239,6 +236,7 @@ impl TlbHierarchy {
         self.translate_in_l2(vaddr, asid, side, need, denied)
     }
 
+    #[inline]
     fn translate_in_l2(
         &mut self,
         vaddr: Vaddr,
@@ -250,12 +248,16 @@ impl TlbHierarchy {
         let mut denied = in_l1;
         for array in &mut self.l2 {
             match array.probe(vaddr, asid, need) {
-                Probe::Hit { slot, passed_over } => {
-                    array.touch(slot);
-                    let payload = array.payload(slot);
-                    let frame = self.refill_l1(vaddr, asid, side, payload);
-                    self.last[side as usize].remember(vaddr, asid, payload, frame, denied || passed_over);
-                    return Translation::L2(payload, frame);
+                Probe::Hit { place, payload, passed_over } => {
+                    array.touch(place);
+                    let counters = &mut self.sides[side as usize];
+                    counters.l2_hits += 1;
+                    self.absent = None;
+                    let l1 = &mut self.l1[side as usize];
+                    let (_, evicted) = insert_into(l1, vaddr, asid, payload, !in_l1);
+                    counters.evictions += u64::from(evicted);
+                    self.remember(vaddr, side, payload, denied || passed_over);
+                    return Translation::L2(payload);
                 }
                 Probe::Denied => denied = true,
                 Probe::Absent => {}
@@ -264,25 +266,22 @@ impl TlbHierarchy {
         let counters = &mut self.sides[side as usize];
         counters.misses += 1;
         counters.upgrades += u64::from(denied);
+        self.absent = (!denied).then_some((side, asid, vaddr.vpn()));
         Translation::Miss
     }
 
-    /// Counts an L2 hit and copies the entry to L1. Returns the frame of the base page.
-    fn refill_l1(&mut self, vaddr: Vaddr, asid: Asid, side: TlbSide, payload: Payload) -> Pfn {
-        let counters = &mut self.sides[side as usize];
-        counters.l2_hits += 1;
-        let l1 = &mut self.l1[side as usize];
-        let (_, evicted) = insert_into(l1, vaddr, asid, &payload.unpack(), payload.origin());
-        counters.evictions += u64::from(evicted);
-        payload.base_frame(vaddr)
-    }
-
-    fn forget_last_hits(&mut self) {
-        self.last = [LastHit::default(); 2];
+    #[inline]
+    fn remember(&mut self, vaddr: Vaddr, side: TlbSide, payload: Payload, passed_over: bool) {
+        if passed_over {
+            self.last.forget(side);
+        } else {
+            self.last.remember(side, vaddr, payload);
+        }
     }
 
     fn remove(&mut self, mut from: impl FnMut(&mut TlbArray) -> u32) -> u32 {
-        self.forget_last_hits();
+        self.last.forget(TlbSide::Fetch);
+        self.last.forget(TlbSide::Data);
         let removed = self.l1.iter_mut().flatten().chain(&mut self.l2).map(&mut from).sum();
         self.invalidated += u64::from(removed);
         removed
@@ -291,16 +290,22 @@ impl TlbHierarchy {
 
 /// Inserts into the array of a level that holds the largest part of the page. Returns whether one does, and whether an
 /// entry was given up.
+#[inline]
 fn insert_into(
     arrays: &mut [TlbArray],
     vaddr: Vaddr,
     asid: Asid,
-    entry: &TlbEntry,
-    origin: PageSize,
+    entry: Payload,
+    absent: bool,
 ) -> (bool, bool) {
-    match arrays.iter_mut().max_by_key(|array| array.largest_held(entry.size)) {
-        Some(array) if array.largest_held(entry.size).is_some() => {
-            (true, array.insert_part(vaddr, asid, entry, origin).is_some())
+    let size = entry.size();
+    let best = match arrays {
+        [array] => Some(array),
+        _ => arrays.iter_mut().max_by_key(|array| array.largest_held(size)),
+    };
+    match best {
+        Some(array) if array.largest_held(size).is_some() => {
+            (true, array.insert_payload(vaddr, asid, entry, absent).is_some())
         }
         _ => (false, false),
     }

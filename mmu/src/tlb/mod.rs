@@ -4,8 +4,11 @@ mod array;
 mod entry;
 mod geometry;
 mod hierarchy;
+mod last_hit;
 mod recency;
+mod search;
 mod tag_index;
+mod tally;
 
 pub use array::{TlbArray, TlbTag};
 pub use entry::TlbEntry;
@@ -13,3 +16,4 @@ pub(crate) use entry::{Payload, Rights};
 pub use geometry::{MAX_TLB_ENTRIES, MAX_TLB_WAYS, Replacement, TlbGeometry, TlbSpec};
 pub(crate) use hierarchy::Translation;
 pub use hierarchy::{TlbCounters, TlbHierarchy, TlbLookup, TlbSide, TlbSideCounters};
+pub(crate) use tally::{Lanes, Tally};

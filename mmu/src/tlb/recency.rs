@@ -2,69 +2,167 @@
 
 use super::{Replacement, TlbGeometry};
 
+/// In sets wider than this the order of use is a list: finding the minimum of the stamps would take longer than all the
+/// rest of an insertion.
+const STAMPED_WAYS: usize = 16;
+
 /// The replacement state of every set of an array.
 #[derive(Clone, Debug)]
 pub(super) enum Recency {
-    /// The time each slot was last used; 0 in a slot that is invalid, so that the minimum finds it first.
-    Lru {
-        stamps: Vec<u64>,
-        now: u64,
-    },
+    Lru(Stamps),
+    WideLru(Lists),
     TreePlru(Trees),
 }
 
 impl Recency {
     pub(super) fn new(geometry: &TlbGeometry) -> Self {
+        let (sets, ways) = (geometry.sets() as usize, geometry.ways as usize);
         match geometry.replacement {
-            Replacement::Lru => Self::Lru { stamps: vec![0; geometry.entries as usize], now: 0 },
-            Replacement::TreePlru => {
-                Self::TreePlru(Trees::new(geometry.sets() as usize, geometry.ways as usize))
-            }
+            Replacement::Lru if ways > STAMPED_WAYS => Self::WideLru(Lists::new(sets, ways)),
+            Replacement::Lru => Self::Lru(Stamps::new(sets, ways)),
+            Replacement::TreePlru => Self::TreePlru(Trees::new(sets, ways)),
         }
     }
 
-    /// Notes that `slot` (way `slot - set * ways` of `set`) was used.
-    #[inline]
-    pub(super) fn touch(&mut self, slot: usize, set_of: impl FnOnce() -> (usize, usize)) {
+    /// Notes that `slot`, which is in `set`, was used.
+    #[inline(always)]
+    pub(super) fn touch(&mut self, set: usize, slot: usize) {
         match self {
-            Self::Lru { stamps, now } => {
-                *now += 1;
-                stamps[slot] = *now;
-            }
-            Self::TreePlru(trees) => {
-                let (set, way) = set_of();
-                trees.touch(set, way);
-            }
+            Self::Lru(stamps) => stamps.touch(set, slot),
+            Self::WideLru(lists) => lists.touch(set, slot),
+            Self::TreePlru(trees) => trees.touch(set, slot - set * trees.ways),
         }
     }
 
     /// Notes that `slot` holds nothing any more.
     pub(super) fn forget(&mut self, slot: usize) {
-        if let Self::Lru { stamps, .. } = self {
-            stamps[slot] = 0;
+        if let Self::Lru(stamps) = self {
+            stamps.stamps[slot] = 0;
         }
     }
 
-    /// The way to fill next in `set`, whose slots start at `base`.
-    pub(super) fn victim(
-        &self,
-        set: usize,
-        base: usize,
-        ways: usize,
-        is_valid: impl Fn(usize) -> bool,
-    ) -> usize {
+    /// The way to fill next in `set`. `free` finds its first invalid way.
+    #[inline]
+    pub(super) fn victim(&self, set: usize, free: impl FnOnce() -> Option<usize>) -> usize {
         match self {
-            Self::Lru { stamps, .. } => {
-                let mut best = (u64::MAX, 0);
-                for (way, &stamp) in stamps[base..base + ways].iter().enumerate() {
-                    best = if stamp < best.0 { (stamp, way) } else { best };
-                }
-                best.1
-            }
-            Self::TreePlru(trees) => {
-                (0..ways).find(|&way| !is_valid(base + way)).unwrap_or_else(|| trees.victim(set))
-            }
+            Self::Lru(stamps) => stamps.oldest(set),
+            Self::WideLru(lists) => free().unwrap_or_else(|| lists.oldest(set)),
+            Self::TreePlru(trees) => free().unwrap_or_else(|| trees.victim(set)),
         }
+    }
+}
+
+/// When each slot was used, on a clock of its set: 16 bits, because the minimum of a set is then found eight ways at a
+/// time. When a clock is at its end the stamps of its set are replaced by their ranks.
+#[derive(Clone, Debug)]
+pub(super) struct Stamps {
+    ways: usize,
+    /// 0 in a slot that is invalid, so that the minimum finds it first.
+    stamps: Vec<i16>,
+    /// For each set, the last stamp given.
+    clocks: Vec<i16>,
+}
+
+impl Stamps {
+    fn new(sets: usize, ways: usize) -> Self {
+        Self { ways, stamps: vec![0; sets * ways], clocks: vec![0; sets] }
+    }
+
+    #[inline(always)]
+    fn touch(&mut self, set: usize, slot: usize) {
+        if self.clocks[set] == i16::MAX {
+            self.rank(set);
+        }
+        let now = self.clocks[set] + 1;
+        self.clocks[set] = now;
+        self.stamps[slot] = now;
+    }
+
+    /// Replaces the stamps of a set by 1, 2, 3, ... in the same order.
+    #[cold]
+    #[inline(never)]
+    fn rank(&mut self, set: usize) {
+        let stamps = &mut self.stamps[set * self.ways..][..self.ways];
+        let mut valid: Vec<usize> = (0..stamps.len()).filter(|&way| stamps[way] != 0).collect();
+        valid.sort_unstable_by_key(|&way| stamps[way]);
+        for (&way, rank) in valid.iter().zip(1..) {
+            stamps[way] = rank;
+        }
+        self.clocks[set] = valid.len() as i16;
+    }
+
+    /// The first way with the least stamp.
+    #[inline]
+    fn oldest(&self, set: usize) -> usize {
+        let stamps = &self.stamps[set * self.ways..][..self.ways];
+        match self.ways {
+            4 => oldest_of::<4>(stamps),
+            8 => oldest_of::<8>(stamps),
+            12 => oldest_of::<12>(stamps),
+            16 => oldest_of::<16>(stamps),
+            _ => first_least(stamps),
+        }
+    }
+}
+
+/// [`first_least`] without a branch, for a number of ways known to the compiler: which way is the oldest is not
+/// predictable.
+#[inline]
+fn oldest_of<const WAYS: usize>(stamps: &[i16]) -> usize {
+    let stamps: &[i16; WAYS] = stamps.try_into().expect("a set has as many stamps as ways");
+    let least = stamps.iter().fold(i16::MAX, |least, &stamp| least.min(stamp));
+    let mut ways = [i16::MAX; WAYS];
+    for (way, &stamp) in stamps.iter().enumerate() {
+        ways[way] = if stamp == least { way as i16 } else { i16::MAX };
+    }
+    ways.iter().fold(i16::MAX, |first, &way| first.min(way)) as usize
+}
+
+fn first_least(stamps: &[i16]) -> usize {
+    let least = stamps.iter().min().expect("a set has a way");
+    stamps.iter().position(|stamp| stamp == least).expect("the minimum is there")
+}
+
+/// The slots of each set, those that are invalid too, in the order of their last use, as a ring with a head.
+#[derive(Clone, Debug)]
+pub(super) struct Lists {
+    ways: usize,
+    /// Of set s, node `s * (ways + 1)` is way 0, and so on; node `s * (ways + 1) + ways` is the head. Towards older
+    /// slots; the head's is the slot used last.
+    older: Vec<u32>,
+    /// Towards younger slots; the head's is the oldest slot.
+    younger: Vec<u32>,
+}
+
+impl Lists {
+    fn new(sets: usize, ways: usize) -> Self {
+        let ring = ways + 1;
+        let neighbour = |step: usize| {
+            (0..sets * ring).map(|node| (node / ring * ring + (node % ring + step) % ring) as u32).collect()
+        };
+        Self { ways, older: neighbour(1), younger: neighbour(ways) }
+    }
+
+    #[inline(always)]
+    fn touch(&mut self, set: usize, slot: usize) {
+        let (node, head) = (slot + set, set * (self.ways + 1) + self.ways);
+        let first = self.older[head] as usize;
+        if first == node {
+            return;
+        }
+        let (older, younger) = (self.older[node], self.younger[node]);
+        self.older[younger as usize] = older;
+        self.younger[older as usize] = younger;
+        self.older[node] = first as u32;
+        self.younger[node] = head as u32;
+        self.younger[first] = node as u32;
+        self.older[head] = node as u32;
+    }
+
+    #[inline]
+    fn oldest(&self, set: usize) -> usize {
+        let first = set * (self.ways + 1);
+        self.younger[first + self.ways] as usize - first
     }
 }
 
@@ -91,13 +189,18 @@ impl Trees {
         Self { ways, depth, words_per_set, bits: vec![0; sets * words_per_set], paths }
     }
 
-    #[inline]
+    #[inline(always)]
     fn touch(&mut self, set: usize, way: usize) {
         if let Some(&(nodes, away)) = self.paths.get(way) {
             let word = &mut self.bits[set];
             *word = *word & !nodes | away;
-            return;
+        } else {
+            self.touch_in_words(set, way);
         }
+    }
+
+    #[inline(never)]
+    fn touch_in_words(&mut self, set: usize, way: usize) {
         let base = set * self.words_per_set;
         let mut node = 1;
         for level in (0..self.depth).rev() {
