@@ -7,13 +7,17 @@ pub struct Fixes {
     /// (99baac21e458, Linux 4.13). Without it two threads that discard one range at a time can leave a stale
     /// translation behind when the second call returns.
     pub flush_nested: bool,
+    /// A write fault reuses a read-only page only if the entry's is the one reference (09854ba94c6a, Linux 5.9), not merely
+    /// the one mapping. Without it a page that another process has unmapped, and whose flush is pending, is written where
+    /// that process's other threads still read it through their TLBs.
+    pub reuse_by_count: bool,
 }
 
 impl Fixes {
     /// Linux 2.6.27 as released, with its latent bugs.
-    pub const LINUX_2_6_27: Self = Self { flush_nested: false };
+    pub const LINUX_2_6_27: Self = Self { flush_nested: false, reuse_by_count: false };
     /// 2.6.27 with every later fix.
-    pub const FIXED: Self = Self { flush_nested: true };
+    pub const FIXED: Self = Self { flush_nested: true, reuse_by_count: true };
 }
 
 /// What the kernel is built with.

@@ -69,14 +69,17 @@ pub(crate) async fn do_wp_page(
     Resolved::Copied
 }
 
-/// `can_share_swap_page`, for a page that is not in the swap cache: one mapping, ours. Asked under the page lock;
-/// if that is taken the answer is no, because the PTL is held and must not wait.
+/// `can_share_swap_page`, for a page that is not in the swap cache: one mapping, ours; or, since 5.9, one reference, ours
+/// (a batch that waits for its flush has one too). Asked under the page lock; if that is taken the answer is no, because the
+/// PTL is held and must not wait.
 async fn can_reuse(current: &Task, pfn: Pfn) -> bool {
     let page = current.kernel().hw.memory.words(pfn);
     if page.flags().test_and_set_bit(current, PG_LOCKED).await {
         return false;
     }
-    let alone = page.mapcount().read_once(current).await == 1;
+    let uses =
+        if current.kernel().config().fixes.reuse_by_count { page.count() } else { page.mapcount() };
+    let alone = uses.read_once(current).await == 1;
     page.flags().clear_bit(current, PG_LOCKED).await;
     alone
 }
