@@ -6,22 +6,12 @@
 
 use super::recency::Recency;
 use super::search::Search;
+use super::slot::{Place, Slot, TlbTag};
 use super::{Payload, Rights, TlbEntry, TlbGeometry};
 use crate::{Asid, BASE_SHIFT, PageSize, SpecError, Vaddr};
 
-/// Most hints of an array; it has eight for each entry if that is less.
-const MAX_HINTS: usize = 1 << 10;
-
-/// What an entry is filed under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TlbTag {
-    /// First address of the page.
-    pub page: Vaddr,
-    /// Size of the page.
-    pub size: PageSize,
-    /// The address space, or `None` for a global entry.
-    pub asid: Option<Asid>,
-}
+/// Hints of an array that has them: a multiple of the entries of common first levels, and few cache lines.
+const HINTS: usize = 1 << 9;
 
 /// The entries of one page size.
 #[derive(Clone, Copy, Debug)]
@@ -30,20 +20,6 @@ struct SizeClass {
     /// Valid entries of this size, and the global ones among them: a lookup skips what is not there.
     live: u32,
     live_global: u32,
-}
-
-/// Where an entry is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Place {
-    set: u32,
-    slot: u32,
-}
-
-/// A translation, or an invalid one.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Slot {
-    tag: u64,
-    payload: Payload,
 }
 
 /// What a search found.
@@ -71,6 +47,8 @@ pub struct TlbArray {
     slots: Vec<Slot>,
     recency: Recency,
     search: Search,
+    /// By the shift of a page size: what [`TlbArray::largest_held`] tells.
+    held: [Option<PageSize>; 64],
     /// Ascending by size.
     classes: Vec<SizeClass>,
     /// Valid entries.
@@ -82,7 +60,7 @@ pub struct TlbArray {
     first_page: u64,
     first_class: u64,
     /// Where such an entry was found last, by a hash of the page. Only the entry there tells whether that is still so.
-    hints: Vec<Place>,
+    hints: Option<Box<[Place; HINTS]>>,
 }
 
 impl TlbArray {
@@ -104,18 +82,20 @@ impl TlbArray {
             recency: Recency::new(&geometry),
             search: Search::new(geometry.sets() as usize, ways),
             classes: geometry.sizes.iter().map(|size| SizeClass { size, live: 0, live_global: 0 }).collect(),
+            held: std::array::from_fn(|shift| {
+                geometry.sizes.iter().filter(|size| size.shift() as usize <= shift).last()
+            }),
             live: 0,
             fragments: 0,
             first_page: !(smallest.bytes() - 1),
             first_class: Payload::class(smallest, false),
-            hints: Vec::new(),
+            hints: None,
         })
     }
 
     /// The same array with hints, which make hits faster and insertions slower.
     pub(crate) fn with_hints(mut self) -> Self {
-        let hints = (self.slots.len() * 8).next_power_of_two().min(MAX_HINTS);
-        self.hints = vec![Place::default(); hints];
+        self.hints = Some(Box::new([Place::default(); HINTS]));
         self
     }
 
@@ -170,7 +150,7 @@ impl TlbArray {
     /// says: such an entry comes before all others around `vaddr`, and at most one has its tag.
     #[inline(always)]
     pub(crate) fn predict(&self, vaddr: Vaddr, asid: Asid, need: Rights) -> Option<(Place, Payload)> {
-        let place = *self.hints.get(self.hint_of(vaddr))?;
+        let place = self.hints.as_ref()?[hint_of(vaddr)];
         let slot = self.slots[place.slot as usize];
         let tag = vaddr.0 & self.first_page | u64::from(asid.raw());
         let hit = slot.tag == tag && slot.payload.is_of_and_grants(self.first_class, need);
@@ -187,21 +167,31 @@ impl TlbArray {
             }
             let page = vaddr.align_down(class.size).0;
             let set = self.set_of(vaddr, class.size);
-            let local = (page | u64::from(asid.raw()), Payload::class(class.size, false));
-            let global = (page, Payload::class(class.size, true));
-            let filed = [Some(local), (class.live_global > 0).then_some(global)];
-            for (tag, of_class) in filed.into_iter().flatten() {
-                if let Some(slot) = self.find(set, tag, of_class) {
-                    let payload = self.slots[slot].payload;
-                    if payload.grants(need) {
-                        let place = Place { set: set as u32, slot: slot as u32 };
-                        return Probe::Hit { place, payload, passed_over: denied };
-                    }
-                    denied = true;
+            let local = self.find(set, page | u64::from(asid.raw()), Payload::class(class.size, false));
+            let global = || self.find(set, page, Payload::class(class.size, true));
+            if let Some(slot) = local {
+                match self.hit(set, slot, need, denied) {
+                    Some(hit) => return hit,
+                    None => denied = true,
+                }
+            }
+            if class.live_global > 0
+                && let Some(slot) = global()
+            {
+                match self.hit(set, slot, need, denied) {
+                    Some(hit) => return hit,
+                    None => denied = true,
                 }
             }
         }
         if denied { Probe::Denied } else { Probe::Absent }
+    }
+
+    #[inline]
+    fn hit(&self, set: usize, slot: usize, need: Rights, passed_over: bool) -> Option<Probe> {
+        let payload = self.slots[slot].payload;
+        let place = Place { set: set as u32, slot: slot as u32 };
+        payload.grants(need).then_some(Probe::Hit { place, payload, passed_over })
     }
 
     /// Makes the entry in `place` the most recently used one of its set.
@@ -213,19 +203,11 @@ impl TlbArray {
     /// Has the next access of the page find the entry at once, if it is of the class that hints are for.
     #[inline]
     pub(crate) fn hint(&mut self, vaddr: Vaddr, place: Place, payload: Payload) {
-        let at = self.hint_of(vaddr);
-        if let Some(hint) = self.hints.get_mut(at)
+        if let Some(hints) = &mut self.hints
             && payload.is_of(self.first_class)
         {
-            *hint = place;
+            hints[hint_of(vaddr)] = place;
         }
-    }
-
-    /// The position of the hint for the base page around `vaddr`.
-    #[inline(always)]
-    fn hint_of(&self, vaddr: Vaddr) -> usize {
-        let page = vaddr.0 >> BASE_SHIFT;
-        (page ^ page >> 10) as usize & self.hints.len().wrapping_sub(1)
     }
 
     /// Files `entry` for the page around `vaddr` and makes it the most recently used one of its set. An entry with the
@@ -234,7 +216,7 @@ impl TlbArray {
     /// If the array does not hold pages of this size, only the fragment around `vaddr`, of the largest smaller size that
     /// it does hold, is filed. If it holds no smaller size either, nothing is.
     pub fn insert(&mut self, vaddr: Vaddr, asid: Asid, entry: &TlbEntry) -> Option<(TlbTag, TlbEntry)> {
-        self.insert_payload(vaddr, asid, Payload::whole(entry), false).and_then(filed)
+        self.insert_payload(vaddr, asid, Payload::whole(entry), false).and_then(Slot::filed)
     }
 
     /// [`TlbArray::insert`] of an entry that may itself be a part of a larger page. With `absent` the caller knows that a
@@ -328,13 +310,13 @@ impl TlbArray {
 
     /// The valid entries, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (TlbTag, TlbEntry)> {
-        self.slots.iter().copied().filter_map(filed)
+        self.slots.iter().copied().filter_map(Slot::filed)
     }
 
     /// The largest size it can hold of a page of `size`, or `None` if it holds only larger ones.
     #[inline]
     pub(crate) fn largest_held(&self, size: PageSize) -> Option<PageSize> {
-        self.classes.iter().map(|class| class.size).rfind(|&held| held <= size)
+        self.held[size.shift() as usize % 64]
     }
 
     fn remove_if(&mut self, doomed: impl Fn(u64, Payload) -> bool) -> u32 {
@@ -397,11 +379,9 @@ impl TlbArray {
     }
 }
 
-/// What a slot holds, if it is valid.
-fn filed(Slot { tag, payload }: Slot) -> Option<(TlbTag, TlbEntry)> {
-    payload.is_valid().then(|| {
-        let entry = payload.unpack();
-        let asid = if entry.global { None } else { Asid::new((tag & u64::from(Asid::MAX)) as u16) };
-        (TlbTag { page: Vaddr(tag & !u64::from(Asid::MAX)), size: entry.size, asid }, entry)
-    })
+/// The position of the hint for the base page around `vaddr`.
+#[inline(always)]
+fn hint_of(vaddr: Vaddr) -> usize {
+    let page = vaddr.0 >> BASE_SHIFT;
+    (page ^ page >> 9) as usize % HINTS
 }

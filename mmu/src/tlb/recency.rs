@@ -70,25 +70,28 @@ impl Stamps {
 
     #[inline(always)]
     fn touch(&mut self, set: usize, slot: usize) {
-        if self.clocks[set] == i16::MAX {
-            self.rank(set);
+        let clock = &mut self.clocks[set];
+        if let Some(now) = clock.checked_add(1) {
+            *clock = now;
+            self.stamps[slot] = now;
+        } else {
+            self.rank(set, slot);
         }
-        let now = self.clocks[set] + 1;
-        self.clocks[set] = now;
-        self.stamps[slot] = now;
     }
 
-    /// Replaces the stamps of a set by 1, 2, 3, ... in the same order.
+    /// Replaces the stamps of a set by 1, 2, 3, ... in the same order, but that `slot` becomes the last.
     #[cold]
     #[inline(never)]
-    fn rank(&mut self, set: usize) {
+    fn rank(&mut self, set: usize, slot: usize) {
+        self.stamps[slot] = i16::MAX;
+        self.clocks[set] = self.ways as i16;
         let stamps = &mut self.stamps[set * self.ways..][..self.ways];
         let mut valid: Vec<usize> = (0..stamps.len()).filter(|&way| stamps[way] != 0).collect();
-        valid.sort_unstable_by_key(|&way| stamps[way]);
+        // The slot used last and the one used now can have the same stamp.
+        valid.sort_unstable_by_key(|&way| (stamps[way], way == slot - set * self.ways));
         for (&way, rank) in valid.iter().zip(1..) {
             stamps[way] = rank;
         }
-        self.clocks[set] = valid.len() as i16;
     }
 
     /// The first way with the least stamp.

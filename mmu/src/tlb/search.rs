@@ -47,15 +47,24 @@ impl Search {
             Self::Index(index) => return index.find(tag, is_it),
         };
         let wanted = print(tag) * BYTES_LOW;
-        for (at, &word) in prints.of(set).iter().enumerate() {
-            let mut candidates = zero_bytes(word ^ wanted);
-            while candidates != 0 {
-                let slot = base + at * 8 + candidates.trailing_zeros() as usize / 8;
-                if is_it(slot) {
-                    return Some(slot);
-                }
-                candidates &= candidates - 1;
+        // Of at most eight words; word w has its ways at the bits w, w + 8, w + 16, and so on. Which word has the tag is
+        // not predictable, so that a branch for each would cost more than all of them.
+        let candidates = |words: &[u64]| {
+            let words = words.iter().zip((0..8).rev());
+            words.fold(0, |all, (&word, shift)| all | zero_bytes(word ^ wanted) >> shift)
+        };
+        let mut candidates = match prints.of(set) {
+            &[word] => candidates(&[word]),
+            &[low, high] => candidates(&[low, high]),
+            words => candidates(words),
+        };
+        while candidates != 0 {
+            let at = candidates.trailing_zeros() as usize;
+            let slot = base + at % 8 * 8 + at / 8;
+            if is_it(slot) {
+                return Some(slot);
             }
+            candidates &= candidates - 1;
         }
         None
     }

@@ -136,6 +136,30 @@ fn a_page_too_large_for_the_array_is_held_in_fragments_that_go_together() {
     assert_eq!(array.len(), 1);
 }
 
+/// Far beyond what the clock of a set counts, so that its stamps are replaced by ranks, also while ways are invalid.
+#[test]
+fn lru_stays_exact_for_a_hundred_thousand_uses_of_a_set() {
+    for ways in [1, 4, 5, 12, 17] {
+        let sizes = PageSizes::of(&[PageSize::BASE]);
+        let geometry = TlbGeometry { entries: ways, ways, sizes, replacement: Replacement::Lru };
+        let (mut array, mut model) = (TlbArray::new(geometry).unwrap(), Model::new(geometry));
+        let (asid, mut random) = (Asid::default(), 1_u64);
+        for turn in 0..100_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let vaddr = page((random >> 33) % (u64::from(ways) + 2));
+            if turn % 50 == 0 {
+                assert_eq!(array.invalidate_page(vaddr, asid), model.remove(invalidated_by(vaddr, asid)));
+            } else if array.lookup(vaddr, asid).is_none() {
+                assert_eq!(model.lookup(vaddr, asid), None);
+                let entry = plain(PageSize::BASE, turn);
+                assert_eq!(array.insert(vaddr, asid, &entry), model.insert(vaddr, asid, entry, entry.size));
+            } else {
+                assert!(model.lookup(vaddr, asid).is_some());
+            }
+        }
+    }
+}
+
 #[test]
 fn descriptions_that_cannot_be_built_say_why() {
     let reason = |entries, ways, sizes: &[PageSize]| {
