@@ -4,7 +4,7 @@ use crate::{PageSizes, SpecError};
 
 /// Most entries of one array. The largest hardware TLBs have a few thousand.
 pub const MAX_TLB_ENTRIES: u32 = 1 << 20;
-/// Most ways of one array: choosing a victim looks at every way of a set.
+/// Most ways of one array: where ways are invalid, or bits are read as a tree, choosing a victim may look at them all.
 pub const MAX_TLB_WAYS: u32 = 1 << 10;
 
 /// How a full set chooses the entry to give up. Invalid ways are always filled first, lowest first.

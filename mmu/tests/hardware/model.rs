@@ -181,7 +181,7 @@ pub(crate) fn replacements() -> impl Strategy<Value = Replacement> {
     prop_oneof![Just(Replacement::Lru), Just(Replacement::TreePlru)]
 }
 
-/// Arrays of 1 to 7 sets and of every way of being searched: scanned, unrolled, indexed.
+/// Arrays of 1 to 7 sets and of every way of being searched and aged: one fingerprint word, several, indexed; stamps, lists.
 pub(crate) fn geometries(sizes: impl Strategy<Value = PageSizes>) -> impl Strategy<Value = TlbGeometry> {
     let ways = prop_oneof![1_u32..10, Just(4), Just(8), Just(12), Just(16), Just(24), Just(100)];
     (ways, 1_u32..8, sizes, replacements()).prop_map(|(ways, sets, sizes, replacement)| TlbGeometry {
