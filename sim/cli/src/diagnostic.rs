@@ -222,7 +222,11 @@ impl Diagnostic {
             Place::Text { excerpt, .. } | Place::Option { excerpt, .. } => !excerpt.is_empty(),
             Place::Offset { .. } | Place::File { .. } => false,
         };
-        let found = self.found.as_ref().filter(|_| !shown).map(|found| format!("found {found}"));
+        let found = self
+            .found
+            .as_ref()
+            .filter(|found| !shown && !found.is_empty())
+            .map(|found| format!("found {found}"));
         let expected = self.expected.as_ref().map(|expected| format!("expected {expected}"));
         let told: Vec<String> = found.into_iter().chain(expected).collect();
         (!told.is_empty()).then(|| visible(&told.join(", ")))

@@ -1,0 +1,8 @@
+//! The program as its users meet it: whole runs of the binary.
+
+mod common;
+mod determinism;
+mod errors;
+mod help;
+mod interrupt;
+mod replay;
