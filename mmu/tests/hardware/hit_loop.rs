@@ -6,7 +6,7 @@
 use pagewalk_mmu::{
     Access, AccessCounters, AccessKind, AccessObserver, Asid, PageSize, PageSizes, Pfn, Position,
     Replacement, RunEnd, TlbCounters, TlbEntry, TlbGeometry, TlbHierarchy, TlbLookup, TlbSideCounters,
-    TlbSpec, Vaddr, run_hits,
+    TlbSpec, Vaddr, complete_touch, run_hits,
 };
 use proptest::prelude::*;
 
@@ -340,6 +340,36 @@ fn split_access_resumes_at_its_second_page() {
     let store = AccessKind::Store;
     assert_eq!(seen.0, [(Vaddr(0x1ffc), Pfn(1), store), (Vaddr(0x2000), Pfn(2), store)]);
     assert_eq!((tlb.access_counters().stores, tlb.access_counters().splits), (1, 1));
+}
+
+#[test]
+fn touch_completed_by_a_walk_is_a_miss_and_no_hit() {
+    let (mut tlb, asid) = (small(), Asid::default());
+    let accesses = [access(0x1ffc, 8, AccessKind::Store), access(0x2000, 8, AccessKind::Load)];
+    let (mut at, mut clock) = (Position::default(), 0);
+    for (vaddr, next) in [(0x1ffc, (0, true)), (0x2000, (1, false))] {
+        let end = run_hits(&mut tlb, asid, &accesses, &mut at, &mut clock, u64::MAX, 1, &mut ());
+        assert_eq!(end, RunEnd::Miss { vaddr: Vaddr(vaddr), kind: AccessKind::Store });
+        tlb.fill(Vaddr(vaddr), asid, AccessKind::Store, &full(Pfn(1), PageSize::BASE));
+        complete_touch(&mut tlb, &accesses, &mut at);
+        assert_eq!((at.index, at.second_half), next);
+    }
+    assert_eq!(run_hits(&mut tlb, asid, &accesses, &mut at, &mut clock, u64::MAX, 1, &mut ()), RunEnd::Done);
+    let (data, done) = (tlb.counters().data, tlb.access_counters());
+    assert_eq!((data.misses, data.l1_hits, clock), (2, 1, 1));
+    assert_eq!((done.stores, done.loads, done.splits), (1, 1, 1));
+}
+
+/// A fill after a miss may skip its search only while nothing was inserted since.
+#[test]
+fn a_second_fill_of_the_page_that_missed_replaces_the_first() {
+    let (mut tlb, asid) = (small(), Asid::default());
+    assert_eq!(tlb.lookup(Vaddr(0x1000), asid, AccessKind::Load), TlbLookup::Miss);
+    for frame in [1, 2] {
+        tlb.fill(Vaddr(0x1000), asid, AccessKind::Load, &full(Pfn(frame), PageSize::BASE));
+    }
+    let frames: Vec<Pfn> = tlb.iter().map(|(_, entry)| entry.frame).collect();
+    assert_eq!(frames, [Pfn(2), Pfn(2)]);
 }
 
 #[test]
