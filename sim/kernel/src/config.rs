@@ -11,13 +11,16 @@ pub struct Fixes {
     /// the one mapping. Without it a page that another process has unmapped, and whose flush is pending, is written where
     /// that process's other threads still read it through their TLBs.
     pub reuse_by_count: bool,
+    /// A CPU that switches leaves the old address space's mask only when the new tables are loaded (831d52bc1539, Linux
+    /// 2.6.38). Without it there is a moment at which flushes pass over a CPU that still has the old tables.
+    pub leave_mask_last: bool,
 }
 
 impl Fixes {
     /// Linux 2.6.27 as released, with its latent bugs.
-    pub const LINUX_2_6_27: Self = Self { flush_nested: false, reuse_by_count: false };
+    pub const LINUX_2_6_27: Self = Self { flush_nested: false, reuse_by_count: false, leave_mask_last: false };
     /// 2.6.27 with every later fix.
-    pub const FIXED: Self = Self { flush_nested: true, reuse_by_count: true };
+    pub const FIXED: Self = Self { flush_nested: true, reuse_by_count: true, leave_mask_last: true };
 }
 
 /// What the kernel is built with.

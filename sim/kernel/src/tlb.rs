@@ -126,19 +126,20 @@ impl Kernel {
 
 /// `switch_mm`: this CPU gets the address space of the current task.
 ///
-/// As in v2.6.27 the CPU leaves the old mask before the new tables are loaded (1, 2), and joins the new mask
-/// before it reads the flush generation (2, 3), so that a flush either sees the CPU or is seen by it. Interrupts are off,
-/// as everywhere in `schedule`: a flush never meets a CPU half-way between two address spaces.
+/// The CPU joins the new mask before it reads the flush generation (2, 3), so that a flush either sees the CPU or is seen by
+/// it, and leaves the old mask after the new tables are loaded (4), so that no flush passes over a CPU that has the old
+/// ones; v2.6.27 leaves it first (1). Interrupts are off, as everywhere in `schedule`: a flush never meets a CPU half-way
+/// between two address spaces.
 pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     let kernel = current.kernel();
     let cpu = current.cpu().id();
     let state = &kernel.cpus[usize::from(cpu.0)];
     current.local_irq_disable();
-    let previous = state.active.borrow().clone();
-    if let Some(previous) = previous {
+    let previous = state.active.replace(Some(Rc::clone(next)));
+    let (first, last) = if kernel.config().fixes.leave_mask_last { (None, previous) } else { (previous, None) };
+    if let Some(previous) = first {
         previous.cpu_vm_mask.clear(current, cpu).await; // 1
     }
-    state.active.replace(Some(Rc::clone(next)));
     next.cpu_vm_mask.set(current, cpu).await; // 2
     let core = kernel.hw.core(cpu);
     kernel.stat.mm_switches.add(1);
@@ -150,6 +151,9 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
         core.load_root(Some(Root { table: next.pgd, asid }), flush);
         kernel.note_generation(cpu, asid, next.id(), tlb_gen);
         kernel.stat.mm_switches_kept.add(u64::from(!flush));
+    }
+    if let Some(previous) = last {
+        previous.cpu_vm_mask.clear(current, cpu).await; // 4
     }
     current.charge(kernel.hw.costs().flush_all);
     current.local_irq_enable();

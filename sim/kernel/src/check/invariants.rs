@@ -30,6 +30,11 @@ impl Kernel {
         self.inside.set(self.inside.get() + 1);
     }
 
+    /// Whether no context is inside the kernel, so that nothing is half done.
+    pub fn is_quiescent(&self) -> bool {
+        self.inside.get() == 0
+    }
+
     /// A context leaves the kernel; `changed` is the range whose PTEs its call reduced.
     ///
     /// If no other context is inside, nothing is half done: then the observers may judge.
@@ -95,7 +100,7 @@ impl Kernel {
         None
     }
 
-    /// Every invariant that is a matter of counting, over the whole machine. Quiescent moments only.
+    /// Every invariant that is a matter of counting, over the whole machine. [Quiescent](Kernel::is_quiescent) moments only.
     pub fn check_machine(&self) {
         let mms: Vec<Rc<Mm>> = self.mms.borrow().values().filter_map(std::rc::Weak::upgrade).collect();
         let mut uses: BTreeMap<Pfn, Uses> = BTreeMap::new();
