@@ -37,6 +37,11 @@ impl<'a> MmuGather<'a> {
     pub(crate) fn remove_page(&mut self, current: &Task, page: PageRef<'_>, address: Vaddr) -> bool {
         self.cover(address);
         self.pages.push(page.into_pfn());
+        self.is_full(current)
+    }
+
+    /// Whether the batch must be flushed before it takes more pages.
+    pub(crate) fn is_full(&self, current: &Task) -> bool {
         self.pages.len() >= current.kernel().config().gather_batch
     }
 

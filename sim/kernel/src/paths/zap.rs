@@ -29,7 +29,7 @@ pub(crate) async fn unmap_page_range(current: &Task, mm: &Mm, gather: &mut MmuGa
                 let end = next_boundary(&format, address, 2).min(range.end());
                 // A full batch stops the walk: the flush must not happen under the PTL.
                 address = zap_pte_range(current, mm, gather, table, address, end).await;
-                if address < end {
+                if gather.is_full(current) {
                     gather.flush(current).await;
                 }
             }
