@@ -12,13 +12,11 @@ use floor::Floor;
 use pagewalk::machine::Machine;
 use pagewalk::replay::build::{RunOptions, tlb};
 use pagewalk::replay::run::{Replay, ReplayOptions};
-use pagewalk::replay::{Placement, Shared};
+use pagewalk::replay::{Placement, Shared, access};
 use pagewalk_engine::{Class, CpuId, Engine, EngineConfig, ObjectId, Schedule, Word};
 use pagewalk_kernel::Fixes;
-use pagewalk_mmu::{
-    Access, AccessKind, Asid, PageSize, Pfn, Position, RunEnd, TlbEntry, TlbHierarchy, Vaddr, run_hits,
-};
-use pagewalk_trace::{GeneratorSpec, Op, Pattern, RawAccess, TraceFile, TraceWriter, generate};
+use pagewalk_mmu::{Access, Asid, PageSize, Pfn, Position, RunEnd, TlbEntry, TlbHierarchy, run_hits};
+use pagewalk_trace::{GeneratorSpec, Pattern, TraceFile, TraceWriter, generate};
 
 const ROUNDS: usize = 7;
 
@@ -32,16 +30,6 @@ fn time(work: impl FnOnce()) -> f64 {
     let began = Instant::now();
     work();
     began.elapsed().as_nanos() as f64
-}
-
-fn access(raw: RawAccess) -> Access {
-    let kind = match raw.op {
-        Op::Fetch => AccessKind::Fetch,
-        Op::Load => AccessKind::Load,
-        Op::Store => AccessKind::Store,
-        Op::Modify => AccessKind::Modify,
-    };
-    Access::new(Vaddr(raw.addr), raw.len, kind).expect("accesses of a trace are in range")
 }
 
 /// Decodes the whole trace a block at a time and hands each block to `each`.

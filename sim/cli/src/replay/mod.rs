@@ -25,6 +25,7 @@ pub use self::place::Placement;
 pub use self::progress::Shared;
 use self::progress::with_progress;
 use self::run::{Finished, Replay, ReplayOptions};
+pub use self::thread::access;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::exit::Exit;
 use crate::machine::Machine;

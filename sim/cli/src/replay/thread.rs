@@ -42,7 +42,11 @@ impl Batch {
     }
 }
 
-fn access(raw: RawAccess) -> Access {
+/// An access of a trace, as the hardware sees it.
+///
+/// # Panics
+/// If the access is outside the format's ranges, which no reader of traces lets through.
+pub fn access(raw: RawAccess) -> Access {
     let kind = match raw.op {
         Op::Fetch => AccessKind::Fetch,
         Op::Load => AccessKind::Load,
