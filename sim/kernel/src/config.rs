@@ -18,7 +18,8 @@ pub struct Fixes {
 
 impl Fixes {
     /// Linux 2.6.27 as released, with its latent bugs.
-    pub const LINUX_2_6_27: Self = Self { flush_nested: false, reuse_by_count: false, leave_mask_last: false };
+    pub const LINUX_2_6_27: Self =
+        Self { flush_nested: false, reuse_by_count: false, leave_mask_last: false };
     /// 2.6.27 with every later fix.
     pub const FIXED: Self = Self { flush_nested: true, reuse_by_count: true, leave_mask_last: true };
 }

@@ -51,11 +51,24 @@ struct Flush {
 }
 
 impl Kernel {
-    /// Does `flush` on `cpu` itself, which has `mm` loaded.
+    /// Does `flush` on `cpu` itself, which has `mm` loaded (`flush_tlb_func`).
+    ///
+    /// Flushes of different CPUs may arrive in another order than that of their generations. A tag whose generation is
+    /// raised past a flush that it has not seen would pass for good after a switch: so where one is missing, everything
+    /// goes, and the late one finds its work done.
     fn local_flush(&self, cpu: &Cpu, mm: &Mm, flush: Flush) {
         let core = self.hw.core(cpu.id());
         let Some(Root { asid, .. }) = core.root() else { return };
-        if flush.single {
+        let mut single = flush.single;
+        if self.config().pcid {
+            let seen = self.generation(cpu.id(), asid);
+            if seen >= flush.tlb_gen {
+                return;
+            }
+            single &= seen + 1 == flush.tlb_gen;
+            self.note_generation(cpu.id(), asid, mm.id(), flush.tlb_gen);
+        }
+        if single {
             let pages = flush.range.len() >> BASE_SHIFT;
             for page in 0..pages {
                 core.invalidate_page(Vaddr(flush.range.start().0 + page * BASE_PAGE_BYTES), asid);
@@ -67,9 +80,11 @@ impl Kernel {
             cpu.charge(u64::from(self.hw.costs().flush_all));
             self.stat.nr_tlb_local_flush_all.add(1);
         }
-        if self.config().pcid {
-            self.note_generation(cpu.id(), asid, mm.id(), flush.tlb_gen);
-        }
+    }
+
+    /// The generation of flushes that the tag in use has seen.
+    fn generation(&self, cpu: CpuId, asid: Asid) -> u64 {
+        self.cpus[usize::from(cpu.0)].tags.borrow()[usize::from(asid.raw()) - 1].tlb_gen
     }
 
     fn note_generation(&self, cpu: CpuId, asid: Asid, mm: u32, tlb_gen: u64) {
@@ -136,7 +151,8 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     let state = &kernel.cpus[usize::from(cpu.0)];
     current.local_irq_disable();
     let previous = state.active.replace(Some(Rc::clone(next)));
-    let (first, last) = if kernel.config().fixes.leave_mask_last { (None, previous) } else { (previous, None) };
+    let (first, last) =
+        if kernel.config().fixes.leave_mask_last { (None, previous) } else { (previous, None) };
     if let Some(previous) = first {
         previous.cpu_vm_mask.clear(current, cpu).await; // 1
     }

@@ -77,8 +77,7 @@ async fn can_reuse(current: &Task, pfn: Pfn) -> bool {
     if page.flags().test_and_set_bit(current, PG_LOCKED).await {
         return false;
     }
-    let uses =
-        if current.kernel().config().fixes.reuse_by_count { page.count() } else { page.mapcount() };
+    let uses = if current.kernel().config().fixes.reuse_by_count { page.count() } else { page.mapcount() };
     let alone = uses.read_once(current).await == 1;
     page.flags().clear_bit(current, PG_LOCKED).await;
     alone
