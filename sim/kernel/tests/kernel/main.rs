@@ -2,5 +2,7 @@
 
 mod common;
 mod fault_model;
+mod flush;
 mod op;
 mod races;
+mod stress;
