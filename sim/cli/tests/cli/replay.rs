@@ -135,3 +135,30 @@ fn a_reader_that_goes_away_is_no_error() {
         assert!(child.wait().expect("it ends").success(), "{words:?}");
     }
 }
+
+#[test]
+fn checks_find_the_latent_bugs_of_the_kernel_as_released_and_none_with_every_fix() {
+    let scratch = Scratch::new();
+    let trace = scratch.made("pattern: stress, pages: 8, accesses: 20000, processes: 2, threads: 4, seed: 5");
+    let run = |kernel| {
+        let words = [
+            "--kernel",
+            kernel,
+            "--set",
+            "cpus=2",
+            "--schedule",
+            "random",
+            "--seeds",
+            "1..101",
+            "--jobs",
+            "2",
+        ];
+        pagewalk(&[&["replay", &trace, "--verify", "--format", "json"][..], &words].concat())
+    };
+    let found = run("linux-2.6.27");
+    assert!(found.stderr.contains("✘ broken"), "the account of a broken run is told:\n{}", found.stderr);
+    let rows = found.json(1)["seeds"].as_array().expect("a row a seed").clone();
+    let broken = rows.iter().filter(|row| count(row, "/violations") > 0).count();
+    assert!((1..rows.len()).contains(&broken), "{broken} of {} seeds", rows.len());
+    run("fixed").json(0);
+}
