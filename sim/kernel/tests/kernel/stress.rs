@@ -99,9 +99,6 @@ fn stress(seed: u64) -> Rc<Run> {
 fn random_processes_and_threads_keep_every_invariant() {
     let (mut tasks, mut scans) = (0, 0);
     for seed in 0..400 {
-        let n: u64 = s.parse().unwrap();
-        n..n + 1
-    }) {
         let run = stress(seed);
         tasks += run.started.get();
         scans += run.scans.get();
