@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use pagewalk_engine::WriteGuard;
 use pagewalk_mmu::{BASE_PAGE_BYTES, PageSize, Pte, Vaddr, VaddrRange};
 
 use super::Errno;
@@ -25,17 +26,30 @@ pub(crate) async fn mprotect(current: &Task, start: Vaddr, len: u64, prot: Prot)
     let mmap_sem = mm.mmap_sem.down_write(current).await;
     let covered = mm.areas.get(&mmap_sem).covers(range);
     if covered {
-        split_vma(current, &mm, &mmap_sem, range.start()).await;
-        split_vma(current, &mm, &mmap_sem, range.end()).await;
         let inside: Vec<Rc<Vma>> = mm.areas.get(&mmap_sem).overlapping(range).cloned().collect();
         for vma in inside.iter().filter(|vma| vma.prot != prot) {
-            let changed = Vma { prot, ..Vma::clone(vma) };
-            insert_vma(current, &mm, &mmap_sem, changed, Some(Rc::clone(vma))).await;
-            change_protection(current, &mm, vma.range, prot).await;
+            let part = vma.range.intersect(range).expect("it overlaps");
+            mprotect_fixup(current, &mm, &mmap_sem, part, prot).await;
         }
     }
     mmap_sem.up_write().await;
     if covered { Ok(()) } else { Err(Errno::Enomem) }
+}
+
+/// `mprotect_fixup`: `range`, inside one area with another protection, becomes an area of its own, or part of its neighbours.
+async fn mprotect_fixup(
+    current: &Task,
+    mm: &Rc<Mm>,
+    mmap_sem: &WriteGuard<'_>,
+    range: VaddrRange,
+    prot: Prot,
+) {
+    split_vma(current, mm, mmap_sem, range.start()).await;
+    split_vma(current, mm, mmap_sem, range.end()).await;
+    let vma = mm.areas.get(mmap_sem).find_vma(range.start()).cloned().expect("the range is mapped");
+    let changed = Vma { prot, ..Vma::clone(&vma) };
+    insert_vma(current, mm, mmap_sem, changed, Some(vma)).await;
+    change_protection(current, mm, range, prot).await;
 }
 
 /// `change_protection`: every PTE of the range gets the new protection, then every TLB forgets the old one.
