@@ -1,8 +1,10 @@
 //! The kernel as a program sees it: against models, against other CPUs, and under random stress.
 
+mod areas;
 mod common;
 mod fault_model;
 mod flush;
+mod memory;
 mod op;
 mod races;
 mod stress;
