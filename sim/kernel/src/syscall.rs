@@ -125,6 +125,7 @@ pub async fn sys_execve(current: &Task) -> Result<(), Errno> {
 /// # Errors
 /// None; the type is that of a system call.
 pub async fn sys_exit(current: &Task) -> Result<(), Errno> {
+    current.kernel().check_before_exit();
     let path = async {
         paths::do_exit(current).await;
         Ok(())

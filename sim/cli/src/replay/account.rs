@@ -54,6 +54,10 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
             count: kernel.stat.sigsegv.get(),
             first_address: replay.first_segv().map(|segv| segv.vaddr.0),
         },
+        refusals: {
+            let (count, first) = replay.refusals();
+            report::Refusals { count, first }
+        },
         kernel: work(kernel),
         time: time(kernel),
         memory: memory(finished),

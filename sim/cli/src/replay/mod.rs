@@ -176,6 +176,8 @@ impl Job {
         });
         let mut done = done.into_inner().expect("every run is over");
         done.sort_by_key(|(seed, _)| *seed);
+        // A run that was cut short says nothing about its seed.
+        done.retain(|(_, run)| !run.as_ref().is_ok_and(|report| report.interrupted));
         let reports: Result<Vec<ReplayReport>, TraceError> = done.into_iter().map(|(_, run)| run).collect();
         let reports = reports.map_err(|error| diagnose(&error))?;
         let Some(header) = reports.first() else { return Ok(Exit::Interrupted) };

@@ -115,6 +115,15 @@ pub struct Segv {
     pub first_address: Option<u64>,
 }
 
+/// Recorded calls that the kernel refused: the trace and the simulated address spaces disagree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Refusals {
+    /// How many.
+    pub count: u64,
+    /// The first few, one line each.
+    pub first: Vec<String>,
+}
+
 /// Calls of one system call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SyscallCount {

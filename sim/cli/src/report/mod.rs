@@ -12,8 +12,9 @@ mod text;
 use serde::Serialize;
 
 pub use self::facts::{
-    Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, OutOfMemory, ProcessRow, Schedule,
-    Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification, Violation, WalkCacheUse,
+    Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, OutOfMemory, ProcessRow, Refusals,
+    Schedule, Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification, Violation,
+    WalkCacheUse,
 };
 pub use self::seeds::{SeedRow, SeedsReport, Spread};
 
@@ -57,6 +58,8 @@ pub struct ReplayReport {
     pub faults: Faults,
     /// Accesses outside every mapping.
     pub segv: Segv,
+    /// Recorded calls that the kernel refused.
+    pub refusals: Refusals,
     /// What the kernel did.
     pub kernel: KernelWork,
     /// Where simulated time went.

@@ -107,6 +107,11 @@ impl ReplayReport {
         let mut rows = vec![
             ("page faults", f.pgfault, faults),
             ("outside any mapping", self.segv.count, first.into_iter().collect()),
+            (
+                "calls refused",
+                self.refusals.count,
+                self.refusals.first.iter().take(1).map(|call| visible(call)).collect(),
+            ),
         ];
         rows.extend(kernel_rows(k));
         rows.retain(|(_, count, remarks)| *count > 0 || !remarks.is_empty());

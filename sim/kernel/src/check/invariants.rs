@@ -53,6 +53,13 @@ impl Kernel {
         }
     }
 
+    /// The last address space is about to go: one look at the whole machine while there is something to see.
+    pub(crate) fn check_before_exit(&self) {
+        if self.engine.config().checks && self.inside.get() == 0 && self.mms.borrow().len() == 1 {
+            self.check_machine();
+        }
+    }
+
     /// I19, I20: no CPU can use a translation of `range` that its PTE does not grant.
     fn check_tlbs(&self, mm: &Mm, range: VaddrRange) {
         for (number, core) in self.hw.cores().iter().enumerate() {
