@@ -8,3 +8,4 @@ mod memory;
 mod op;
 mod races;
 mod stress;
+mod walks;
