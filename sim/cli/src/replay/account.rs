@@ -68,7 +68,7 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
     account.traces = replay
         .traces
         .iter()
-        .map(|trace| TraceFile { file: trace.name.clone(), accesses: trace.executed.get() })
+        .map(|trace| TraceFile { file: trace.name.clone(), accesses: trace.executed() })
         .collect();
     (account.incomplete, account.interrupted) = ending(&finished.stop);
     account.digest = digest(kernel, &account);
@@ -191,18 +191,20 @@ fn work(kernel: &Kernel) -> KernelWork {
         lazy_tlb_leaves: stat.tlb_lazy_leaves.get(),
         context_switches: kernel.engine.cpus().iter().map(|cpu| cpu.context_switches()).sum(),
         syscalls,
-        forks: stat.forks.get() + stat.clones.get(),
+        forks: stat.forks.get(),
+        clones: stat.clones.get(),
         execs: stat.execs.get(),
         exits: stat.exits.get(),
         out_of_memory: kernel.oom().map(|oom| OutOfMemory {
             who: format!("context {}, for {}", oom.context, oom.purpose),
             order: 0,
-            nr_free_pages: 0,
+            nr_free_pages: u64::from(kernel.hw.free_frames()),
         }),
     }
 }
 
 fn time(kernel: &Kernel) -> Time {
+    let end = kernel.engine.cpus().iter().map(|cpu| cpu.clock()).max().unwrap_or(0);
     let per_cpu = |cpu: &Rc<pagewalk_engine::Cpu>| {
         let times = cpu.times();
         CpuTime {
@@ -210,15 +212,16 @@ fn time(kernel: &Kernel) -> Time {
             kernel: times.kernel,
             interrupt: times.interrupt,
             waiting: times.waiting,
-            idle: times.idle,
+            // A CPU that ran out of work earlier idles to the end.
+            idle: times.idle + (end - cpu.clock()),
         }
     };
     let latency = kernel.stat.fault_latency.borrow();
     Time {
-        cycles: kernel.engine.cpus().iter().map(|cpu| cpu.clock()).max().unwrap_or(0),
+        cycles: end,
         per_cpu: kernel.engine.cpus().iter().map(per_cpu).collect(),
         fault_latency: (latency.count() > 0).then(|| FaultLatency {
-            min: latency.quantile(0),
+            min: latency.min(),
             median: latency.quantile(500),
             p99: latency.quantile(990),
             max: latency.max(),
@@ -272,7 +275,7 @@ fn processes(replay: &Replay) -> Vec<ProcessRow> {
     for trace in &replay.traces {
         let name = trace.file.summary().provenance.command.clone();
         for process in trace.feed.borrow().processes() {
-            let tally = process.tally_now();
+            let tally = process.tally();
             rows.push(ProcessRow {
                 pid: process.pid,
                 name: name.clone(),

@@ -4,6 +4,7 @@ mod account;
 pub mod args;
 pub mod build;
 mod feed;
+mod inspect;
 mod place;
 mod progress;
 pub mod run;
@@ -16,11 +17,12 @@ use std::sync::{Arc, Mutex};
 
 use pagewalk_engine::Schedule;
 use pagewalk_kernel::Fixes;
-use pagewalk_trace::{TraceError, TraceFile};
+use pagewalk_trace::TraceFile;
 
 pub use self::account::account;
 use self::args::{Format, KernelArg, OrderArg, ReplayArgs, ScheduleArg};
 use self::build::RunOptions;
+use self::inspect::inspect;
 pub use self::place::Placement;
 pub use self::progress::Shared;
 use self::progress::with_progress;
@@ -70,25 +72,11 @@ fn prepare(args: &ReplayArgs) -> Result<Job, Diagnostic> {
     let mut accesses = 0;
     for name in &args.traces {
         let file = TraceFile::open(name).map_err(|error| diagnose(&error))?;
-        refuse_shared(&file).map_err(|error| diagnose(&error))?.map_or(Ok(()), Err)?;
+        inspect(&file)?;
         accesses += file.summary().accesses();
     }
     let window = args.max.map_or(u64::MAX, |max| max.saturating_mul(args.traces.len() as u64));
     Ok(Job { machine, accesses: accesses.min(window) })
-}
-
-/// Shared mappings need files, which this version does not simulate: say so before anything runs.
-fn refuse_shared(file: &TraceFile) -> Result<Option<Diagnostic>, TraceError> {
-    let mut events = file.events();
-    while let Some(record) = events.next()? {
-        if let pagewalk_trace::Event::Map { shared: true, start, .. } = record.event {
-            let place = Place::File { file: file.name().to_owned() };
-            let message = format!("record {}: a shared mapping at {start:#x} cannot be replayed", record.seq);
-            let help = "shared mappings need a page cache, which this version does not simulate";
-            return Ok(Some(Diagnostic::new(place, message).expected("private mappings").help(help)));
-        }
-    }
-    Ok(None)
 }
 
 impl Job {
@@ -117,7 +105,7 @@ impl Job {
             run: RunOptions { seed, schedule, fixes, verify: args.verify, record },
             ordered: args.order == OrderArg::Recorded,
             first_seq: args.skip,
-            last_seq: args.max.map_or(u64::MAX, |max| args.skip.saturating_add(max).saturating_sub(1)),
+            end_seq: args.max.map_or(u64::MAX, |max| args.skip.saturating_add(max)),
             placement: args.place.clone(),
         }
     }
@@ -133,9 +121,9 @@ impl Job {
         let report = with_progress(shared, self.accesses, "replay", || {
             let finished = Replay::run(&self.machine, &args.traces, options, Arc::clone(shared))?;
             print_record(&finished);
-            Ok::<_, TraceError>(account(&finished, &self.machine, command))
+            Ok::<_, Diagnostic>(account(&finished, &self.machine, command))
         });
-        let report = report.map_err(|error| diagnose(&error))?;
+        let report = report?;
         let text = match args.format {
             Format::Text => report.to_text(color.for_stdout()),
             Format::Json => report.to_json(),
@@ -152,14 +140,15 @@ impl Job {
         color: ColorChoice,
         shared: &Arc<Shared>,
     ) -> Result<Exit, Diagnostic> {
-        let next = AtomicU64::new(first);
-        let done: Mutex<Vec<(u64, Result<ReplayReport, TraceError>)>> = Mutex::default();
+        let next = AtomicU64::new(0);
+        let done: Mutex<Vec<(u64, Result<ReplayReport, Diagnostic>)>> = Mutex::default();
         let worker = || {
             while !shared.is_interrupted() {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= end {
+                let offset = next.fetch_add(1, Ordering::Relaxed);
+                if offset >= end - first {
                     break;
                 }
+                let seed = first + offset;
                 let options = self.options(args, seed);
                 let run = Replay::run(&self.machine, &args.traces, options, Arc::clone(shared));
                 let report = run.map(|finished| account(&finished, &self.machine, command));
@@ -178,8 +167,8 @@ impl Job {
         done.sort_by_key(|(seed, _)| *seed);
         // A run that was cut short says nothing about its seed.
         done.retain(|(_, run)| !run.as_ref().is_ok_and(|report| report.interrupted));
-        let reports: Result<Vec<ReplayReport>, TraceError> = done.into_iter().map(|(_, run)| run).collect();
-        let reports = reports.map_err(|error| diagnose(&error))?;
+        let reports: Result<Vec<ReplayReport>, Diagnostic> = done.into_iter().map(|(_, run)| run).collect();
+        let reports = reports?;
         let Some(header) = reports.first() else { return Ok(Exit::Interrupted) };
         for report in reports.iter().filter(|report| report.is_broken()) {
             eprint!("{}", report.to_text(color.for_stderr()));

@@ -48,9 +48,9 @@ pub(super) fn with_progress<R>(shared: &Arc<Shared>, total: u64, what: &str, wor
         let shown = Arc::clone(shared);
         let watched = bar.clone();
         scope.spawn(move || watch(&shown, &watched, total));
-        let result = work();
-        shared.finished.store(true, Ordering::Relaxed);
-        result
+        // Dropped also when `work` panics: the watcher must not keep the scope waiting.
+        let _finished = Finished(shared);
+        work()
     });
     bar.finish_and_clear();
     result
@@ -61,6 +61,15 @@ fn rate(state: &ProgressState, out: &mut dyn Write) {
     let tenths = (state.per_sec() / 1e5) as u64;
     // A display that cannot be written to has nobody to tell.
     let _ = write!(out, "{}.{} M/s", tenths / 10, tenths % 10);
+}
+
+/// Tells the watcher that the work is over.
+struct Finished<'a>(&'a Shared);
+
+impl Drop for Finished<'_> {
+    fn drop(&mut self) {
+        self.0.finished.store(true, Ordering::Relaxed);
+    }
 }
 
 fn watch(shared: &Shared, bar: &ProgressBar, total: u64) {

@@ -1,20 +1,22 @@
 //! One run: the machine, its processes, and what they did.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use pagewalk_engine::{CpuId, Stop};
 use pagewalk_kernel::{Errno, Kernel, Mm, Segv, Task};
-use pagewalk_trace::{AccessCursor, Event, EventRecord, ThreadInfo, TraceError, TraceFile};
+use pagewalk_trace::{AccessCursor, EventRecord, ThreadInfo, TraceError, TraceFile};
 
 use super::build::{self, RunOptions};
 use super::feed::{Feed, Process};
+use super::inspect::{Roots, inspect};
 use super::place::Placement;
 use super::progress::Shared;
 use super::thread::{Refill, run_thread};
+use crate::diagnostic::Diagnostic;
 use crate::machine::Machine;
+use crate::trace_error::diagnose;
 
 /// What a replay does with its traces.
 #[derive(Clone, Debug)]
@@ -25,8 +27,8 @@ pub struct ReplayOptions {
     pub ordered: bool,
     /// Accesses numbered below are passed over; events are not.
     pub first_seq: u64,
-    /// The last record that is executed.
-    pub last_seq: u64,
+    /// Records numbered from here on are not executed.
+    pub end_seq: u64,
     /// Which thread runs where.
     pub placement: Placement,
 }
@@ -39,8 +41,13 @@ pub struct ReplayedTrace {
     pub file: TraceFile,
     /// Its events.
     pub feed: RefCell<Feed>,
-    /// Accesses executed from it.
-    pub executed: Cell<u64>,
+}
+
+impl ReplayedTrace {
+    /// Accesses executed from it so far.
+    pub fn executed(&self) -> u64 {
+        self.feed.borrow().processes().map(|process| process.tally().accesses).sum()
+    }
 }
 
 /// A run under way.
@@ -81,16 +88,16 @@ impl Replay {
         traces: &[String],
         options: ReplayOptions,
         shared: Arc<Shared>,
-    ) -> Result<Finished, TraceError> {
+    ) -> Result<Finished, Diagnostic> {
         let engine = build::engine(machine, options.run);
         let hardware = build::hardware(machine, options.run.verify);
         let kernel = Kernel::new(engine, &hardware, build::kernel(machine, options.run.fixes))
             .expect("a machine that was checked can be built");
         let mut open = Vec::new();
         for (number, name) in traces.iter().enumerate() {
-            let file = TraceFile::open(name)?;
-            let feed = RefCell::new(Feed::new(file.events(), number, options.ordered)?);
-            open.push(ReplayedTrace { name: name.clone(), file, feed, executed: Cell::new(0) });
+            let file = TraceFile::open(name).map_err(|error| diagnose(&error))?;
+            let feed = Feed::new(file.events(), number, options.ordered).map_err(|error| diagnose(&error))?;
+            open.push(ReplayedTrace { name: name.clone(), file, feed: RefCell::new(feed) });
         }
         let replay = Rc::new_cyclic(|this| Self {
             kernel,
@@ -104,28 +111,21 @@ impl Replay {
             error: RefCell::new(None),
             this: std::rc::Weak::clone(this),
         });
-        for number in 0..replay.traces.len() {
-            replay.start_roots(number)?;
+        for (number, trace) in replay.traces.iter().enumerate() {
+            replay.start_roots(number, &inspect(&trace.file)?);
         }
         let stop = replay.kernel.engine.run();
         match replay.error.take() {
-            Some(error) => Err(error),
+            Some(error) => Err(diagnose(&error)),
             None => Ok(Finished { replay, stop }),
         }
     }
 
     /// Starts the threads that no other thread of the trace creates.
-    fn start_roots(&self, trace: usize) -> Result<(), TraceError> {
-        let created = created_threads(&self.traces[trace].file)?;
-        let threads = self.traces[trace].file.threads();
-        let roots: Vec<&ThreadInfo> = threads.iter().filter(|info| !created.contains(&info.tid)).collect();
-        let mut processes: Vec<u32> = roots.iter().map(|info| info.pid).collect();
-        processes.dedup();
-        for pid in processes {
-            let tids: Vec<u32> = roots.iter().filter(|info| info.pid == pid).map(|info| info.tid).collect();
-            self.boot(trace, pid, tids);
+    fn start_roots(&self, trace: usize, roots: &Roots) {
+        for threads in roots.0.chunk_by(|one, other| one.pid == other.pid) {
+            self.boot(trace, threads[0].pid, threads.iter().map(|info| info.tid).collect());
         }
-        Ok(())
     }
 
     /// A process that nobody forked: it begins with an empty address space.
@@ -157,8 +157,7 @@ impl Replay {
     /// From now on the thread is part of its process, and events wait for it to get on.
     fn announce_thread(&self, trace: usize, process: &Process, tid: u32) {
         let first = self.info(trace, process.pid, tid).first_seq;
-        process.threads.borrow_mut().insert(tid, first);
-        process.count(|tally| tally.threads += 1);
+        process.add_thread(tid, first);
     }
 
     fn spawn_thread(&self, trace: usize, process: &Rc<Process>, mm: Rc<Mm>, tid: u32, cpu: CpuId) {
@@ -191,14 +190,28 @@ impl Replay {
     }
 
     /// Decodes a thread's next block; false if the trace is damaged, which ends the run.
-    pub fn refill(&self, _trace: usize, batch: Refill<'_>) -> bool {
+    pub fn refill(&self, batch: Refill<'_>) -> bool {
         batch.from(self.options.first_seq).map_err(|error| self.fail(error)).is_ok()
     }
 
-    /// Reads events up to `seq`; false if the trace is damaged, which ends the run.
-    pub fn read_events(&self, trace: usize, seq: u64) -> bool {
-        let read = self.traces[trace].feed.borrow_mut().read_through(seq);
-        read.map_err(|error| self.fail(error)).is_ok()
+    /// Reads events up to the thread's next access; or, if it has none left, up to its own next event. False if the trace
+    /// is damaged, which ends the run.
+    pub fn read_events(&self, trace: usize, process: &Process, info: &ThreadInfo, access: u64) -> bool {
+        let mut feed = self.traces[trace].feed.borrow_mut();
+        let last = access.min(info.last_seq).min(self.options.end_seq);
+        loop {
+            if access == u64::MAX && process.next_own_event(info.tid).is_some() {
+                return true;
+            }
+            match feed.read_one(last) {
+                Ok(true) => {}
+                Ok(false) => return true,
+                Err(error) => {
+                    self.fail(error);
+                    return false;
+                }
+            }
+        }
     }
 
     fn fail(&self, error: TraceError) {
@@ -207,9 +220,7 @@ impl Replay {
     }
 
     /// So many accesses were executed.
-    pub fn progressed(&self, trace: usize, accesses: u64) {
-        let executed = &self.traces[trace].executed;
-        executed.set(executed.get() + accesses);
+    pub fn progressed(&self, accesses: u64) {
         self.shared.add(accesses);
     }
 
@@ -244,17 +255,4 @@ impl Replay {
     pub fn refusals(&self) -> (u64, Vec<String>) {
         (self.refusals.get(), self.refused.borrow().clone())
     }
-}
-
-/// The threads that a fork or a clone of the trace creates. Refuses what cannot be replayed.
-fn created_threads(file: &TraceFile) -> Result<BTreeSet<u32>, TraceError> {
-    let mut created = BTreeSet::new();
-    let mut events = file.events();
-    while let Some(record) = events.next()? {
-        match record.event {
-            Event::Fork { child_tid, .. } | Event::Clone { child_tid } => drop(created.insert(child_tid)),
-            _ => {}
-        }
-    }
-    Ok(created)
 }

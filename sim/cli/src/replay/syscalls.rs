@@ -5,10 +5,10 @@ use std::rc::Rc;
 use pagewalk_engine::Context;
 use pagewalk_kernel as kernel;
 use pagewalk_kernel::{MapRequest, Mm, Task, VmaKind};
-use pagewalk_mmu::{PageSize, Vaddr, VaddrRange};
+use pagewalk_mmu::Vaddr;
 use pagewalk_trace::{Event, EventRecord, MapKind, Prot};
 
-use super::feed::Process;
+use super::feed::{Process, pages};
 use super::run::Replay;
 
 fn prot(prot: Prot) -> kernel::Prot {
@@ -17,13 +17,6 @@ fn prot(prot: Prot) -> kernel::Prot {
         write: prot.contains(Prot::WRITE),
         exec: prot.contains(Prot::EXEC),
     }
-}
-
-/// The whole pages around a recorded range.
-fn pages(start: u64, len: u64) -> Option<VaddrRange> {
-    let first = Vaddr(start).align_down(PageSize::BASE);
-    let end = Vaddr(start.checked_add(len)?).align_up(PageSize::BASE)?;
-    VaddrRange::new(first, end)
 }
 
 /// Executes one event of the current thread. True if the thread ends with it.
@@ -47,6 +40,7 @@ pub(super) async fn execute(
         Event::Fork { child_pid, child_tid } => {
             let Ok(mm) = kernel::sys_fork(current).await else { return false };
             let child = replay.traces[trace].feed.borrow_mut().process(*child_pid);
+            child.begin_anew();
             replay.start_thread(trace, &child, mm, *child_tid);
         }
         Event::Clone { child_tid } => {
@@ -60,14 +54,17 @@ pub(super) async fn execute(
         Event::Wait { child_pid } => {
             let child = replay.traces[trace].feed.borrow_mut().process(*child_pid);
             let cx: &Context = current;
-            kernel::sys_wait4(current, child.ended.wait_event(cx, || child.over.get()))
-                .await
-                .unwrap_or_default();
+            kernel::sys_wait4(
+                current,
+                child.ended.wait_event(cx, || child.over.get() || process.exiting.get()),
+            )
+            .await
+            .unwrap_or_default();
         }
         Event::ExitThread => return true,
         Event::ExitProcess { .. } => {
             process.exiting.set(true);
-            process.progress.wake_up(current);
+            process.moved.wake_up(current);
             return true;
         }
     }
@@ -118,14 +115,8 @@ pub(super) fn note_peak(process: &Process, mm: &Mm) {
 pub(super) async fn leave(process: &Rc<Process>, current: &Task) {
     note_peak(process, &current.mm());
     kernel::sys_exit(current).await.unwrap_or_default();
-    process.thread_ended(current.tid());
-    let last = {
-        let mut threads = process.threads.borrow_mut();
-        threads.remove(&current.tid());
-        threads.is_empty()
-    };
-    process.events.borrow_mut().retain(|pending| pending.record.tid != current.tid());
-    process.progress.wake_up(current);
+    let last = process.ends(current.tid());
+    process.moved.wake_up(current);
     if last {
         process.over.set(true);
         process.ended.wake_up(current);

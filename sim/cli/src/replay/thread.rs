@@ -6,7 +6,7 @@ use pagewalk_kernel::{Task, run_program};
 use pagewalk_mmu::{Access, AccessKind, Vaddr};
 use pagewalk_trace::{AccessCursor, Op, RawAccess, SeqRun, ThreadInfo};
 
-use super::feed::{Pending, Process};
+use super::feed::{Pending, Process, Reach};
 use super::run::Replay;
 use super::syscalls;
 
@@ -26,14 +26,13 @@ impl Batch {
         run.first_seq + (index - run.start as usize) as u64
     }
 
-    /// The first access numbered above `seq`, at or after the next one.
-    fn first_after(&self, seq: u64) -> usize {
-        let after = |run: &SeqRun| {
-            let inside = (seq + 1).saturating_sub(run.first_seq).min(u64::from(run.len));
-            run.start as usize + inside as usize
+    /// The first access numbered `seq` or above, at or after the next one.
+    fn first_from(&self, seq: u64) -> usize {
+        let runs = self.runs.partition_point(|run| run.first_seq < seq);
+        let index = match runs.checked_sub(1).map(|last| &self.runs[last]) {
+            None => 0,
+            Some(run) => run.start as usize + (seq - run.first_seq).min(u64::from(run.len)) as usize,
         };
-        let runs = self.runs.partition_point(|run| run.first_seq <= seq);
-        let index = if runs == 0 { 0 } else { after(&self.runs[runs - 1]) };
         index.max(self.next)
     }
 
@@ -78,37 +77,29 @@ pub(super) async fn run_thread(
 ) {
     let cursor = replay.traces[trace].file.accesses(info.tid);
     let mut batch = Batch { cursor, accesses: Vec::new(), runs: Vec::new(), next: 0 };
-    process.tasks.borrow_mut().insert(info.tid, Rc::clone(task.counters()));
+    process.runs(info.tid, task.counters());
     replay.skip_accesses(&mut batch.cursor);
     while !process.exiting.get() {
         match next(&replay, trace, &process, &info, &mut batch) {
             Next::End => break,
             Next::Accesses { end } => {
                 let first = batch.next;
+                if process.is_threaded() {
+                    publish(&task, &process, info.tid, batch.seq(first));
+                }
                 replay.note_segv(run_program(&task, &batch.accesses[first..end]).await);
                 syscalls::note_peak(&process, &task.mm());
                 batch.next = end;
-                let done = (end - first) as u64;
-                replay.progressed(trace, done);
+                replay.progressed((end - first) as u64);
             }
             Next::Event(pending) => {
-                let (seq, tid) = (pending.record.seq, info.tid);
-                publish(&task, &process, tid, seq);
-                if replay.options.ordered {
-                    let condition = || process.others_are_past(tid, seq) || process.exiting.get();
-                    process.progress.wait_event(&task, condition).await;
-                }
-                let ends = syscalls::execute(&replay, trace, &process, &task, &pending.record).await;
-                process.done(seq);
-                process.progress.wake_up(&task);
-                if ends {
+                if !event(&replay, trace, &process, &task, &pending).await {
                     break;
                 }
             }
             Next::Blocked(seq) => {
-                let here = batch.seq(batch.next);
-                publish(&task, &process, info.tid, here);
-                process.progress.wait_event(&task, || process.is_done(seq) || process.exiting.get()).await;
+                publish(&task, &process, info.tid, batch.seq(batch.next));
+                process.moved.wait_event(&task, || process.is_done(seq) || process.exiting.get()).await;
             }
         }
         if replay.wants_stop() {
@@ -118,45 +109,71 @@ pub(super) async fn run_thread(
     syscalls::leave(&process, &task).await;
 }
 
+/// One event of the thread, as soon as the other threads have got to it. False if the thread ends with it.
+async fn event(
+    replay: &Rc<Replay>,
+    trace: usize,
+    process: &Rc<Process>,
+    task: &Task,
+    pending: &Pending,
+) -> bool {
+    let (seq, tid) = (pending.record.seq, pending.record.tid);
+    publish(task, process, tid, seq);
+    if !matches!(pending.reach, Reach::Nothing) {
+        let condition = || process.others_are_past(tid, seq) || process.exiting.get();
+        process.moved.wait_event(task, condition).await;
+        if process.exiting.get() {
+            return false;
+        }
+    }
+    let ends = syscalls::execute(replay, trace, process, task, &pending.record).await;
+    process.done(tid, seq);
+    process.moved.wake_up(task);
+    !ends
+}
+
 /// Says what the thread does next, for those who wait for it to get there.
 fn publish(task: &Task, process: &Process, tid: u32, seq: u64) {
-    process.threads.borrow_mut().insert(tid, seq);
-    process.progress.wake_up(task);
+    if process.gets_to(tid, seq) {
+        process.moved.wake_up(task);
+    }
 }
 
 fn next(replay: &Replay, trace: usize, process: &Process, info: &ThreadInfo, batch: &mut Batch) -> Next {
-    if batch.is_empty() && !replay.refill(trace, batch_parts(batch)) {
-        return Next::End;
-    }
-    let near = if batch.is_empty() { info.last_seq } else { batch.seq(batch.accesses.len() - 1) };
-    if !replay.read_events(trace, near) {
+    if batch.is_empty() && !replay.refill(batch_parts(batch)) {
         return Next::End;
     }
     let access = if batch.is_empty() { u64::MAX } else { batch.seq(batch.next) };
-    let own = process.next_own_event(info.tid);
-    if let Some(event) = own.filter(|event| event.record.seq < access) {
-        return if event.record.seq > replay.options.last_seq { Next::End } else { Next::Event(event) };
-    }
-    if batch.is_empty() || access > replay.options.last_seq {
+    if !replay.read_events(trace, process, info, access) {
         return Next::End;
     }
-    accesses(replay, process, info.tid, batch, access)
+    let end = replay.options.end_seq;
+    if let Some(event) = process.next_own_event(info.tid).filter(|event| event.record.seq < access) {
+        return if event.record.seq < end { Next::Event(event) } else { Next::End };
+    }
+    if access < end { accesses(replay, trace, process, info.tid, batch, access) } else { Next::End }
 }
 
 /// As many accesses as may be executed before the next event: those after an event of this thread wait for the
 /// thread, those that an earlier event of another thread reaches wait for it.
-fn accesses(replay: &Replay, process: &Process, tid: u32, batch: &Batch, access: u64) -> Next {
-    let boundary = match replay.options.ordered {
+fn accesses(replay: &Replay, trace: usize, process: &Process, tid: u32, batch: &Batch, access: u64) -> Next {
+    let known = match replay.options.ordered {
         true => process.next_event_after(access),
         false => process.next_own_event(tid).map_or(u64::MAX, |event| event.record.seq),
     };
+    // What is not read yet may be anybody's.
+    let boundary = known.min(replay.traces[trace].feed.borrow().unread());
     let mut end = batch.accesses.len();
-    for last in [boundary, replay.options.last_seq] {
-        if last < u64::MAX {
-            end = end.min(batch.first_after(last));
+    for stop in [boundary, replay.options.end_seq] {
+        if stop < u64::MAX {
+            end = end.min(batch.first_from(stop));
         }
     }
-    for event in process.blockers_before(access) {
+    let blockers = match process.blockers_before(access) {
+        Ok(blockers) => blockers,
+        Err(first) => return Next::Blocked(first),
+    };
+    for event in blockers {
         let reached = |access: &Access| event.reach.holds(access.vaddr().0, access.len());
         if let Some(first) = batch.accesses[batch.next..end].iter().position(reached) {
             end = batch.next + first;

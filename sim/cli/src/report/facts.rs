@@ -173,8 +173,10 @@ pub struct KernelWork {
     pub context_switches: u64,
     /// System calls by name, in alphabetical order.
     pub syscalls: Vec<SyscallCount>,
-    /// Processes or threads created.
+    /// Processes forked.
     pub forks: u64,
+    /// Threads started.
+    pub clones: u64,
     /// Programs started in place of another.
     pub execs: u64,
     /// Threads ended.

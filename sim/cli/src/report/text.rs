@@ -252,7 +252,11 @@ fn kernel_rows(k: &KernelWork) -> Vec<Row> {
         ),
         ("context switches", k.context_switches, Vec::new()),
         ("system calls", calls, most_frequent(&k.syscalls)),
-        ("forks and clones", k.forks, named(&[(k.execs, "exec{s}")])),
+        (
+            "forks and clones",
+            k.forks.saturating_add(k.clones),
+            named(&[(k.clones, "thread{s} started"), (k.execs, "exec{s}")]),
+        ),
     ]
 }
 
