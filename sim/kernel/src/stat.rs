@@ -90,7 +90,7 @@ counters! {
     clones,
     /// Programs executed.
     execs,
-    /// Processes ended.
+    /// Threads ended.
     exits,
 }
 
@@ -163,6 +163,7 @@ impl Syscall {
 pub struct FaultLatency {
     buckets: Vec<u64>,
     count: u64,
+    min: u64,
     max: u64,
 }
 
@@ -176,6 +177,7 @@ impl FaultLatency {
             self.buckets.resize(bucket + 1, 0);
         }
         self.buckets[bucket] += 1;
+        self.min = if self.count == 0 { cycles } else { self.min.min(cycles) };
         self.count += 1;
         self.max = self.max.max(cycles);
     }
@@ -183,6 +185,11 @@ impl FaultLatency {
     /// How many faults were noted.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The shortest; 0 of none.
+    pub fn min(&self) -> u64 {
+        self.min
     }
 
     /// The longest.

@@ -31,13 +31,14 @@ pub async fn run_program(current: &Task, accesses: &[Access]) -> Option<Segv> {
     while at.index < accesses.len() {
         let (root, limit) = return_to_user(current).await;
         let core = current.kernel().hw.core(current.cpu().id());
-        let before = at.index;
+        let mut before = at.index;
         match run_until_event(current, core, root, accesses, &mut at, limit) {
             RunEnd::Done | RunEnd::Limit => {}
             RunEnd::Miss { vaddr, kind } => {
                 if let Err(segv) = miss(current, core, root, accesses, &mut at, vaddr, kind).await {
                     first_segv.get_or_insert(segv);
                     at = Position { index: at.index + 1, second_half: false };
+                    before += 1; // skipped, not executed
                 }
             }
         }
