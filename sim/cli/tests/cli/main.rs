@@ -5,4 +5,5 @@ mod determinism;
 mod errors;
 mod help;
 mod interrupt;
+mod order;
 mod replay;
