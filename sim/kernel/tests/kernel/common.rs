@@ -131,7 +131,7 @@ pub(crate) fn process(kernel: &Rc<Kernel>, cpu: u16, pid: u32, body: impl AsyncF
 
 async fn live(task: Task, body: impl AsyncFnOnce(&Task)) {
     body(&task).await;
-    sys_exit(&task).await.unwrap();
+    sys_exit(&task).await.expect("the call is right");
 }
 
 /// Starts a task in `mm`, of which it is a user already.
@@ -156,13 +156,13 @@ pub(crate) fn cpu(task: &Task, number: u16) -> u16 {
 
 /// One more thread of the current process.
 pub(crate) async fn thread(task: &Task, on: u16, tid: u32, body: impl AsyncFnOnce(&Task) + 'static) {
-    let mm = sys_clone(task).await.unwrap();
+    let mm = sys_clone(task).await.expect("the call is right");
     start(task.kernel(), cpu(task, on), mm, task.pid(), tid, body);
 }
 
 /// A child of the current process.
 pub(crate) async fn fork(task: &Task, on: u16, pid: u32, body: impl AsyncFnOnce(&Task) + 'static) {
-    let mm = sys_fork(task).await.unwrap();
+    let mm = sys_fork(task).await.expect("the call is right");
     start(task.kernel(), cpu(task, on), mm, pid, pid, body);
 }
 
@@ -183,11 +183,6 @@ impl Gate {
     pub(crate) fn open(&self, cx: &Context) {
         self.passed.set(self.passed.get() + 1);
         self.queue.wake_up(cx);
-    }
-
-    /// How often it has happened.
-    pub(crate) fn passed(&self) -> u32 {
-        self.passed.get()
     }
 
     /// Sleeps until it has happened `times`.

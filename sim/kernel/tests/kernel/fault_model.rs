@@ -271,16 +271,16 @@ async fn live(script: &Rc<Script>, task: Task) {
     loop {
         script.turn.wait_event(&task, || script.is_turn_of(pid)).await;
         if script.over() {
-            return sys_exit(&task).await.unwrap();
+            return sys_exit(&task).await.expect("the call is right");
         }
         match script.ops[script.next.get()].1 {
             Op::Fork => fork(script, &task).await,
             Op::Exec => {
-                sys_execve(&task).await.unwrap();
+                sys_execve(&task).await.expect("the call is right");
                 script.model.borrow_mut().exec(pid);
             }
             Op::Exit if script.alive.borrow().len() > 1 => {
-                sys_exit(&task).await.unwrap();
+                sys_exit(&task).await.expect("the call is right");
                 script.model.borrow_mut().exit(pid);
                 script.alive.borrow_mut().retain(|&other| other != pid);
                 return script.done(&task);
@@ -300,7 +300,7 @@ async fn fork(script: &Rc<Script>, task: &Task) {
     }
     let child = script.last_pid.get() + 1;
     script.last_pid.set(child);
-    let mm = sys_fork(task).await.unwrap();
+    let mm = sys_fork(task).await.expect("the call is right");
     script.model.borrow_mut().fork(task.pid(), child);
     script.alive.borrow_mut().push(child);
     spawn(script, task.kernel(), child, Some(mm));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use pagewalk_engine::{CpuId, Schedule};
 use pagewalk_kernel::{Fixes, Kernel, KernelConfig, Task, sys_madvise_dontneed, sys_munmap};
 
-use crate::common::{Gate, Setup, load, load_all, map, page, pages, process, store_all, thread};
+use crate::common::{Gate, Setup, fork, load, load_all, map, page, pages, process, store_all, thread};
 
 fn tagged(cpus: u16, seed: u64) -> Setup {
     let config = KernelConfig { pcid: true, ..KernelConfig::default() };
@@ -24,7 +24,7 @@ fn flushes_cross(kernel: &Rc<Kernel>) {
             thread(task, number, 10 + u32::from(number), async move |task: &Task| {
                 while !over.get() {
                     if number == 1 {
-                        sys_madvise_dontneed(task, page(1), pages(1)).await.unwrap();
+                        sys_madvise_dontneed(task, page(1), pages(1)).await.expect("the call is right");
                     }
                     assert!(store_all(task, 0, 4).await && load_all(task, 0, 4).await);
                     task.yield_cpu().await;
@@ -34,7 +34,7 @@ fn flushes_cross(kernel: &Rc<Kernel>) {
             .await;
         }
         for _ in 0..12 {
-            sys_madvise_dontneed(task, page(2), pages(1)).await.unwrap();
+            sys_madvise_dontneed(task, page(2), pages(1)).await.expect("the call is right");
             assert!(load_all(task, 0, 4).await);
         }
         over.set(true);
@@ -85,11 +85,11 @@ fn an_idle_cpu_is_interrupted_once_and_then_left_alone() {
         let stat = &task.kernel().stat;
         let others = || (stat.nr_tlb_remote_flush.get(), stat.nr_tlb_remote_flush_received.get());
         assert!(task.kernel().hw.core(CpuId(1)).root().is_some(), "lazy: it keeps the address space");
-        sys_munmap(task, page(0), pages(1)).await.unwrap();
+        sys_munmap(task, page(0), pages(1)).await.expect("the call is right");
         assert_eq!((others(), stat.tlb_lazy_leaves.get()), ((1, 1), 1));
         assert!(task.kernel().hw.core(CpuId(1)).root().is_none());
-        sys_munmap(task, page(1), pages(2)).await.unwrap();
-        sys_madvise_dontneed(task, page(3), pages(2)).await.unwrap();
+        sys_munmap(task, page(1), pages(2)).await.expect("the call is right");
+        sys_madvise_dontneed(task, page(3), pages(2)).await.expect("the call is right");
         assert_eq!((others(), stat.tlb_lazy_leaves.get()), ((1, 1), 1));
     });
     assert!(kernel.stat.nr_tlb_remote_flush_received.get() <= 2, "but for the end of the address space");
@@ -104,7 +104,7 @@ fn up_to_the_ceiling_pages_are_flushed_one_by_one_and_beyond_it_all_at_once() {
                 assert!(store_all(task, 0, 40).await);
                 let stat = &task.kernel().stat;
                 let before = (stat.nr_tlb_local_flush_one.get(), stat.nr_tlb_local_flush_all.get());
-                sys_madvise_dontneed(task, page(0), pages(count)).await.unwrap();
+                sys_madvise_dontneed(task, page(0), pages(count)).await.expect("the call is right");
                 let after = (stat.nr_tlb_local_flush_one.get(), stat.nr_tlb_local_flush_all.get());
                 assert_eq!(after, (before.0 + one_by_one, before.1 + whole), "{count} pages");
             });
@@ -119,8 +119,8 @@ fn nothing_is_flushed_where_nothing_was_mapped() {
             map(task, 0, 40).await;
             assert!(load(task, page(39)).await);
             let requests = task.kernel().stat.flush_requests.get();
-            sys_madvise_dontneed(task, page(0), pages(30)).await.unwrap();
-            sys_munmap(task, page(0), pages(20)).await.unwrap();
+            sys_madvise_dontneed(task, page(0), pages(30)).await.expect("the call is right");
+            sys_munmap(task, page(0), pages(20)).await.expect("the call is right");
             assert_eq!(task.kernel().stat.flush_requests.get(), requests);
         });
     });
@@ -135,7 +135,7 @@ fn a_full_batch_is_flushed_and_freed_before_it_grows() {
                 map(task, 0, 40).await;
                 assert!(store_all(task, 0, 40).await);
                 let requests = task.kernel().stat.flush_requests.get();
-                sys_madvise_dontneed(task, page(0), pages(40)).await.unwrap();
+                sys_madvise_dontneed(task, page(0), pages(40)).await.expect("the call is right");
                 assert_eq!(task.kernel().stat.flush_requests.get() - requests, flushes, "batches of {batch}");
                 assert_eq!(task.kernel().stat.pages_zapped.get(), 40);
             });
@@ -167,7 +167,7 @@ fn discards_meet(kernel: &Rc<Kernel>) {
             thread(task, number, 10 + u32::from(number), async |task: &Task| {
                 for _ in 0..6 {
                     assert!(store_all(task, 0, 2).await);
-                    sys_madvise_dontneed(task, page(0), pages(1)).await.unwrap();
+                    sys_madvise_dontneed(task, page(0), pages(1)).await.expect("the call is right");
                     assert!(load_all(task, 0, 2).await);
                 }
             })
@@ -181,4 +181,91 @@ fn a_discard_that_another_has_begun_is_flushed_by_both_and_was_not_in_2_6_27() {
     assert_eq!(broken(Fixes::FIXED, discards_meet), [""; 0]);
     let released = Fixes { flush_nested: false, ..Fixes::FIXED };
     assert!(!broken(released, discards_meet).is_empty());
+}
+
+/// A process of which one thread reads what another writes first, while a child that shares the pages writes them too.
+fn copies_meet(kernel: &Rc<Kernel>) {
+    process(kernel, 0, 10, async |task: &Task| {
+        map(task, 0, 4).await;
+        assert!(store_all(task, 0, 4).await);
+        let ready = Gate::new();
+        let begun = Rc::clone(&ready);
+        thread(task, 1, 11, async move |task: &Task| {
+            begun.open(task);
+            for _ in 0..12 {
+                assert!(load_all(task, 0, 4).await);
+            }
+        })
+        .await;
+        ready.wait(task, 1).await;
+        fork(task, 2, 20, async |task: &Task| assert!(store_all(task, 0, 4).await)).await;
+        assert!(store_all(task, 0, 4).await);
+    });
+}
+
+#[test]
+fn a_copied_page_looks_unmapped_only_when_it_is_flushed() {
+    // Where the map count decides who may write, the order of flush and reverse mapping is all that protects.
+    let by_mapcount = Fixes { reuse_by_count: false, ..Fixes::FIXED };
+    assert_eq!(broken(by_mapcount, copies_meet), [""; 0]);
+    assert_eq!(broken(Fixes::FIXED, copies_meet), [""; 0]);
+}
+
+/// A process that discards pages which another thread still reads, while a child that shares them writes.
+fn a_discard_meets_a_write(kernel: &Rc<Kernel>) {
+    process(kernel, 0, 10, async |task: &Task| {
+        map(task, 0, 4).await;
+        assert!(store_all(task, 0, 4).await);
+        thread(task, 1, 11, async |task: &Task| {
+            for _ in 0..30 {
+                assert!(load_all(task, 0, 4).await);
+            }
+        })
+        .await;
+        fork(task, 2, 20, async |task: &Task| {
+            assert!(load_all(task, 0, 4).await && load_all(task, 0, 4).await);
+            assert!(store_all(task, 0, 4).await);
+        })
+        .await;
+        sys_madvise_dontneed(task, page(0), pages(4)).await.expect("the call is right");
+    });
+}
+
+#[test]
+fn a_discarded_page_is_not_written_before_its_flush_and_was_in_2_6_27() {
+    assert_eq!(broken(Fixes::FIXED, a_discard_meets_a_write), [""; 0]);
+    let released = Fixes { reuse_by_count: false, ..Fixes::FIXED };
+    assert_eq!(broken(released, a_discard_meets_a_write), ["I14"]);
+}
+
+/// Two processes that take turns on one CPU while another CPU frees pages of the first.
+fn a_switch_meets_a_flush(kernel: &Rc<Kernel>) {
+    process(kernel, 0, 10, async |task: &Task| {
+        map(task, 0, 4).await;
+        thread(task, 1, 11, async |task: &Task| {
+            for _ in 0..20 {
+                assert!(load_all(task, 0, 4).await);
+                task.yield_cpu().await;
+            }
+        })
+        .await;
+        for _ in 0..20 {
+            assert!(load_all(task, 0, 4).await);
+            sys_madvise_dontneed(task, page(0), pages(4)).await.expect("the call is right");
+        }
+    });
+    process(kernel, 1, 20, async |task: &Task| {
+        map(task, 0, 4).await;
+        for _ in 0..20 {
+            assert!(load_all(task, 0, 4).await);
+            task.yield_cpu().await;
+        }
+    });
+}
+
+#[test]
+fn no_flush_passes_over_a_cpu_that_has_the_old_tables_and_did_in_2_6_27() {
+    assert_eq!(broken(Fixes::FIXED, a_switch_meets_a_flush), [""; 0]);
+    let released = Fixes { leave_mask_last: false, ..Fixes::FIXED };
+    assert_eq!(broken(released, a_switch_meets_a_flush), ["I19"]);
 }

@@ -8,4 +8,5 @@ mod memory;
 mod op;
 mod races;
 mod stress;
+mod walk_model;
 mod walks;

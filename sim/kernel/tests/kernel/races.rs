@@ -53,7 +53,7 @@ fn munmap_leaves_no_stale_translation_to_threads_that_touch_the_range_and_its_ne
                 alongside(task, others, async |task: &Task| {
                     for _ in 0..4 {
                         assert!(store_all(task, 0, 8).await);
-                        sys_munmap(task, page(2), pages(4)).await.unwrap();
+                        sys_munmap(task, page(2), pages(4)).await.expect("the call is right");
                         assert!(!store(task, page(3)).await, "unmapped");
                         assert!(load(task, page(1)).await && load(task, page(6)).await, "neighbours");
                         map(task, 2, 4).await;
@@ -177,7 +177,7 @@ fn pages_discarded_while_other_threads_store_are_zero_or_newly_stored() {
                 alongside(task, others, async |task: &Task| {
                     for _ in 0..4 {
                         assert!(store_all(task, 0, 12).await);
-                        sys_madvise_dontneed(task, page(1), pages(11)).await.unwrap();
+                        sys_madvise_dontneed(task, page(1), pages(11)).await.expect("the call is right");
                         assert!(load_all(task, 0, 12).await);
                     }
                 })
@@ -196,7 +196,7 @@ fn several_threads_may_discard_the_same_pages() {
                 let others = async |task: &Task, over: &Cell<bool>| {
                     while !over.get() {
                         store_all(task, 0, 6).await;
-                        sys_madvise_dontneed(task, page(1), pages(4)).await.unwrap();
+                        sys_madvise_dontneed(task, page(1), pages(4)).await.expect("the call is right");
                         load_all(task, 0, 6).await;
                         task.yield_cpu().await;
                     }
@@ -204,7 +204,7 @@ fn several_threads_may_discard_the_same_pages() {
                 alongside(task, others, async |task: &Task| {
                     for _ in 0..4 {
                         assert!(store_all(task, 0, 6).await);
-                        sys_madvise_dontneed(task, page(0), pages(4)).await.unwrap();
+                        sys_madvise_dontneed(task, page(0), pages(4)).await.expect("the call is right");
                         assert!(load_all(task, 0, 6).await);
                     }
                 })
@@ -247,14 +247,18 @@ fn stores_stop(setup: &Setup, forbid: impl AsyncFn(&Task) + Clone + 'static) -> 
 #[test]
 fn once_mprotect_has_returned_no_thread_stores_any_more() {
     under_many_schedules(&[1, 2, 4], SEEDS, |setup| {
-        stores_stop(setup, async |task: &Task| sys_mprotect(task, page(0), pages(2), READ).await.unwrap());
+        stores_stop(setup, async |task: &Task| {
+            sys_mprotect(task, page(0), pages(2), READ).await.expect("the call is right");
+        });
     });
 }
 
 #[test]
 fn once_munmap_has_returned_no_thread_stores_any_more() {
     under_many_schedules(&[1, 2, 4], SEEDS, |setup| {
-        stores_stop(setup, async |task: &Task| sys_munmap(task, page(0), pages(2)).await.unwrap());
+        stores_stop(setup, async |task: &Task| {
+            sys_munmap(task, page(0), pages(2)).await.expect("the call is right");
+        });
     });
 }
 
@@ -307,7 +311,7 @@ fn protection_that_changes_while_other_threads_store_loses_no_store() {
                 let others = async |task: &Task, over: &Cell<bool>| keep_storing(task, over, 0, 8).await;
                 alongside(task, others, async |task: &Task| {
                     for prot in [READ, Prot::RW, Prot::default(), Prot::RW, READ, Prot::RW] {
-                        sys_mprotect(task, page(2), pages(4), prot).await.unwrap();
+                        sys_mprotect(task, page(2), pages(4), prot).await.expect("the call is right");
                         load_all(task, 0, 8).await;
                     }
                 })
@@ -339,7 +343,7 @@ fn a_process_that_discards_shared_pages_never_sees_what_another_stores() {
                 };
                 alongside(task, others, async |task: &Task| {
                     for _ in 0..3 {
-                        sys_madvise_dontneed(task, page(0), pages(6)).await.unwrap();
+                        sys_madvise_dontneed(task, page(0), pages(6)).await.expect("the call is right");
                         assert!(load_all(task, 0, 6).await);
                     }
                 })

@@ -38,7 +38,7 @@ fn live<'a>(run: &'a Rc<Run>, task: &'a Task) -> Pin<Box<dyn Future<Output = ()>
             match Op::decode(raw) {
                 Op::Fork => begin(run, task, raw[1].is_multiple_of(2)).await,
                 Op::Exec if raw[2].is_multiple_of(2) => {
-                    sys_execve(task).await.unwrap();
+                    sys_execve(task).await.expect("the call is right");
                     map(task, 0, 12).await;
                 }
                 Op::Exec => {}
@@ -57,7 +57,11 @@ fn live<'a>(run: &'a Rc<Run>, task: &'a Task) -> Pin<Box<dyn Future<Output = ()>
 /// A child or a thread more.
 async fn begin(run: &Rc<Run>, task: &Task, thread: bool) {
     let Some(number) = run.next_task() else { return };
-    let mm = if thread { sys_clone(task).await.unwrap() } else { sys_fork(task).await.unwrap() };
+    let mm = if thread {
+        sys_clone(task).await.expect("the call is right")
+    } else {
+        sys_fork(task).await.expect("the call is right")
+    };
     let pid = if thread { task.pid() } else { number };
     let shared = Rc::clone(run);
     start(task.kernel(), cpu(task, number as u16), mm, pid, number, async move |task: &Task| {

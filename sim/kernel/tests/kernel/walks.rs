@@ -4,185 +4,18 @@
 //! which rights; tables exist where a page below them does.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, CpuId, Purpose, Random, WaitQueue};
 use pagewalk_kernel::{KernelConfig, Prot, Task, run_program, sys_fork, sys_mmap};
 use pagewalk_mmu::{
-    Access, AccessKind, BASE_SHIFT, Core, TlbCounters, TlbSideCounters, Vaddr, WalkCacheCounters,
-    WalkCacheGeometry, WalkCacheSpec, WalkCounters,
+    Access, AccessKind, BASE_SHIFT, TlbCounters, Vaddr, WalkCacheCounters, WalkCacheGeometry, WalkCacheSpec,
+    WalkCounters,
 };
 use proptest::prelude::*;
 
 use crate::common::{READ, Setup, access, fixed, load, process, start, tlb};
-
-/// Entries in sets, each set with the entry used last at its end.
-#[derive(Clone)]
-struct Lru<T> {
-    sets: Vec<Vec<((u64, usize), T)>>,
-    ways: usize,
-}
-
-impl<T: Copy> Lru<T> {
-    fn new(entries: u32, ways: u32) -> Self {
-        Self { sets: vec![Vec::new(); (entries / ways) as usize], ways: ways as usize }
-    }
-
-    fn set(&mut self, number: u64) -> &mut Vec<((u64, usize), T)> {
-        let sets = self.sets.len() as u64;
-        &mut self.sets[(number % sets) as usize]
-    }
-
-    fn peek(&mut self, key: (u64, usize)) -> Option<T> {
-        self.set(key.0).iter().find(|(known, _)| *known == key).map(|&(_, value)| value)
-    }
-
-    fn remove(&mut self, key: (u64, usize)) -> Option<T> {
-        let set = self.set(key.0);
-        let place = set.iter().position(|(known, _)| *known == key)?;
-        Some(set.remove(place).1)
-    }
-
-    /// Makes it the entry used last; says whether another had to go.
-    fn put(&mut self, key: (u64, usize), value: T) -> bool {
-        self.remove(key);
-        let ways = self.ways;
-        let set = self.set(key.0);
-        set.push((key, value));
-        let full = set.len() > ways;
-        if full {
-            set.remove(0);
-        }
-        full
-    }
-
-    fn forget(&mut self, asid: usize) -> u64 {
-        let before: usize = self.sets.iter().map(Vec::len).sum();
-        self.sets.iter_mut().for_each(|set| set.retain(|((_, owner), _)| *owner != asid));
-        (before - self.sets.iter().map(Vec::len).sum::<usize>()) as u64
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Page {
-    writable: bool,
-    accessed: bool,
-    dirty: bool,
-}
-
-impl Page {
-    fn grants(self, kind: AccessKind) -> bool {
-        match kind {
-            AccessKind::Load => true,
-            AccessKind::Store | AccessKind::Modify => self.writable,
-            AccessKind::Fetch => false,
-        }
-    }
-}
-
-struct Model {
-    levels: u8,
-    tagged: bool,
-    spaces: [BTreeMap<u64, Page>; 2],
-    l1: [Lru<Page>; 2],
-    l2: Option<Lru<Page>>,
-    caches: Vec<Option<Lru<()>>>,
-    last: Option<usize>,
-    walks: WalkCounters,
-    tlb: TlbCounters,
-    cache_counters: Vec<WalkCacheCounters>,
-}
-
-/// The number of what an entry of `level` spans.
-fn span_number(vpn: u64, level: u8) -> u64 {
-    vpn >> (9 * (level - 1))
-}
-
-impl Model {
-    fn switch(&mut self, process: usize) {
-        if !self.tagged && self.last.is_some_and(|last| last != process) {
-            self.tlb.invalidated += self.arrays().map(|array| array.forget(0)).sum::<u64>();
-            self.caches.iter_mut().flatten().for_each(|cache| drop(cache.forget(0)));
-        }
-        self.last = Some(process);
-    }
-
-    fn arrays(&mut self) -> impl Iterator<Item = &mut Lru<Page>> {
-        self.l1.iter_mut().chain(&mut self.l2)
-    }
-
-    fn touch(&mut self, process: usize, vpn: u64, kind: AccessKind) {
-        let key = (vpn, if self.tagged { process } else { 0 });
-        let side = usize::from(kind != AccessKind::Fetch);
-        let serves = |page: Page| page.grants(kind) && (kind == AccessKind::Load || page.dirty);
-        let in_l1 = self.l1[side].peek(key);
-        let in_l2 = self.l2.as_mut().and_then(|array| array.peek(key));
-        let counters = if side == 0 { &mut self.tlb.fetch } else { &mut self.tlb.data };
-        if let Some(page) = in_l1.filter(|&page| serves(page)) {
-            counters.l1_hits += 1;
-            self.l1[side].put(key, page);
-        } else if let Some(page) = in_l2.filter(|&page| serves(page)) {
-            counters.l2_hits += 1;
-            counters.evictions += u64::from(self.l1[side].put(key, page));
-            self.l2.as_mut().expect("it hit").put(key, page);
-        } else {
-            counters.misses += 1;
-            counters.upgrades += u64::from(in_l1.is_some() || in_l2.is_some());
-            self.walk(process, key, side, kind);
-        }
-    }
-
-    /// The level of the first table that is read: below the deepest entry cached, or the root.
-    fn first_level(&mut self, (vpn, asid): (u64, usize)) -> u8 {
-        for level in 2..=self.levels {
-            let Some(Some(cache)) = self.caches.get_mut(usize::from(level) - 2) else { continue };
-            let key = (span_number(vpn, level), asid);
-            if cache.peek(key).is_some() {
-                cache.put(key, ());
-                self.cache_counters[usize::from(level) - 2].hits += 1;
-                return level - 1;
-            }
-            self.cache_counters[usize::from(level) - 2].misses += 1;
-        }
-        self.levels
-    }
-
-    fn walk(&mut self, process: usize, key: (u64, usize), side: usize, kind: AccessKind) {
-        let (vpn, asid) = key;
-        self.walks.walks += 1;
-        for level in (1..=self.first_level(key)).rev() {
-            self.walks.steps += 1;
-            let below = |&page: &u64| span_number(page, level) == span_number(vpn, level);
-            if !self.spaces[process].keys().any(below) {
-                self.walks.faulting += 1;
-                return;
-            }
-            if level > 1
-                && let Some(cache) = &mut self.caches[usize::from(level) - 2]
-            {
-                cache.put((span_number(vpn, level), asid), ());
-            }
-        }
-        let page = self.spaces[process].get_mut(&vpn).expect("present at level 1");
-        if !page.grants(kind) {
-            self.walks.faulting += 1;
-            self.tlb.invalidated += self.arrays().filter_map(|array| array.remove(key)).count() as u64;
-            self.caches.iter_mut().flatten().for_each(|cache| drop(cache.forget(asid)));
-            return;
-        }
-        let stores = kind != AccessKind::Load;
-        self.walks.accessed_set += u64::from(!page.accessed);
-        self.walks.dirty_set += u64::from(stores && !page.dirty);
-        *page = Page { accessed: true, dirty: page.dirty || stores, ..*page };
-        let filled = *page;
-        let evicted = self.l1[side].put(key, filled);
-        let evicted_l2 = self.l2.as_mut().is_some_and(|array| array.put(key, filled));
-        let counters = if side == 0 { &mut self.tlb.fetch } else { &mut self.tlb.data };
-        counters.fills += 1;
-        counters.evictions += u64::from(evicted) + u64::from(evicted_l2);
-    }
-}
+use crate::walk_model::{Counted, Lru, Model, Page};
 
 /// What is at an address, by its fourth lowest part: a page shared since a fork, an own page, a page that may only be read,
 /// or nothing.
@@ -208,7 +41,7 @@ fn mapped(kind: u64, levels: u8) -> Vec<Vaddr> {
 
 async fn prefault(task: &Task, kind: u64, levels: u8, prot: Prot) {
     for address in mapped(kind, levels) {
-        sys_mmap(task, fixed(address, 1, prot)).await.unwrap();
+        sys_mmap(task, fixed(address, 1, prot)).await.expect("the call is right");
         assert!(load(task, address).await);
     }
 }
@@ -224,34 +57,6 @@ struct Case {
     /// Counters when the turns began, and when they were over.
     begun: RefCell<Counted>,
     over: RefCell<Counted>,
-}
-
-/// What the hardware of a CPU has counted.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Counted {
-    walks: WalkCounters,
-    tlb: TlbCounters,
-    caches: Vec<WalkCacheCounters>,
-}
-
-impl Counted {
-    fn of(core: &Core) -> Self {
-        let caches = core.walk_caches().borrow().counters().map(|(_, counters)| counters).collect();
-        Self { walks: core.walks(), tlb: core.tlb().borrow().counters(), caches }
-    }
-
-    /// As plain numbers, in a fixed order.
-    fn numbers(&self) -> Vec<u64> {
-        let WalkCounters { walks, steps, faulting, accessed_set, dirty_set, retries } = self.walks;
-        let mut numbers =
-            vec![walks, steps, faulting, accessed_set, dirty_set, retries, self.tlb.invalidated];
-        for side in [self.tlb.fetch, self.tlb.data] {
-            let TlbSideCounters { l1_hits, l2_hits, misses, upgrades, fills, evictions } = side;
-            numbers.extend([l1_hits, l2_hits, misses, upgrades, fills, evictions]);
-        }
-        numbers.extend(self.caches.iter().flat_map(|cache| [cache.hits, cache.misses]));
-        numbers
-    }
 }
 
 impl Case {
@@ -312,7 +117,7 @@ fn on_a_machine(setup: &Setup, turns: Vec<(bool, Vec<(u16, u8)>)>) -> (Rc<Case>,
         let (case, child) = (Rc::clone(&case), Rc::clone(&case));
         process(kernel, 0, 1, async move |task: &Task| {
             prefault(task, SHARED, case.levels, Prot::RW).await;
-            let mm = sys_fork(task).await.unwrap();
+            let mm = sys_fork(task).await.expect("the call is right");
             let body = async move |task: &Task| take_turns(&child, task, 1).await;
             start(task.kernel(), 0, mm, 2, 2, body);
             take_turns(&case, task, 0).await;
