@@ -136,6 +136,12 @@ impl Hardware {
                     );
                 }
             }
+            for (level, page, asid, table) in core.walk_caches.borrow().iter() {
+                if Some(asid) == root && table == pfn {
+                    let cache = format!("walk cache of CPU {cpu} for level {level}");
+                    engine.violation("I19", format!("{pfn:?} {verb} while the {cache} names it at {page:?}"));
+                }
+            }
         }
     }
 }
