@@ -10,19 +10,11 @@ use std::collections::BTreeMap;
 use pagewalk_engine::Engine;
 use pagewalk_mmu::{AccessKind, AccessObserver, Pfn, PhysicalMemory, Vaddr, VaddrRange};
 
+use super::discards::Discards;
 use super::shadow::Shadow;
 use crate::kernel::Kernel;
 use crate::mm::Mm;
 use crate::task::Task;
-
-/// A call under way that changes what pages contain.
-#[derive(Debug)]
-struct Discard {
-    mm: u32,
-    range: VaddrRange,
-    /// Pages touched since it began, and whether what they hold now may have begun from zeroes.
-    touched: BTreeMap<u64, bool>,
-}
 
 /// A move under way: pages of `old` appear one by one from `new_first` on.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +36,7 @@ impl Move {
 #[derive(Default)]
 pub struct Oracle {
     shadows: RefCell<BTreeMap<u32, Shadow>>,
-    discards: RefCell<Vec<Discard>>,
+    discards: RefCell<Discards>,
     moves: RefCell<Vec<Move>>,
     /// Forks under way: parent and child.
     forks: RefCell<Vec<(u32, u32)>>,
@@ -80,20 +72,17 @@ impl Oracle {
         let quiet = self.discards.borrow().is_empty()
             && self.forks.borrow().is_empty()
             && self.moves.borrow().is_empty();
-        let discarded = !quiet && self.note_in_discards(mm, vpn, stamp);
-        let right = shadow.admits(vpn, stamp)
-            || (discarded && stamp == 0)
-            || (!quiet && self.has_moved(shadow, mm, vpn, stamp));
-        if !right {
-            return Err(shadow.admitted(vpn));
-        }
-        let after = if kind.is_write() {
-            self.stores.set(self.stores.get() + 1);
-            mix(stamp, self.stores.get())
+        let after = if kind.is_write() { mix(stamp, self.stores.get() + 1) } else { stamp };
+        if !quiet && self.discards.borrow().cover(mm, vpn) {
+            self.discards.borrow_mut().touch((mm, vpn), shadow, stamp, after)?;
         } else {
-            stamp
-        };
-        shadow.set(vpn, after);
+            let right = shadow.admits(vpn, stamp) || (!quiet && self.has_moved(shadow, mm, vpn, stamp));
+            if !right {
+                return Err(shadow.admitted(vpn));
+            }
+            shadow.set(vpn, after);
+        }
+        self.stores.set(self.stores.get() + u64::from(kind.is_write()));
         if !quiet && kind.is_write() {
             for &(_, child) in self.forks.borrow().iter().filter(|&&(parent, _)| parent == mm) {
                 shadows.entry(child).or_default().admit(vpn, after);
@@ -102,42 +91,13 @@ impl Oracle {
         Ok(after)
     }
 
-    /// True if a call under way may have discarded the page.
-    fn note_in_discards(&self, mm: u32, vpn: u64, stamp: u64) -> bool {
-        let mut inside = false;
-        for discard in self.discards.borrow_mut().iter_mut() {
-            if discard.mm == mm && discard.range.contains(Vaddr(vpn << pagewalk_mmu::BASE_SHIFT)) {
-                inside = true;
-                // Zeroes now: from here the page may be the new one, discarded already.
-                let fresh = discard.touched.entry(vpn).or_insert(false);
-                *fresh |= stamp == 0;
-            }
-        }
-        inside
-    }
-
     fn discard_begins(&self, mm: u32, range: VaddrRange) {
-        self.discards.borrow_mut().push(Discard { mm, range, touched: BTreeMap::new() });
+        self.discards.borrow_mut().begin(mm, range);
     }
 
     fn discard_ends(&self, mm: u32, range: VaddrRange) {
-        let mut discards = self.discards.borrow_mut();
-        let mine = |discard: &Discard| discard.mm == mm && discard.range == range;
-        let place = discards.iter().position(mine).expect("a discard that began");
-        let ended = discards.swap_remove(place);
         let mut shadows = self.shadows.borrow_mut();
-        let shadow = shadows.entry(mm).or_default();
-        let fresh: Vec<(u64, Vec<u64>)> = ended
-            .touched
-            .iter()
-            .filter(|&(_, &fresh)| fresh)
-            .map(|(&vpn, _)| (vpn, shadow.admitted(vpn)))
-            .collect();
-        shadow.clear(range.start().vpn().0, range.end().vpn().0);
-        // A page that began anew while the call was under way may or may not have been discarded once more.
-        for (vpn, values) in fresh {
-            values.into_iter().for_each(|stamp| shadow.admit(vpn, stamp));
-        }
+        self.discards.borrow_mut().end(mm, range, shadows.entry(mm).or_default());
     }
 
     fn fork_begins(&self, parent: u32, child: u32) {

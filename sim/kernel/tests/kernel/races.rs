@@ -188,6 +188,30 @@ fn pages_discarded_while_other_threads_store_are_zero_or_newly_stored() {
 }
 
 #[test]
+fn while_a_page_is_discarded_some_threads_may_see_the_new_one_and_others_still_the_old_one() {
+    under_many_schedules(&[3, 4], 64, |setup| {
+        setup.run(|kernel| {
+            process(kernel, 0, 10, async |task: &Task| {
+                map(task, 0, 12).await;
+                let others = async |task: &Task, over: &Cell<bool>| {
+                    while !over.get() {
+                        load_all(task, 0, 12).await;
+                        task.yield_cpu().await;
+                    }
+                };
+                alongside(task, others, async |task: &Task| {
+                    for _ in 0..12 {
+                        assert!(store_all(task, 0, 12).await);
+                        sys_madvise_dontneed(task, page(0), pages(12)).await.expect("the call is right");
+                    }
+                })
+                .await;
+            });
+        });
+    });
+}
+
+#[test]
 fn several_threads_may_discard_the_same_pages() {
     under_many_schedules(&[2, 4], SEEDS, |setup| {
         setup.run(|kernel| {

@@ -1,0 +1,162 @@
+//! Discards under way: what a page may contain while some CPUs see the old frame and others the new one.
+//!
+//! Until the call returns, a CPU whose TLB still names the old frame goes on loading from it and storing to it, while
+//! others have faulted in a new frame of zeroes. So each page touched meanwhile has a chain of stamps for each frame it
+//! may have; a touch must continue one of them, and continues only that one. When the call returns, the chains older than
+//! the call are dead.
+
+use std::collections::BTreeMap;
+
+use pagewalk_mmu::{BASE_SHIFT, Vaddr, VaddrRange};
+
+use super::shadow::Shadow;
+
+#[derive(Debug)]
+struct Discard {
+    mm: u32,
+    range: VaddrRange,
+    began: u64,
+}
+
+/// What one frame of a page holds.
+#[derive(Clone, Copy, Debug)]
+struct Chain {
+    stamp: u64,
+    /// When it was last seen with zeroes, which it may have had from the allocator that very moment. 0: before any
+    /// discard under way.
+    born: u64,
+}
+
+/// The discards of all address spaces.
+#[derive(Debug, Default)]
+pub(crate) struct Discards {
+    under_way: Vec<Discard>,
+    /// The chains of the pages touched inside a discard that has not ended, zeroes that nobody has seen yet apart:
+    /// those are always possible.
+    chains: BTreeMap<(u32, u64), Vec<Chain>>,
+    /// Orders beginnings and births.
+    ticks: u64,
+}
+
+impl Discards {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    fn tick(&mut self) -> u64 {
+        self.ticks += 1;
+        self.ticks
+    }
+
+    /// Whether a call under way may discard the page.
+    pub(crate) fn cover(&self, mm: u32, vpn: u64) -> bool {
+        let address = Vaddr(vpn << BASE_SHIFT);
+        self.under_way.iter().any(|discard| discard.mm == mm && discard.range.contains(address))
+    }
+
+    /// A touch of a covered page whose frame held `stamp` and holds `after` now. `Err` with the stamps that would have
+    /// been right.
+    pub(crate) fn touch(
+        &mut self,
+        (mm, vpn): (u32, u64),
+        shadow: &Shadow,
+        stamp: u64,
+        after: u64,
+    ) -> Result<(), Vec<u64>> {
+        let now = self.tick();
+        let chains = self.chains.entry((mm, vpn)).or_insert_with(|| {
+            shadow.admitted(vpn).into_iter().map(|stamp| Chain { stamp, born: 0 }).collect()
+        });
+        if stamp == 0 {
+            chains.retain(|chain| chain.stamp != 0);
+            chains.push(Chain { stamp: after, born: now });
+            return Ok(());
+        }
+        match chains.iter_mut().find(|chain| chain.stamp == stamp) {
+            Some(chain) => chain.stamp = after,
+            None => return Err(chains.iter().map(|chain| chain.stamp).chain([0]).collect()),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn begin(&mut self, mm: u32, range: VaddrRange) {
+        let began = self.tick();
+        self.under_way.push(Discard { mm, range, began });
+    }
+
+    /// The call returns: no CPU can reach a frame that was there when it began.
+    pub(crate) fn end(&mut self, mm: u32, range: VaddrRange, shadow: &mut Shadow) {
+        let mine = |discard: &Discard| discard.mm == mm && discard.range == range;
+        let place = self.under_way.iter().position(mine).expect("a discard that began");
+        let Discard { began, .. } = self.under_way.remove(place);
+        let (first, end) = (range.start().vpn().0, range.end().vpn().0);
+        shadow.clear(first, end);
+        let touched: Vec<u64> = self.chains.range((mm, first)..(mm, end)).map(|(&(_, vpn), _)| vpn).collect();
+        for vpn in touched {
+            let covered = self.cover(mm, vpn);
+            let chains = self.chains.get_mut(&(mm, vpn)).expect("it was touched");
+            chains.retain(|chain| chain.born >= began);
+            if !covered {
+                // A page that began anew while the call was under way may or may not have been discarded once more.
+                let values = chains.iter().map(|chain| chain.stamp).chain([0]).collect();
+                shadow.set_any(vpn, values);
+                self.chains.remove(&(mm, vpn));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: (u32, u64) = (1, 16);
+
+    fn range() -> VaddrRange {
+        VaddrRange::with_len(Vaddr(16 << BASE_SHIFT), 1 << BASE_SHIFT).expect("a page")
+    }
+
+    /// A page that holds 5, and the first discard of it.
+    fn discarded() -> (Discards, Shadow) {
+        let (mut discards, mut shadow) = (Discards::default(), Shadow::default());
+        shadow.set(PAGE.1, 5);
+        discards.begin(1, range());
+        (discards, shadow)
+    }
+
+    #[test]
+    fn the_old_frame_lives_beside_the_new_one_until_the_call_returns() {
+        let (mut discards, mut shadow) = discarded();
+        assert_eq!(discards.touch(PAGE, &shadow, 0, 0), Ok(()), "faulted in again");
+        assert_eq!(discards.touch(PAGE, &shadow, 5, 6), Ok(()), "a store through a stale translation");
+        assert_eq!(discards.touch(PAGE, &shadow, 0, 7), Ok(()), "a store to the new frame");
+        assert_eq!(discards.touch(PAGE, &shadow, 6, 6), Ok(()));
+        assert_eq!(discards.touch(PAGE, &shadow, 7, 7), Ok(()));
+        assert_eq!(discards.touch(PAGE, &shadow, 5, 5), Err(vec![6, 7, 0]), "the store is lost");
+        discards.end(1, range(), &mut shadow);
+        assert_eq!(shadow.admitted(PAGE.1), [0, 7]);
+        assert!(discards.is_empty() && discards.chains.is_empty());
+    }
+
+    #[test]
+    fn a_page_that_nobody_touched_anew_is_zero_when_the_call_has_returned() {
+        let (mut discards, mut shadow) = discarded();
+        assert_eq!(discards.touch(PAGE, &shadow, 5, 6), Ok(()));
+        discards.end(1, range(), &mut shadow);
+        assert_eq!(shadow.admitted(PAGE.1), [0]);
+    }
+
+    #[test]
+    fn the_first_of_two_calls_to_return_ends_what_was_there_when_it_began() {
+        let (mut discards, mut shadow) = discarded();
+        assert_eq!(discards.touch(PAGE, &shadow, 0, 7), Ok(()), "new to the first call, old to the second");
+        discards.begin(1, range());
+        assert_eq!(discards.touch(PAGE, &shadow, 0, 8), Ok(()));
+        assert_eq!(discards.touch(PAGE, &shadow, 5, 5), Ok(()));
+        // The calls look alike: the one that ends is the one that began first.
+        discards.end(1, range(), &mut shadow);
+        assert_eq!(discards.touch(PAGE, &shadow, 5, 5), Err(vec![7, 8, 0]));
+        discards.end(1, range(), &mut shadow);
+        assert_eq!(shadow.admitted(PAGE.1), [0, 8]);
+    }
+}
