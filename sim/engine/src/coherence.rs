@@ -37,7 +37,8 @@ impl Coherence {
         let entry = &self.lines[hash as usize];
         let held = entry.get();
         if held.number != line {
-            entry.set(Line { number: line, owner: cpu, exclusive: write });
+            // A cold read takes the line exclusive-clean (the E of MESI): the same CPU's next write costs nothing.
+            entry.set(Line { number: line, owner: cpu, exclusive: true });
             return false;
         }
         let mine = held.owner == cpu;
@@ -68,5 +69,16 @@ mod tests {
         assert!(!directory.touch(9, a, false), "shared now");
         assert!(directory.touch(9, a, true), "taken away from the sharer");
         assert!(directory.touch(9, b, true), "taken away from the writer");
+    }
+
+    #[test]
+    fn a_line_read_by_one_cpu_alone_is_written_by_it_without_a_transfer() {
+        let directory = Coherence::new();
+        let (a, b) = (CpuId(0), CpuId(1));
+        assert!(!directory.touch(9, a, false), "cold");
+        assert!(!directory.touch(9, a, true), "exclusive already");
+        assert!(!directory.touch(10, a, false), "cold");
+        assert!(directory.touch(10, b, false), "fetched from the CPU that has it alone");
+        assert!(directory.touch(10, a, true), "shared by now");
     }
 }
