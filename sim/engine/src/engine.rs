@@ -179,11 +179,14 @@ impl Engine {
         self.abandoned.get() || self.stopped.borrow().is_some()
     }
 
-    /// Drops every context. Called when a run is over, finished or not.
+    /// Drops every context, and every interrupt not delivered: handlers keep the machine they were built for alive.
     pub(crate) fn abandon(&self) {
         self.abandoned.set(true);
         let futures: Vec<_> = self.slots.borrow_mut().iter_mut().map(|slot| slot.future.take()).collect();
         drop(futures);
+        for cpu in &self.cpus {
+            drop(cpu.pending.take());
+        }
     }
 
     /// A random number of cycles, 0 to the configured jitter, for an entry into the kernel.

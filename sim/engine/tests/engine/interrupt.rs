@@ -254,3 +254,18 @@ fn turning_interrupts_on_twice_panics() {
     });
     engine.run();
 }
+
+#[test]
+fn a_stopped_run_forgets_the_interrupts_it_has_not_delivered() {
+    let engine = timed(2);
+    let machine = Rc::new(());
+    let held = Rc::clone(&machine);
+    engine.spawn(CpuId(0), move |cx| async move {
+        let handler: IpiHandler = Rc::new(move |_, _| drop(Rc::clone(&held)));
+        cx.send_ipi(CpuId(1), handler).await;
+        cx.engine().stop("enough");
+        cx.yield_cpu().await;
+    });
+    assert!(matches!(engine.run(), Stop::Stopped(_)));
+    assert_eq!(Rc::strong_count(&machine), 1, "no handler is left that holds it");
+}
