@@ -41,6 +41,14 @@ impl Hardware {
         kind: AccessKind,
     ) -> Result<TlbEntry, PageFault> {
         let core = self.core(cx.cpu().id());
+        if vaddr >= self.format().user_end() {
+            // Not an address of a program: the indices would be those of another one. No entry is read.
+            core.count(|counters| {
+                counters.walks += 1;
+                counters.faulting += 1;
+            });
+            return Err(PageFault { vaddr, kind, protection: false });
+        }
         loop {
             core.count(|counters| counters.walks += 1);
             let mut at = self.start(core, root, vaddr);

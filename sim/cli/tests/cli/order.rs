@@ -101,6 +101,16 @@ fn an_access_waits_for_the_event_that_maps_its_page() {
 }
 
 #[test]
+fn an_address_beyond_the_lower_half_is_no_alias_of_one_inside() {
+    let scratch = Scratch::new();
+    let trace = trace(&scratch, &format!("thread 7 7\n{MAP}L 1000000001000,8\nL 800000001000,8\n"));
+    let report = pagewalk(&["replay", &trace, "--verify", "--format", "json"]).json(0);
+    assert_eq!((&report["segv"]["count"], &report["accesses"]["total"]), (&2.into(), &1.into()));
+    let five = pagewalk(&["replay", &trace, "--set", "paging.levels=5", "--format", "json"]).json(0);
+    assert_eq!(five["segv"]["count"], 2, "mapped in neither");
+}
+
+#[test]
 fn calls_that_the_kernel_refuses_are_told() {
     let scratch = Scratch::new();
     let records = format!("thread 7 7\n{MAP}protect 1000 5000 r--\n");
