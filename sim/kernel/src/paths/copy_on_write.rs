@@ -59,10 +59,12 @@ pub(crate) async fn do_wp_page(
     // ptep_clear_flush: no CPU may read the old page through this entry once the new one can be written.
     word.xchg(current, Pte::NONE).await;
     flush_tlb_page(current, mm, address).await;
+    // The reverse mapping before the PTE, as later kernels have it; v2.6.27 stores the PTE first. Both are under the PTL.
     page_add_new_anon_rmap(current, new.pfn(), vma, address).await;
     word.write_once(current, vma_pte(new.into_pfn(), vma.prot).accessed(true).dirty(true)).await;
     // Only after the flush may the old page look unmapped to anybody (945754a1754f).
     page_remove_rmap(current, old).await;
+    // v2.6.27 drops the references before it unlocks; they are ours either way.
     ptl.unlock().await;
     free_anon_page(current, old).await; // the PTE's reference
     free_anon_page(current, held.into_pfn()).await; // ours

@@ -129,7 +129,8 @@ async fn move_page_tables(current: &Task, mm: &Rc<Mm>, old: VaddrRange, new_star
     }
 }
 
-/// `move_ptes` for one page: the old entry is cleared and flushed before the new one is stored, so that the page is
+/// `move_ptes` for one page (Linux holds both locks over a whole table; here they are taken for each page, which moves
+/// the same entries with the same flushes and lets others in between): the old entry is cleared and flushed before the new one is stored, so that the page is
 /// never reachable through both. Both PTLs are held, the old one first.
 async fn move_pte(
     current: &Task,
