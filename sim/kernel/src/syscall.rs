@@ -28,7 +28,7 @@ async fn system_call<R>(
     result
 }
 
-/// `mmap`. See [`paths::do_mmap`].
+/// `mmap`. The work is `do_mmap`.
 ///
 /// # Errors
 /// Those of the path.
@@ -36,7 +36,7 @@ pub async fn sys_mmap(current: &Task, request: MapRequest) -> Result<Vaddr, Errn
     system_call(current, Syscall::Mmap, None, paths::do_mmap(current, request), |start| start.0).await
 }
 
-/// `munmap`. See [`paths::do_munmap`].
+/// `munmap`. The work is `do_munmap`.
 ///
 /// # Errors
 /// Those of the path.
@@ -45,7 +45,7 @@ pub async fn sys_munmap(current: &Task, start: Vaddr, len: u64) -> Result<(), Er
     system_call(current, Syscall::Munmap, changed, paths::do_munmap(current, start, len), |()| 0).await
 }
 
-/// `mprotect`. See [`paths::mprotect`].
+/// `mprotect`. The work is `mprotect`.
 ///
 /// # Errors
 /// Those of the path.
@@ -55,7 +55,7 @@ pub async fn sys_mprotect(current: &Task, start: Vaddr, len: u64, prot: Prot) ->
     system_call(current, Syscall::Mprotect, changed, path, |()| 0).await
 }
 
-/// `madvise(MADV_DONTNEED)`. See [`paths::madvise_dontneed`].
+/// `madvise(MADV_DONTNEED)`. The work is `madvise_dontneed`.
 ///
 /// # Errors
 /// Those of the path.
@@ -65,7 +65,7 @@ pub async fn sys_madvise_dontneed(current: &Task, start: Vaddr, len: u64) -> Res
     system_call(current, Syscall::Madvise, changed, path, |()| 0).await
 }
 
-/// `mremap`. See [`paths::do_mremap`].
+/// `mremap`. The work is `do_mremap`.
 ///
 /// # Errors
 /// Those of the path.
@@ -81,7 +81,7 @@ pub async fn sys_mremap(
     system_call(current, Syscall::Mremap, changed, path, |start| start.0).await
 }
 
-/// `brk`. See [`paths::do_brk`].
+/// `brk`. The work is `do_brk`.
 ///
 /// # Errors
 /// Those of the path.
