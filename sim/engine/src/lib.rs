@@ -7,6 +7,7 @@
 //!
 //! The [`Engine`] knows no memory-management: page tables, pages and kernel paths are built above it.
 
+mod bit_wait;
 mod coherence;
 mod config;
 mod context;

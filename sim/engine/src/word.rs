@@ -52,6 +52,12 @@ impl<'a, T: WordValue> Word<'a, T> {
         self.cell.get()
     }
 
+    /// Sets the word outside a run (a scenario's beginning) or inside an interrupt's delivery, which is a step of its own.
+    /// A kernel path must not use it.
+    pub fn set_up(self, value: T) {
+        self.cell.set(value);
+    }
+
     #[inline(always)]
     fn op(self, kind: OpKind, order: Order, location: &'static Location<'static>) -> Op {
         Op { object: self.id, kind, order, location }

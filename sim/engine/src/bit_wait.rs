@@ -1,0 +1,56 @@
+//! Bits that contexts sleep for: the page lock and the ends of I/O (`wait_on_bit_lock`, `wait_on_bit`).
+//!
+//! Follows kernel/wait.c of v2.6.27; a wake-up reaches everyone who sleeps for a bit of the word, and each looks again.
+
+use std::future::Future;
+use std::panic::Location;
+
+use crate::context::Context;
+use crate::engine::Engine;
+use crate::record::{Effect, Op, OpKind, Order};
+use crate::step::Step;
+use crate::wait::{BlockingStep, Waiting};
+use crate::word::Word;
+
+impl<'a> Word<'a, u32> {
+    /// `wait_on_bit_lock`: sleeps until `bit` is clear, and sets it in the same act; acquire order.
+    #[track_caller]
+    pub fn lock_bit(self, cx: &'a Context, bit: u8) -> impl Future<Output = ()> + 'a {
+        let op = self.bit_op(OpKind::ChangeBit(bit), Order::Acquire, Location::caller());
+        let mask = 1 << bit;
+        let free = move || self.observe() & mask == 0;
+        BlockingStep::new(cx, op, Waiting::Sleep, free, move || self.set_up(self.observe() | mask))
+    }
+
+    /// `wait_on_bit`: sleeps until `bit` is clear.
+    #[track_caller]
+    pub fn wait_on_bit(self, cx: &'a Context, bit: u8) -> impl Future<Output = ()> + 'a {
+        let op = self.bit_op(OpKind::TestBit(bit), Order::Acquire, Location::caller());
+        let free = move || self.observe() & (1 << bit) == 0;
+        BlockingStep::new(cx, op, Waiting::Sleep, free, || ())
+    }
+
+    /// Clears `bit`, with release order, and wakes who sleeps for it: one step. Yields the old bit.
+    ///
+    /// Linux clears, then wakes. Waking makes nothing visible but that the sleepers look again, so one step has the same outcomes.
+    #[track_caller]
+    pub fn unlock_bit(self, cx: &'a Context, bit: u8) -> impl Future<Output = bool> + 'a {
+        let op = self.bit_op(OpKind::ChangeBit(bit), Order::Release, Location::caller());
+        Step::new(cx, op, move || {
+            let old = self.observe();
+            self.end_bit(cx.engine(), bit);
+            let new = self.observe();
+            (old & (1 << bit) != 0, Effect { old: u64::from(old), new: u64::from(new) })
+        })
+    }
+
+    /// Clears `bit` and wakes who sleeps for it, from an interrupt handler: the delivery is the step.
+    pub fn end_bit(self, engine: &Engine, bit: u8) {
+        self.set_up(self.observe() & !(1 << bit));
+        engine.notify_sleepers(self.id());
+    }
+
+    fn bit_op(self, kind: OpKind, order: Order, location: &'static Location<'static>) -> Op {
+        Op { object: self.id(), kind, order, location }
+    }
+}
