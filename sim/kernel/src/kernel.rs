@@ -10,6 +10,7 @@ use pagewalk_mmu::{Hardware, HardwareSpec, PageRef, Pfn, SpecError};
 
 use crate::check::Oracle;
 use crate::config::KernelConfig;
+use crate::fs::{Inode, Inodes};
 use crate::mm::{AnonVmas, Mm};
 use crate::stat::VmStat;
 use crate::tlb::CpuTlbState;
@@ -42,6 +43,7 @@ pub struct Kernel {
     config: KernelConfig,
     pub(crate) cpus: Box<[CpuTlbState]>,
     pub(crate) anon_vmas: AnonVmas,
+    pub(crate) inodes: Inodes,
     pub(crate) oracle: Option<Oracle>,
     pub(crate) mms: RefCell<BTreeMap<u32, Weak<Mm>>>,
     last_mm: Cell<u32>,
@@ -70,6 +72,7 @@ impl Kernel {
             config,
             cpus: (0..cpus).map(|_| CpuTlbState::default()).collect(),
             anon_vmas: AnonVmas::default(),
+            inodes: Inodes::default(),
             oracle: hardware.track_contents.then(Oracle::default),
             mms: RefCell::default(),
             last_mm: Cell::new(0),
@@ -93,6 +96,11 @@ impl Kernel {
     /// The report of an out-of-memory end.
     pub fn oom(&self) -> Option<OutOfMemory> {
         self.oom.borrow().clone()
+    }
+
+    /// The file at `path`; the first to name it says how many bytes it has.
+    pub fn open_inode(&self, path: &str, size: u64) -> Rc<Inode> {
+        self.inodes.open(path, size)
     }
 
     pub(crate) fn next_mm_id(&self) -> u32 {

@@ -5,6 +5,7 @@
 
 mod check;
 mod config;
+mod fs;
 mod kernel;
 mod mm;
 mod paths;
@@ -16,6 +17,7 @@ mod user;
 
 pub use check::{Leftover, Oracle};
 pub use config::{Fixes, KernelConfig};
+pub use fs::{Advice, File, Inode, InodeKind};
 pub use kernel::{Kernel, OutOfMemory};
 pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};
 pub use paths::{Errno, MapRequest};

@@ -1,0 +1,60 @@
+//! `struct file`: an open file, with the state of its readahead.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use super::Inode;
+
+/// How the program says it will read (`fadvise`, and `madvise` for areas).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Advice {
+    /// Nothing is known: the readahead detects sequences.
+    #[default]
+    Normal,
+    /// No order: no readahead.
+    Random,
+    /// In order: a window twice as large.
+    Sequential,
+}
+
+/// `struct file_ra_state`, in pages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReadaheadState {
+    /// Where the current window begins.
+    pub(crate) start: u64,
+    /// Its size.
+    pub(crate) size: u64,
+    /// With this many pages of it left, the next window is begun.
+    pub(crate) async_size: u64,
+    /// Faults on pages that were not there, less those that were.
+    pub(crate) mmap_miss: u32,
+    /// The last page read before.
+    pub(crate) prev_page: Option<u64>,
+}
+
+/// An open file description. Its readahead state is private to it: races between its readers only misguide the
+/// readahead, in Linux as here.
+pub struct File {
+    inode: Rc<Inode>,
+    pub(crate) ra: Cell<ReadaheadState>,
+    pub(crate) advice: Cell<Advice>,
+}
+
+impl File {
+    /// Opens `inode`.
+    pub fn open(inode: &Rc<Inode>) -> Rc<Self> {
+        Rc::new(Self { inode: Rc::clone(inode), ra: Cell::default(), advice: Cell::default() })
+    }
+
+    /// The file it is.
+    pub fn inode(&self) -> &Rc<Inode> {
+        &self.inode
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "open {:?}", self.inode)
+    }
+}

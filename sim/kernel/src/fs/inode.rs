@@ -1,0 +1,110 @@
+//! `struct inode`: a file, its size and its locks.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+use pagewalk_engine::{Class, ObjectId, RwSem, Word};
+use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT};
+
+/// `inode->i_mutex`: writers and truncation; not taken by reads and faults.
+static I_MUTEX: Class = Class::new(50, "inode->i_mutex");
+/// `inode->i_size`.
+static I_SIZE: Class = Class::new(51, "inode->i_size");
+
+/// What is behind a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InodeKind {
+    /// Blocks of the disk.
+    Disk,
+    /// Nothing: shared anonymous memory (mm/shmem.c). Its pages live in the page cache alone.
+    Shmem,
+}
+
+/// A file of the machine.
+pub struct Inode {
+    id: u32,
+    path: String,
+    kind: InodeKind,
+    size: Cell<u64>,
+    /// Writers and truncation of this file, one at a time.
+    pub(crate) i_mutex: RwSem,
+}
+
+impl Inode {
+    /// Its number, from 1; never reused.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Its path; empty for shared anonymous memory.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is behind it.
+    pub fn kind(&self) -> InodeKind {
+        self.kind
+    }
+
+    /// `inode->i_size`, in bytes.
+    pub fn i_size(&self) -> Word<'_, u64> {
+        Word::new(&self.size, ObjectId::new(&I_SIZE, u64::from(self.id)))
+    }
+}
+
+impl fmt::Debug for Inode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "inode {} {:?}", self.id, self.path)
+    }
+}
+
+/// Pages that `bytes` bytes of a file need.
+pub(crate) fn pages_of(bytes: u64) -> u64 {
+    bytes.div_ceil(BASE_PAGE_BYTES)
+}
+
+/// The page of a file that byte `offset` is in.
+pub(crate) fn page_of(offset: u64) -> u64 {
+    offset >> BASE_SHIFT
+}
+
+/// Every file of the machine.
+#[derive(Default)]
+pub(crate) struct Inodes {
+    all: RefCell<Vec<Rc<Inode>>>,
+    by_path: RefCell<BTreeMap<String, u32>>,
+}
+
+impl Inodes {
+    /// The file at `path`, made with `size` bytes if it is not there.
+    pub(crate) fn open(&self, path: &str, size: u64) -> Rc<Inode> {
+        let known = self.by_path.borrow().get(path).copied();
+        if let Some(id) = known {
+            return Rc::clone(&self.all.borrow()[id as usize - 1]);
+        }
+        let inode = self.create(path.to_owned(), InodeKind::Disk, size);
+        self.by_path.borrow_mut().insert(path.to_owned(), inode.id);
+        inode
+    }
+
+    /// A new file without a name: shared anonymous memory of `size` bytes.
+    pub(crate) fn shmem(&self, size: u64) -> Rc<Inode> {
+        self.create(String::new(), InodeKind::Shmem, size)
+    }
+
+    /// All files, by number.
+    pub(crate) fn all(&self) -> Vec<Rc<Inode>> {
+        self.all.borrow().clone()
+    }
+
+    fn create(&self, path: String, kind: InodeKind, size: u64) -> Rc<Inode> {
+        let mut all = self.all.borrow_mut();
+        let id = u32::try_from(all.len() + 1).expect("fewer than 2^32 files");
+        let i_mutex = RwSem::new(&I_MUTEX, u64::from(id));
+        let inode = Rc::new(Inode { id, path, kind, size: Cell::new(size), i_mutex });
+        all.push(Rc::clone(&inode));
+        inode
+    }
+}
