@@ -1,6 +1,6 @@
 //! The engine: the CPUs, the contexts on them, who waits for what, and what was found wrong.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,6 +16,7 @@ use crate::object::ObjectId;
 use crate::rcu::Rcu;
 use crate::record::{Op, Record, StepRecord};
 use crate::rng::{Purpose, Random};
+use crate::waits::{ClassWaits, Waits};
 
 /// A promise that a run broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,9 @@ pub(crate) struct Slot {
     pub(crate) contends: bool,
 }
 
+/// What is told of a CPU that gets a context (`Some`), or that its context leaves (`None`).
+pub type SwitchWatcher = Rc<dyn Fn(&Cpu, Option<ContextId>)>;
+
 /// The simulated machine without its memory: CPUs, contexts, time, randomness, record.
 pub struct Engine {
     pub(crate) config: EngineConfig,
@@ -70,6 +74,8 @@ pub struct Engine {
     violations: RefCell<Vec<Violation>>,
     pub(crate) lock_order: RefCell<LockOrder>,
     pub(crate) rcu: Rcu,
+    pub(crate) waits: Waits,
+    pub(crate) switch_watcher: OnceCell<SwitchWatcher>,
     pub(crate) live: Cell<usize>,
     /// The CPU whose context or interrupt is executing.
     pub(crate) running: Cell<Option<CpuId>>,
@@ -105,6 +111,8 @@ impl Engine {
             violations: RefCell::default(),
             lock_order: RefCell::default(),
             rcu: Rcu::default(),
+            waits: Waits::default(),
+            switch_watcher: OnceCell::new(),
             live: Cell::new(0),
             running: Cell::new(None),
             stopped: RefCell::new(None),
@@ -221,6 +229,17 @@ impl Engine {
     /// What was found wrong so far (the first 32).
     pub fn violations(&self) -> Vec<Violation> {
         self.violations.borrow().clone()
+    }
+
+    /// From now on `watcher` is told of every switch, at the clock of the switch. It may not change the run.
+    /// The first watcher stays.
+    pub fn watch_switches(&self, watcher: SwitchWatcher) {
+        self.switch_watcher.get_or_init(|| watcher);
+    }
+
+    /// What contexts have waited for so far, by class.
+    pub fn waits(&self) -> Vec<ClassWaits> {
+        self.waits.sums()
     }
 
     /// The last steps, if the engine records.

@@ -166,6 +166,9 @@ impl Engine {
 
     /// The current context gives up `cpu`; the next one takes it.
     pub(crate) fn leave_cpu(&self, cpu: &Cpu) {
+        if let Some(watcher) = self.switch_watcher.get() {
+            watcher(cpu, None);
+        }
         cpu.current.set(None);
         self.ready.remove(cpu.id());
         cpu.set_mode(Mode::Idle);
@@ -182,6 +185,9 @@ impl Engine {
         cpu.charge(u64::from(self.config.costs.context_switch));
         cpu.switches.set(cpu.switches.get() + 1);
         cpu.slice_end.set(cpu.clock().saturating_add(self.config.quantum));
+        if let Some(watcher) = self.switch_watcher.get() {
+            watcher(cpu, Some(next));
+        }
     }
 
     /// The context on `cpu` is over.

@@ -30,6 +30,8 @@ pub(crate) struct BlockingStep<'a, A, E> {
     waiting: Waiting,
     announced: bool,
     slept: bool,
+    /// The clock when it first could not go on at once.
+    since: u64,
     enabled: E,
     attempt: A,
 }
@@ -41,7 +43,7 @@ where
 {
     #[inline(always)]
     pub(crate) fn new(cx: &'a Context, op: Op, waiting: Waiting, enabled: E, attempt: A) -> Self {
-        Self { cx, op, waiting, announced: false, slept: false, enabled, attempt }
+        Self { cx, op, waiting, announced: false, slept: false, since: 0, enabled, attempt }
     }
 
     /// Keeps the CPU until the operation is enabled and granted.
@@ -49,6 +51,9 @@ where
     #[inline(never)]
     fn spin(&mut self) -> Poll<R> {
         let engine = self.cx.engine();
+        if !self.announced {
+            self.since = self.cx.cpu().clock();
+        }
         self.announced = true;
         engine.announce(self.cx.id(), self.op);
         if (self.enabled)() {
@@ -63,6 +68,9 @@ where
     #[cold]
     #[inline(never)]
     fn sleep(&mut self) -> Poll<R> {
+        if !self.slept {
+            self.since = self.cx.cpu().clock();
+        }
         self.slept = true;
         self.cx.charge_op(&self.op);
         self.cx.record(self.op, Effect::NONE);
@@ -71,9 +79,19 @@ where
         Poll::Pending
     }
 
+    #[cold]
+    #[inline(never)]
+    fn note_wait(&self) {
+        let waited = self.cx.cpu().clock() - self.since;
+        self.cx.engine().waits.note(self.op.object.class, self.op.kind, waited);
+    }
+
     #[inline(always)]
     fn perform(&mut self) -> Poll<R> {
         let result = (self.attempt)();
+        if self.announced || self.slept {
+            self.note_wait();
+        }
         self.cx.charge_op(&self.op);
         let taken = self.op.kind == OpKind::Lock;
         self.cx.record(self.op, Effect { old: 0, new: u64::from(taken) });

@@ -10,4 +10,5 @@ mod rwsem;
 mod spin;
 mod timed_schedule;
 mod wait;
+mod waits;
 mod words;
