@@ -3,10 +3,11 @@
 use std::fmt;
 
 use crate::error::TraceError;
+use crate::event::EVENT_NAMES;
 use crate::lackey::MAX_GAP_PAGES;
 use crate::native::{FileHeader, Summary, ThreadInfo, TraceFile};
 use crate::pages::{PAGE_SIZE, PageSet};
-use crate::record::{EVENT_NAMES, Op, Prot};
+use crate::record::{Op, Prot};
 
 /// A part of one process's address space that the trace touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

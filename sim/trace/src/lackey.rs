@@ -6,10 +6,11 @@
 use std::io::{Read, Write};
 
 use crate::error::TraceError;
+use crate::event::Event;
 use crate::lines::{Lines, token};
 use crate::native::{Provenance, TraceWriter};
 use crate::pages::{PAGE_SIZE, PageSet};
-use crate::record::{ADDRESS_LIMIT, Event, EventRecord, MAX_ACCESS_LEN, MapKind, Op, RawAccess};
+use crate::record::{ADDRESS_LIMIT, EventRecord, MAX_ACCESS_LEN, MapKind, Op, RawAccess};
 
 /// Touched pages with fewer than this many untouched ones between them share an inferred mapping.
 pub const MAX_GAP_PAGES: u64 = 32;

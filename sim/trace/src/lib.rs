@@ -1,10 +1,12 @@
 //! Traces of memory accesses: the native format and its text twin, importers, generators, and summaries.
 //!
 //! A trace is a set of threads, each with a stream of [`RawAccess`]es, and one stream of [`EventRecord`]s (mappings,
-//! forks, exits). All of them share one order: every access and every event has a sequence number, counted from 0
+//! forks, exits, reads and writes of files). All of them share one order: every access and every event has a sequence number, counted from 0
 //! without gaps.
 
 mod error;
+mod event;
+mod files;
 mod info;
 mod lackey;
 mod lines;
@@ -15,6 +17,8 @@ mod record;
 mod text;
 
 pub use error::TraceError;
+pub use event::Event;
+pub use files::{Advice, FileTable, MAX_FILE_SIZE, MAX_TRANSFER};
 pub use info::{TouchedRange, TraceSummary};
 pub use lackey::{MAX_GAP_PAGES, import_lackey};
 pub use lines::decompress;
@@ -25,6 +29,6 @@ pub use native::{
 };
 pub use pages::{PAGE_SIZE, PageSet, Region};
 pub use record::{
-    ADDRESS_LIMIT, Event, EventRecord, MAX_ACCESS_LEN, MAX_PATH_LEN, MapKind, Op, Place, Prot, RawAccess,
+    ADDRESS_LIMIT, EventRecord, MAX_ACCESS_LEN, MAX_PATH_LEN, MapKind, Op, Place, Prot, RawAccess,
 };
 pub use text::{export_text, import_text};

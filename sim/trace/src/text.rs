@@ -2,6 +2,7 @@
 //!
 //! `docs/trace-format.md` has the grammar. Reading what was written gives the same trace.
 
+mod files;
 mod parse;
 mod print;
 

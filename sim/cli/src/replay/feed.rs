@@ -268,6 +268,8 @@ impl Process {
             }
             Event::Remap { .. } | Event::Fork { .. } | Event::ExitProcess { .. } => Reach::Everything,
             Event::Clone { .. } | Event::ExitThread | Event::Wait { .. } => Reach::Nothing,
+            // What uses files is refused before anything runs.
+            _ => Reach::Everything,
         }
     }
 }

@@ -78,8 +78,18 @@ impl Inspection<'_> {
                 let refusal = self.refuse(record, &found, "private mappings");
                 Err(refusal.help("shared mappings need a page cache, which this version does not simulate"))
             }
+            Event::Msync { .. } | Event::Madvise { .. } | Event::DropCaches | Event::Sync => {
+                Err(self.refuse_file(record))
+            }
+            _ if record.event.file().is_some() => Err(self.refuse_file(record)),
             _ => Ok(()),
         }
+    }
+
+    fn refuse_file(&self, record: &EventRecord) -> Diagnostic {
+        let found = format!("an event `{}`", record.event.name());
+        let refusal = self.refuse(record, &found, "events of address spaces, threads and processes");
+        refusal.help("what programs do to files needs a page cache, which this version does not simulate")
     }
 
     fn creates(&mut self, record: &EventRecord, pid: u32, tid: u32) -> Result<(), Diagnostic> {

@@ -67,6 +67,7 @@ pub(super) async fn execute(
             process.moved.wake_up(current);
             return true;
         }
+        _ => unreachable!("what uses files is refused before anything runs"),
     }
     false
 }

@@ -5,8 +5,9 @@ use std::io::Write;
 use super::rng::Rng;
 use super::spec::GeneratorSpec;
 use crate::error::TraceError;
+use crate::event::Event;
 use crate::native::TraceWriter;
-use crate::record::{Event, EventRecord, MapKind, Op, Prot, RawAccess};
+use crate::record::{EventRecord, MapKind, Op, Prot, RawAccess};
 
 /// Where code lies in every process: a loop of 16 KiB of four-byte instructions.
 const CODE: u64 = 0x40_0000;

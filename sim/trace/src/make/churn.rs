@@ -4,7 +4,8 @@ use std::io::Write;
 
 use super::actor::{Actor, DATA, Emitter, PAGE};
 use crate::error::TraceError;
-use crate::record::{Event, Op, Prot};
+use crate::event::Event;
+use crate::record::{Op, Prot};
 
 pub(super) fn run<W: Write>(emitter: &mut Emitter<'_, W>) -> Result<(), TraceError> {
     let mut processes = emitter.population(|_, _| Ok(()))?;

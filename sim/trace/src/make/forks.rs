@@ -4,7 +4,8 @@ use std::io::Write;
 
 use super::actor::{Actor, DATA, Emitter, PAGE};
 use crate::error::TraceError;
-use crate::record::{Event, Op};
+use crate::event::Event;
+use crate::record::Op;
 
 /// The most children of one parent that live at once.
 const BROOD: u64 = 4;

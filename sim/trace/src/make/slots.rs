@@ -2,7 +2,8 @@
 
 use super::actor::{DATA, PAGE};
 use super::rng::Rng;
-use crate::record::{Event, Prot};
+use crate::event::Event;
+use crate::record::Prot;
 
 /// Pages in a slot. Slots lie a page apart, so that mappings of two slots are never one.
 pub(super) const SLOT_PAGES: u64 = 16;

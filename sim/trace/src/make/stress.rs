@@ -5,7 +5,8 @@ use std::io::Write;
 use super::actor::{Actor, Emitter};
 use super::slots::Slots;
 use crate::error::TraceError;
-use crate::record::{Event, Op};
+use crate::event::Event;
+use crate::record::Op;
 
 /// One event for so many accesses, on average.
 const ACCESSES_PER_EVENT: u64 = 48;

@@ -1,7 +1,9 @@
 //! The payload of an event block: one length-prefixed record after another. See `docs/trace-format.md`.
 
 use super::bytes::{Bytes, Malformed, put_str, put_varint, unzigzag, zigzag};
-use crate::record::{Event, EventRecord, MAX_PATH_LEN, MapKind, Prot};
+use super::file_event;
+use crate::event::Event;
+use crate::record::{EventRecord, MAX_PATH_LEN, MapKind, Prot};
 
 const HAS_CPU: u8 = 1;
 const HAS_TIME: u8 = 2;
@@ -66,6 +68,7 @@ fn encode_event(out: &mut Vec<u8>, event: &Event) {
         Event::ExitThread => {}
         Event::ExitProcess { status } => put_varint(out, zigzag(i64::from(*status))),
         Event::Wait { child_pid } => put_varint(out, u64::from(*child_pid)),
+        of_files => file_event::encode(out, of_files),
     }
 }
 
@@ -138,10 +141,7 @@ fn decode_event(kind: u64, body: &mut Bytes<'_>) -> Result<Event, Malformed> {
             }
         }
         11 => Event::Wait { child_pid: body.varint32()? },
-        n => {
-            let found = format!("unknown event kind {n}, written by a newer version");
-            return Err(Malformed::new(found, "event kinds 0 to 11 (a newer Pagewalk may read this trace)"));
-        }
+        of_files => file_event::decode(of_files, body)?,
     })
 }
 

@@ -1,8 +1,9 @@
 //! The index at the end of a trace: totals, provenance, threads, and where each block is.
 
 use super::bytes::{Bytes, Malformed, put_str, put_varint};
+use super::file_event::KNOWN_KINDS;
 use super::layout::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, HEADER_LEN, MAX_THREADS};
-use crate::record::Event;
+use crate::event::Event;
 
 /// The most bytes in one string of the provenance.
 const MAX_STRING: usize = 64 << 10;
@@ -250,10 +251,7 @@ fn decode_summary(bytes: &mut Bytes<'_>) -> Result<Summary, Malformed> {
             None if count == 0 => {}
             None => {
                 let found = format!("unknown event kind {kind}, written by a newer version");
-                return Err(Malformed::new(
-                    found,
-                    "event kinds 0 to 11 (a newer Pagewalk may read this trace)",
-                ));
+                return Err(Malformed::new(found, KNOWN_KINDS));
             }
         }
     }

@@ -6,8 +6,8 @@ use super::bytes::{Bytes, Malformed};
 pub(crate) const MAGIC: [u8; 8] = *b"\x89PWT\r\n\x1a\n";
 /// Version of the format that readers of another major version cannot read.
 pub(crate) const MAJOR: u16 = 1;
-/// Version within [`MAJOR`]; a newer one may add event kinds.
-pub(crate) const MINOR: u16 = 0;
+/// Version within [`MAJOR`]; a newer one may add event kinds. 1.1 added those of files.
+pub(crate) const MINOR: u16 = 1;
 /// Bytes in the file header.
 pub(crate) const HEADER_LEN: u64 = 20;
 /// First bytes of every block.

@@ -1,13 +1,14 @@
 //! The native format: compressed blocks that are found through an index, each decodable by itself.
 //!
-//! `docs/trace-format.md` describes it byte by byte. `control` and `access` hold the columns of accesses, `event` the
-//! events, `layout` the fixed structures, `index` the footer; `reader`, `cursor` and `writer` are what others use.
+//! `docs/trace-format.md` describes it byte by byte. `control` and `access` hold the columns of accesses, `event` and
+//! `file_event` the events, `layout` the fixed structures, `index` the footer; `reader`, `cursor` and `writer` are what others use.
 
 mod access;
 mod bytes;
 mod control;
 mod cursor;
 mod event;
+mod file_event;
 mod index;
 mod layout;
 mod pending;

@@ -14,6 +14,7 @@ use super::layout::{
     BLOCK_HEADER_LEN, BlockHeader, BlockKind, HEADER_LEN, TRAILER_LEN, decode_header, decode_trailer,
 };
 use crate::error::TraceError;
+use crate::files::FileTable;
 
 trait Source: Read + Seek {}
 impl<R: Read + Seek> Source for R {}
@@ -152,7 +153,10 @@ impl TraceFile {
     pub fn verify(&self) -> Result<(), TraceError> {
         let mut found = Summary { provenance: self.summary().provenance.clone(), ..Summary::default() };
         let mut events = self.events();
+        let mut files = FileTable::default();
         while let Some(record) = events.next()? {
+            let unknown = |why: String| TraceError::record(format!("record {}", record.seq), why);
+            files.admit(&record.event).map_err(unknown)?;
             found.events_by_kind[record.event.kind()] += 1;
         }
         let (mut accesses, mut runs) = (Vec::new(), Vec::new());

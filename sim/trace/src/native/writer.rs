@@ -13,6 +13,7 @@ use super::layout::{
 };
 use super::pending::PendingFile;
 use crate::error::TraceError;
+use crate::files::FileTable;
 use crate::record::{EventRecord, Place, RawAccess};
 
 /// Sequence numbers begin here in the file; the numbers below are for events that are only known at the end.
@@ -42,6 +43,7 @@ pub struct TraceWriter<W: Write> {
     buffered: usize,
     events: EventBlock,
     prologue: Vec<EventRecord>,
+    files: FileTable,
     index: Index,
 }
 
@@ -103,6 +105,7 @@ impl<W: Write> TraceWriter<W> {
             buffered: 0,
             events: EventBlock::default(),
             prologue: Vec::new(),
+            files: FileTable::default(),
             index: Index::default(),
             name,
         })
@@ -157,9 +160,11 @@ impl<W: Write> TraceWriter<W> {
     /// Records an event; its sequence number is set here.
     ///
     /// # Errors
-    /// If a field is out of range, the thread was another process's before, or writing fails.
+    /// If a field is out of range, the event uses a file that none before introduced, the thread was another process's
+    /// before, or writing fails.
     pub fn event(&mut self, mut record: EventRecord) -> Result<(), TraceError> {
         record.check()?;
+        self.admit(&record)?;
         record.seq = self.seq;
         self.seq += 1;
         self.count_event(&record)?;
@@ -176,8 +181,14 @@ impl<W: Write> TraceWriter<W> {
         if self.prologue.len() >= MAX_PROLOGUE {
             return Err(TraceError::record("another event before all others", "there may be 2^20"));
         }
+        self.admit(&record)?;
         self.prologue.push(record);
         Ok(())
+    }
+
+    fn admit(&mut self, record: &EventRecord) -> Result<(), TraceError> {
+        let admitted = self.files.admit(&record.event);
+        admitted.map_err(|why| TraceError::record(format!("the event {:?}", record.event), why))
     }
 
     /// Says where the trace comes from. What is too long is cut.

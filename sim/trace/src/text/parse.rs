@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 
 use super::FIRST_LINE;
 use crate::error::TraceError;
+use crate::event::Event;
 use crate::lines::{Lines, token};
 use crate::native::{MAX_LIST, Provenance, TraceWriter};
-use crate::record::{Event, EventRecord, MapKind, Op, Place, Prot, RawAccess};
+use crate::record::{EventRecord, MapKind, Op, Place, Prot, RawAccess};
 
 const LINE: &str = "`I`, `L`, `S` or `M` with ADDRESS,LENGTH; `thread`, `at`, an event, `source`, `command`, `note`, \
                     `ignored`, or a `#` comment";
@@ -50,7 +51,7 @@ pub fn import_text<W: Write>(
 }
 
 /// Why a line was not taken.
-enum Fault {
+pub(super) enum Fault {
     /// The current word is not this.
     Expected(&'static str),
     /// The writer refused the record.
@@ -63,7 +64,7 @@ impl From<TraceError> for Fault {
     }
 }
 
-type Parsed<T> = Result<T, Fault>;
+pub(super) type Parsed<T> = Result<T, Fault>;
 
 struct State {
     /// Process and thread of the lines that follow.
@@ -132,7 +133,7 @@ fn room<T>(list: &mut Vec<T>) -> Parsed<&mut Vec<T>> {
 }
 
 /// The words of one line.
-struct Words<'a> {
+pub(super) struct Words<'a> {
     line: &'a [u8],
     at: usize,
     /// Where the last word began.
@@ -148,7 +149,7 @@ impl<'a> Words<'a> {
     }
 
     /// The next word without passing it, or `None` at the end of the line.
-    fn peek(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn peek(&mut self) -> Option<&'a [u8]> {
         self.skip_spaces();
         let rest = &self.line[self.at..];
         let len = rest.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(rest.len());
@@ -156,7 +157,7 @@ impl<'a> Words<'a> {
     }
 
     /// The next word; empty at the end of the line.
-    fn word(&mut self) -> &'a [u8] {
+    pub(super) fn word(&mut self) -> &'a [u8] {
         let word = self.peek().unwrap_or_default();
         self.at += word.len();
         word
@@ -169,16 +170,16 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn hex(&mut self) -> Parsed<u64> {
+    pub(super) fn hex(&mut self) -> Parsed<u64> {
         number(self.word(), 16).ok_or(Fault::Expected(HEX))
     }
 
-    fn dec<T: TryFrom<u64>>(&mut self) -> Parsed<T> {
+    pub(super) fn dec<T: TryFrom<u64>>(&mut self) -> Parsed<T> {
         number(self.word(), 10).and_then(|n| T::try_from(n).ok()).ok_or(Fault::Expected(DEC))
     }
 
     /// A value, or `None` for `-`.
-    fn optional<T>(&mut self, value: impl Fn(&mut Self) -> Parsed<T>) -> Parsed<Option<T>> {
+    pub(super) fn optional<T>(&mut self, value: impl Fn(&mut Self) -> Parsed<T>) -> Parsed<Option<T>> {
         if self.peek() == Some(b"-") {
             self.word();
             return Ok(None);
@@ -204,7 +205,7 @@ impl<'a> Words<'a> {
     }
 
     /// A string in double quotes, in which a backslash stands before `"`, `\`, `n` and `r`.
-    fn quoted(&mut self) -> Parsed<String> {
+    pub(super) fn quoted(&mut self) -> Parsed<String> {
         const EXPECTED: &str = "a string in double quotes, with the escapes \\\" \\\\ \\n \\r";
         self.skip_spaces();
         let mut out = Vec::new();
@@ -254,7 +255,7 @@ impl<'a> Words<'a> {
                 }
             }
             b"wait" => Event::Wait { child_pid: self.dec()? },
-            _ => return Err(Fault::Expected(LINE)),
+            of_files => return super::files::event(of_files, self)?.ok_or(Fault::Expected(LINE)),
         })
     }
 

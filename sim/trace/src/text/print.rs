@@ -3,10 +3,11 @@
 use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
-use super::{FIRST_LINE, quote};
+use super::{FIRST_LINE, files, quote};
 use crate::error::TraceError;
+use crate::event::Event;
 use crate::native::{AccessCursor, SeqRun, TraceFile};
-use crate::record::{Event, EventRecord, MapKind, Op, Place, RawAccess};
+use crate::record::{EventRecord, MapKind, Op, Place, RawAccess};
 
 /// Writes `file` as text into `out`. Memory grows with the number of threads, by a block for each.
 ///
@@ -190,6 +191,7 @@ impl<W: Write> Printer<W> {
             Event::ExitThread => writeln!(self.out, "{name}"),
             Event::ExitProcess { status } => writeln!(self.out, "{name} {status}"),
             Event::Wait { child_pid } => writeln!(self.out, "{name} {child_pid}"),
+            of_files => writeln!(self.out, "{name}{}", files::fields(of_files)),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use pagewalk_trace::{
-    Event, EventRecord, MapKind, Op, Place, Prot, Provenance, RawAccess, TraceError, TraceFile, TraceWriter,
+    Advice, Event, EventRecord, MapKind, Op, Place, Prot, Provenance, RawAccess, TraceError, TraceFile,
+    TraceWriter,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -139,10 +140,57 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::ExitThread),
         any::<i32>().prop_map(|status| Event::ExitProcess { status }),
         any::<u32>().prop_map(|child_pid| Event::Wait { child_pid }),
+        any_file_event(),
     ]
 }
 
-/// Up to `max` records of up to four threads of two processes.
+/// The files that [`any_records`] introduces before all else.
+const FILES: std::ops::Range<u32> = 70..73;
+
+fn any_file_event() -> impl Strategy<Value = Event> {
+    let advice = |kinds: usize| (0..kinds).prop_map(|kind| Advice::ALL[kind]);
+    let start = (0u64..(1 << 56) - 0x1_0000).boxed();
+    let len = 1u64..0x1_0000;
+    let transfer =
+        (FILES, 0u64..1 << 62, len.clone(), proptest::option::of(start.clone()), any::<bool>()).boxed();
+    let range = (FILES, 0u64..1 << 62, 1u64..1 << 62).boxed();
+    prop_oneof![
+        transfer.clone().prop_map(|(file, offset, len, buffer, direct)| Event::Read {
+            file,
+            offset,
+            len,
+            buffer,
+            direct
+        }),
+        transfer.prop_map(|(file, offset, len, buffer, direct)| Event::Write {
+            file,
+            offset,
+            len,
+            buffer,
+            direct
+        }),
+        FILES.prop_map(|file| Event::Fsync { file }),
+        (start.clone(), len.clone(), any::<bool>()).prop_map(|(start, len, sync)| Event::Msync {
+            start,
+            len,
+            sync
+        }),
+        (FILES, 0u64..1 << 63).prop_map(|(file, size)| Event::Truncate { file, size }),
+        range.clone().prop_map(|(file, offset, len)| Event::PunchHole { file, offset, len }),
+        (range.clone(), advice(6)).prop_map(|((file, offset, len), advice)| Event::Fadvise {
+            file,
+            offset,
+            len: len - 1,
+            advice
+        }),
+        (start, len, advice(4)).prop_map(|(start, len, advice)| Event::Madvise { start, len, advice }),
+        range.prop_map(|(file, offset, len)| Event::Invalidate { file, offset, len }),
+        Just(Event::DropCaches),
+        Just(Event::Sync),
+    ]
+}
+
+/// Up to `max` records of up to four threads of two processes, after events that introduce files.
 pub(crate) fn any_records(max: usize) -> impl Strategy<Value = Vec<Record>> {
     let access = (0u32..4, any_access(), any_place())
         .prop_map(|(tid, access, place)| Record::Access(10 + tid / 2, 100 + tid, access, place));
@@ -150,7 +198,15 @@ pub(crate) fn any_records(max: usize) -> impl Strategy<Value = Vec<Record>> {
         let record = EventRecord::new(10 + tid / 2, 100 + tid, event);
         Record::Event(EventRecord { cpu: place.cpu, time_ns: place.time_ns, ..record })
     });
-    proptest::collection::vec(prop_oneof![4 => access, 1 => event], 0..max)
+    let records = proptest::collection::vec(prop_oneof![4 => access, 1 => event], 0..max);
+    (records, 0u64..1 << 63).prop_map(|(records, size)| introductions(size).chain(records).collect())
+}
+
+fn introductions(size: u64) -> impl Iterator<Item = Record> {
+    FILES.map(move |file| {
+        let path = format!("/tmp/é {file}");
+        Record::Event(EventRecord::new(10, 100, Event::File { file, path, size }))
+    })
 }
 
 /// A few records of every kind.
@@ -169,7 +225,9 @@ pub(crate) fn sample() -> Vec<Record> {
         },
     ))];
     for _ in 0..4 {
-        records.extend(any_records(24).new_tree(&mut runner).unwrap().current());
+        let more = any_records(24).new_tree(&mut runner).unwrap().current();
+        let known = if records.len() > 1 { FILES.len() } else { 0 };
+        records.extend(more.into_iter().skip(known));
     }
     records
 }

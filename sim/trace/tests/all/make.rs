@@ -116,7 +116,7 @@ impl World {
                 self.zombies.extend(process.parent.map(|parent| (pid, parent)));
             }
             Event::Wait { child_pid } => assert_eq!(self.zombies.remove(&child_pid), Some(pid)),
-            Event::Exec { .. } => panic!("no generator executes programs"),
+            _ => panic!("no generator executes programs or uses files: {event:?}"),
         }
     }
 }
@@ -195,7 +195,7 @@ fn stress_uses_every_kind_of_event_that_it_promises() {
         }
     }
     let (exec, exit_thread) = (8, 9);
-    for (kind, count) in kinds.iter().enumerate() {
+    for (kind, count) in kinds[..12].iter().enumerate() {
         assert!(
             (kind == exec) == (*count == 0) && (*count > 5 || kind == exec || kind == exit_thread),
             "{kind}: {count}"

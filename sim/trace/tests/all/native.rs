@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use crate::common::{Record, any_records, read, sample, write};
-use pagewalk_trace::{Event, EventRecord, Op, Place, RawAccess, TraceError, TraceFile, TraceWriter};
+use pagewalk_trace::{Advice, Event, EventRecord, Op, Place, RawAccess, TraceError, TraceFile, TraceWriter};
 use proptest::prelude::*;
 
 proptest! {
@@ -22,6 +22,9 @@ proptest! {
         records.sort_by_key(|record| matches!(record, Record::Access(..)));
         let events = records.iter().filter(|record| matches!(record, Record::Event(..))).count();
         prop_assert_eq!(read(&write(&records, events)).unwrap(), records.clone());
+        // What uses a file is written after the event that introduces it.
+        records.retain(|record| !matches!(record, Record::Event(record) if record.event.file().is_some()));
+        let events = records.iter().filter(|record| matches!(record, Record::Event(..))).count();
         prop_assert_eq!(read(&write(&records, events / 2)).unwrap(), records);
     }
 }
@@ -132,7 +135,23 @@ fn what_no_trace_can_hold_is_refused_when_written() {
         Event::Brk { end: 1 << 56 },
         Event::Exec { path: "x".repeat(4097) },
         Event::Exec { path: "a\nb".into() },
+        Event::File { file: 1, path: "a\rb".into(), size: 0 },
+        Event::File { file: 1, path: "a".into(), size: 1 << 63 },
+        Event::File { file: 9, path: "again".into(), size: 0 },
+        Event::Fsync { file: 8 },
+        Event::Read { file: 9, offset: 0, len: 0, buffer: None, direct: false },
+        Event::Read { file: 9, offset: 0, len: 0x7fff_f001, buffer: None, direct: false },
+        Event::Write { file: 9, offset: i64::MAX as u64, len: 1, buffer: None, direct: true },
+        Event::Write { file: 9, offset: 0, len: 4096, buffer: Some((1 << 56) - 4095), direct: false },
+        Event::Truncate { file: 9, size: u64::MAX },
+        Event::PunchHole { file: 9, offset: 4096, len: 0 },
+        Event::Invalidate { file: 9, offset: u64::MAX, len: 2 },
+        Event::Fadvise { file: 9, offset: 1, len: i64::MAX as u64, advice: Advice::Normal },
+        Event::Msync { start: 0, len: 0, sync: true },
+        Event::Madvise { start: 0, len: 4096, advice: Advice::DontNeed },
     ];
+    let file = Event::File { file: 9, path: "/a".into(), size: 4096 };
+    writer.event(EventRecord::new(1, 1, file)).unwrap();
     for event in events {
         assert!(writer.event(EventRecord::new(1, 1, event.clone())).is_err(), "{event:?}");
     }

@@ -52,6 +52,18 @@ fn a_text_trace_looks_like_this() {
                 thread 7 8\n\
                 at - -\n\
                 remap 1000 2000 4000 -\n\
+                file 3 1ff0 \"/tmp/a b\"\n\
+                read 3 1000 ff0 2010\n\
+                write 3 1ff0 10 - direct\n\
+                fsync 3\n\
+                msync 1000 1000 async\n\
+                truncate 3 0\n\
+                punch-hole 3 1000 2000\n\
+                fadvise 3 0 0 noreuse\n\
+                madvise 1000 1000 willneed\n\
+                invalidate 3 0 1000\n\
+                drop-caches\n\
+                sync\n\
                 exit-process -1\n";
     assert_eq!(to_text(&to_native(text).unwrap()), text);
     let loose = text.replace('\n', "\r\n").replace("L 1ff0,16", "\r\n # a comment\r\n  L\t1FF0,16 ");
@@ -79,6 +91,16 @@ fn errors_name_line_column_token_and_grammar() {
         ),
         ("thread 1 1\nmmap 10 0", "x.txt:3:1: found `mmap`, expected `I`, `L`, `S` or `M` with"),
         ("thread 1 1\nprotect 0 1 r+x", "x.txt:3:13: found `r+x`, expected permissions such as `rw-`"),
+        (
+            "thread 1 1\nfsync 3",
+            "x.txt:3:1: found the event Fsync { file: 3 }, expected file 3 is used before",
+        ),
+        ("thread 1 1\nread 3 0 1", "x.txt:3:11: found the end of the line, expected a number in hexadecimal"),
+        (
+            "thread 1 1\nread 3 0 1 - sync",
+            "x.txt:3:14: found `sync`, expected `direct` or the end of the line",
+        ),
+        ("thread 1 1\nmadvise 0 1 soon", "x.txt:3:13: found `soon`, expected `normal`, `random`"),
         ("thread 1 1\nexec \"a", "x.txt:3:6: found `\"a`, expected a string in double quotes"),
         (
             "thread 1 1\nexit-thread\nthread 2 1\nL 0,1",
