@@ -138,6 +138,38 @@ impl PhysicalMemory {
         self.write_content(cx, pfn, 0, Location::caller())
     }
 
+    /// Reads a page's contents: one step. Yields their stamp; 0 where contents are not tracked.
+    #[track_caller]
+    pub fn read_page<'a>(&'a self, cx: &'a Context, pfn: Pfn) -> impl Future<Output = u64> + 'a {
+        Step::new(cx, content_op(pfn, OpKind::Load, Location::caller()), move || {
+            let stamp = self.stamp(pfn);
+            (stamp, Effect { old: stamp, new: stamp })
+        })
+    }
+
+    /// Writes part of a page: one step, in which `change` says what the contents become. It is asked also where
+    /// contents are not tracked.
+    #[track_caller]
+    pub fn change_page<'a>(
+        &'a self,
+        cx: &'a Context,
+        pfn: Pfn,
+        change: impl FnOnce(u64) -> u64 + Unpin + 'a,
+    ) -> impl Future<Output = ()> + 'a {
+        Step::new(cx, content_op(pfn, OpKind::Store, Location::caller()), move || {
+            let old = self.stamp(pfn);
+            let new = change(old);
+            self.set_stamp(pfn, new);
+            ((), Effect { old, new })
+        })
+    }
+
+    /// Replaces a page's contents: one step (what a device read, for instance).
+    #[track_caller]
+    pub fn fill_page<'a>(&'a self, cx: &'a Context, pfn: Pfn, stamp: u64) -> impl Future<Output = ()> + 'a {
+        self.write_content(cx, pfn, stamp, Location::caller())
+    }
+
     /// Copies a page's contents: a step that reads one page and a step that writes the other.
     #[track_caller]
     pub fn copy_page<'a>(&'a self, cx: &'a Context, from: Pfn, to: Pfn) -> impl Future<Output = ()> + 'a {

@@ -83,8 +83,14 @@ async fn change_mapping(current: &Task, event: &Event) -> Option<kernel::Errno> 
                 MapKind::Stack => VmaKind::Stack,
                 MapKind::Heap => VmaKind::Heap,
             };
-            let request =
-                MapRequest { address: Some(range.start()), len: range.len(), prot: prot(allowed), kind };
+            let request = MapRequest {
+                address: Some(range.start()),
+                len: range.len(),
+                prot: prot(allowed),
+                kind,
+                shared: false,
+                pgoff: 0,
+            };
             kernel::sys_mmap(current, request).await.err()
         }
         Event::Unmap { start, len } => {

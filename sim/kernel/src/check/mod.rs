@@ -1,10 +1,12 @@
 //! What watches the kernel from outside its text: the memory oracle and the observers of the invariants.
 
 mod discards;
+mod files;
 mod invariants;
 mod leftover;
 mod oracle;
 mod shadow;
 
+pub(crate) use files::{FileTicket, initial_stamp};
 pub use leftover::Leftover;
 pub use oracle::Oracle;

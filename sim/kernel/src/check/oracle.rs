@@ -6,11 +6,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use pagewalk_engine::Engine;
 use pagewalk_mmu::{AccessKind, AccessObserver, Pfn, PhysicalMemory, Vaddr, VaddrRange};
 
 use super::discards::Discards;
+use super::files::FileShadow;
 use super::shadow::Shadow;
 use crate::kernel::Kernel;
 use crate::mm::Mm;
@@ -42,9 +44,10 @@ pub struct Oracle {
     forks: RefCell<Vec<(u32, u32)>>,
     stores: Cell<u64>,
     loads: Cell<u64>,
+    pub(super) files: Rc<FileShadow>,
 }
 
-fn mix(old: u64, store: u64) -> u64 {
+pub(super) fn mix(old: u64, store: u64) -> u64 {
     let mut word = (old ^ store).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     word = (word ^ (word >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     (word ^ (word >> 32)) | 1
@@ -58,6 +61,12 @@ impl Oracle {
 
     /// Stores followed so far.
     pub fn stores(&self) -> u64 {
+        self.stores.get()
+    }
+
+    /// The number of the next store by the kernel.
+    pub(super) fn next_store(&self) -> u64 {
+        self.stores.set(self.stores.get() + 1);
         self.stores.get()
     }
 

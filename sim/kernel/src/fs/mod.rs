@@ -4,5 +4,5 @@ mod file;
 mod inode;
 
 pub use file::{Advice, File};
-pub use inode::{Inode, InodeKind};
 pub(crate) use inode::Inodes;
+pub use inode::{Inode, InodeKind};

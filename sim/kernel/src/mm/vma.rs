@@ -12,6 +12,7 @@ use std::rc::Rc;
 use pagewalk_mmu::{AccessKind, BASE_PAGE_BYTES, BASE_SHIFT, PageFault, Vaddr, VaddrRange};
 
 use super::anon_vma::AnonVma;
+use crate::fs::{File, InodeKind};
 
 /// What a program may do in an area (`PROT_READ`, `PROT_WRITE`, `PROT_EXEC`).
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -52,7 +53,7 @@ impl fmt::Debug for Prot {
 }
 
 /// What an area is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum VmaKind {
     /// A private anonymous mapping.
     Anonymous,
@@ -60,9 +61,25 @@ pub enum VmaKind {
     Heap,
     /// A stack.
     Stack,
+    /// Pages of an open file (`vm_file`).
+    File(Rc<File>),
 }
 
-/// A private area of anonymous memory.
+impl PartialEq for VmaKind {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Anonymous, Self::Anonymous) | (Self::Heap, Self::Heap) | (Self::Stack, Self::Stack) => {
+                true
+            }
+            (Self::File(one), Self::File(other)) => Rc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for VmaKind {}
+
+/// An area of memory with one protection and one thing behind it.
 #[derive(Clone, Debug)]
 pub struct Vma {
     /// The addresses, whole pages.
@@ -71,17 +88,48 @@ pub struct Vma {
     pub prot: Prot,
     /// What it is for.
     pub kind: VmaKind,
-    /// The linear page index of the first page (`vm_pgoff`): its address in pages when the area was made, kept when
-    /// it moves, so that the reverse mapping finds its pages.
+    /// Stores are seen by everyone who maps the file (`VM_SHARED`). Only areas of files are shared.
+    pub shared: bool,
+    /// The linear page index of the first page (`vm_pgoff`), so that the reverse mapping finds its pages: for a file,
+    /// which of its pages; else its address in pages when the area was made, kept when it moves.
     pub pgoff: u64,
     /// The reverse mapping its pages belong to; set under `page_table_lock` at the first fault.
     pub anon_vma: OnceCell<Rc<AnonVma>>,
 }
 
 impl Vma {
-    /// A fresh area.
+    /// A fresh private area of anonymous memory.
     pub fn new(range: VaddrRange, prot: Prot, kind: VmaKind) -> Self {
-        Self { range, prot, kind, pgoff: range.start().vpn().0, anon_vma: OnceCell::new() }
+        Self { range, prot, kind, shared: false, pgoff: range.start().vpn().0, anon_vma: OnceCell::new() }
+    }
+
+    /// A fresh area over a file's pages from `pgoff` on.
+    pub fn of_file(range: VaddrRange, prot: Prot, file: Rc<File>, shared: bool, pgoff: u64) -> Self {
+        Self { range, prot, kind: VmaKind::File(file), shared, pgoff, anon_vma: OnceCell::new() }
+    }
+
+    /// The open file behind it (`vm_file`).
+    pub fn file(&self) -> Option<&Rc<File>> {
+        match &self.kind {
+            VmaKind::File(file) => Some(file),
+            _ => None,
+        }
+    }
+
+    /// Whether a store to it copies the page (`is_cow_mapping`, for areas that may be written).
+    pub fn is_private(&self) -> bool {
+        !self.shared
+    }
+
+    /// What it is, for people: `heap`, `stack`, `anonymous`, or the file's path.
+    pub fn label(&self) -> &str {
+        match &self.kind {
+            VmaKind::Anonymous => "anonymous",
+            VmaKind::Heap => "heap",
+            VmaKind::Stack => "stack",
+            VmaKind::File(file) if file.inode().kind() == InodeKind::Shmem => "anonymous (shared)",
+            VmaKind::File(file) => file.inode().path(),
+        }
     }
 
     /// `linear_page_index`.
@@ -110,6 +158,7 @@ impl Vma {
         self.range.end() == next.range.start()
             && self.prot == next.prot
             && self.kind == next.kind
+            && self.shared == next.shared
             && self.index_of(self.range.end()) == next.pgoff
             && same_rmap
     }

@@ -1,19 +1,20 @@
-//! `do_mmap`: a new private anonymous mapping.
+//! `do_mmap`: a new mapping, of anonymous memory or of a file.
 //!
 //! Follows mm/mmap.c of v2.6.27 (`do_mmap_pgoff`, `mmap_region`, `vma_merge`).
 
 use std::rc::Rc;
 
 use pagewalk_engine::WriteGuard;
-use pagewalk_mmu::{BASE_PAGE_BYTES, PageSize, Vaddr, VaddrRange};
+use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT, PageSize, Vaddr, VaddrRange};
 
 use super::Errno;
 use super::unmap::unmap_locked;
+use crate::fs::File;
 use crate::mm::{Mm, Prot, Vma, VmaKind, anon_vma_link, anon_vma_unlink};
 use crate::task::Task;
 
 /// The arguments of `mmap`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MapRequest {
     /// Where (`MAP_FIXED`: what is there goes), or wherever there is room.
     pub address: Option<Vaddr>,
@@ -23,6 +24,10 @@ pub struct MapRequest {
     pub prot: Prot,
     /// What it is for.
     pub kind: VmaKind,
+    /// `MAP_SHARED`. Without a file: memory that its forks share, which is a file without a name.
+    pub shared: bool,
+    /// The file's page at the beginning, for a mapping of a file.
+    pub pgoff: u64,
 }
 
 /// `mmap`: yields where the mapping is.
@@ -53,8 +58,20 @@ pub(crate) async fn map_locked(
             user_range(start, len, limit)?
         }
     };
+    if request.pgoff.checked_add(range.len() >> BASE_SHIFT).is_none() {
+        return Err(Errno::Einval);
+    }
     unmap_locked(current, mm, mmap_sem, range).await;
-    insert_vma(current, mm, mmap_sem, Vma::new(range, request.prot, request.kind), None).await;
+    let vma = match request.kind {
+        VmaKind::File(file) => Vma::of_file(range, request.prot, file, request.shared, request.pgoff),
+        // shmem_zero_setup
+        _ if request.shared => {
+            let file = File::open(&current.kernel().inodes.shmem(range.len()));
+            Vma::of_file(range, request.prot, file, true, 0)
+        }
+        kind => Vma::new(range, request.prot, kind),
+    };
+    insert_vma(current, mm, mmap_sem, vma, None).await;
     Ok(range)
 }
 

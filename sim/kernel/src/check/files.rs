@@ -1,0 +1,319 @@
+//! The oracle of file pages: what each page of each file ought to contain, with no knowledge of the page cache.
+//!
+//! A page has one current value. While the kernel may choose, it admits more: a call that reads a file may see any value
+//! the page had since the call began, and until a call that replaces contents (truncation, direct I/O) returns, the old
+//! value lives beside the new one.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::Pfn;
+
+use super::oracle::mix;
+use crate::kernel::Kernel;
+
+/// What a file's page holds when the machine starts: never 0, and another value for every page.
+pub(crate) fn initial_stamp(inode: u32, index: u64) -> u64 {
+    mix(u64::from(inode) << 40, index)
+}
+
+/// What one page of a file may contain.
+#[derive(Clone, Debug, Default)]
+struct FilePage {
+    current: u64,
+    /// Values replaced by a call that has not returned: a mapping or a frame may still have them.
+    replaced: Vec<u64>,
+    /// Values gone, each with when: good for calls that began before.
+    past: Vec<(u64, u64)>,
+}
+
+impl FilePage {
+    fn admits(&self, stamp: u64) -> bool {
+        self.current == stamp || self.replaced.contains(&stamp)
+    }
+
+    fn admitted(&self) -> Vec<u64> {
+        [self.current].into_iter().chain(self.replaced.iter().copied()).collect()
+    }
+}
+
+/// The shadow of all files.
+#[derive(Default)]
+pub(crate) struct FileShadow {
+    pages: RefCell<BTreeMap<(u32, u64), FilePage>>,
+    /// Pages that each file began with; beyond them it holds zeroes.
+    sizes: RefCell<BTreeMap<u32, u64>>,
+    /// The beginnings of the calls under way, each with how many.
+    open: RefCell<BTreeMap<u64, u32>>,
+    ticks: Cell<u64>,
+}
+
+impl FileShadow {
+    fn tick(&self) -> u64 {
+        self.ticks.set(self.ticks.get() + 1);
+        self.ticks.get()
+    }
+
+    fn begin(&self) -> u64 {
+        let now = self.tick();
+        *self.open.borrow_mut().entry(now).or_default() += 1;
+        now
+    }
+
+    fn end(&self, began: u64) {
+        self.open.borrow_mut().remove(&began);
+    }
+
+    fn initial(&self, inode: u32, index: u64) -> FilePage {
+        let inside = self.sizes.borrow().get(&inode).is_some_and(|&pages| index < pages);
+        let current = if inside { initial_stamp(inode, index) } else { 0 };
+        FilePage { current, ..FilePage::default() }
+    }
+
+    fn look<R>(&self, inode: u32, index: u64, look: impl FnOnce(&FilePage) -> R) -> R {
+        match self.pages.borrow().get(&(inode, index)) {
+            Some(page) => look(page),
+            None => look(&self.initial(inode, index)),
+        }
+    }
+
+    /// Whether a load may find `stamp` in the page now.
+    pub(super) fn admits(&self, inode: u32, index: u64, stamp: u64) -> bool {
+        self.look(inode, index, |page| page.admits(stamp))
+    }
+
+    /// The values that a load may find now.
+    pub(super) fn admitted(&self, inode: u32, index: u64) -> Vec<u64> {
+        self.look(inode, index, FilePage::admitted)
+    }
+
+    /// The values that a call which began at `began` may find.
+    fn admitted_since(&self, inode: u32, index: u64, began: u64) -> Vec<u64> {
+        self.look(inode, index, |page| {
+            let past = page.past.iter().filter(|&&(_, gone)| gone > began).map(|&(value, _)| value);
+            page.admitted().into_iter().chain(past).collect()
+        })
+    }
+
+    /// Changes a page, keeping the value it had for the calls under way.
+    fn change(&self, inode: u32, index: u64, change: impl FnOnce(&mut FilePage)) {
+        let now = self.tick();
+        let oldest = self.open.borrow().keys().next().copied();
+        let initial = self.initial(inode, index);
+        let mut pages = self.pages.borrow_mut();
+        let page = pages.entry((inode, index)).or_insert(initial);
+        let before = page.admitted();
+        change(page);
+        match oldest {
+            Some(oldest) => {
+                page.past.retain(|&(_, gone)| gone > oldest);
+                let gone = before.into_iter().filter(|&value| !page.admits(value)).map(|value| (value, now));
+                let gone: Vec<_> = gone.collect();
+                page.past.extend(gone);
+            }
+            None => page.past.clear(),
+        }
+    }
+
+    /// A store into a frame that holds `stamp`, which then holds `after`. False if no frame may hold `stamp`.
+    pub(super) fn store(&self, inode: u32, index: u64, stamp: u64, after: u64) -> bool {
+        if !self.admits(inode, index, stamp) {
+            return false;
+        }
+        self.change(inode, index, |page| {
+            // Of two frames that may both hold the value, either may have been stored to.
+            for old in page.replaced.clone() {
+                if old == stamp {
+                    page.replaced.push(after);
+                }
+            }
+            if page.current == stamp {
+                if page.replaced.contains(&stamp) {
+                    page.replaced.push(stamp);
+                }
+                page.current = after;
+            }
+            page.replaced.sort_unstable();
+            page.replaced.dedup();
+        });
+        true
+    }
+
+    fn set(&self, inode: u32, index: u64, value: u64) {
+        self.change(inode, index, |page| {
+            page.replaced.push(page.current);
+            page.current = value;
+            page.replaced.sort_unstable();
+            page.replaced.dedup();
+        });
+    }
+
+    fn settle(&self, inode: u32, first: u64, end: u64) {
+        let indices: Vec<u64> = {
+            let pages = self.pages.borrow();
+            let inside = pages.range((inode, first)..(inode, end));
+            inside.filter(|(_, page)| !page.replaced.is_empty()).map(|(&(_, index), _)| index).collect()
+        };
+        for index in indices {
+            self.change(inode, index, |page| page.replaced.clear());
+        }
+    }
+}
+
+/// A call under way that reads a file's contents: what it may see is any value since it began. Dropping it ends the call.
+pub(crate) struct FileTicket {
+    open: Option<(Rc<FileShadow>, u64)>,
+}
+
+impl Drop for FileTicket {
+    fn drop(&mut self) {
+        if let Some((files, began)) = &self.open {
+            files.end(*began);
+        }
+    }
+}
+
+impl Kernel {
+    fn files(&self) -> Option<&Rc<FileShadow>> {
+        self.oracle.as_ref().map(|oracle| &oracle.files)
+    }
+
+    /// A file exists, with the initial contents in its first `pages` pages and zeroes beyond.
+    pub(crate) fn shadow_file_created(&self, inode: u32, pages: u64) {
+        if let Some(files) = self.files() {
+            files.sizes.borrow_mut().insert(inode, pages);
+        }
+    }
+
+    /// A call that reads contents of files begins.
+    pub(crate) fn file_op_begin(&self) -> FileTicket {
+        FileTicket { open: self.files().map(|files| (Rc::clone(files), files.begin())) }
+    }
+
+    /// The call of `ticket` has read `seen` from a page: right if the page has had that value since the call began.
+    pub(crate) fn shadow_file_read(&self, ticket: &FileTicket, inode: u32, index: u64, seen: u64) {
+        let Some((files, began)) = &ticket.open else { return };
+        let right = files.admitted_since(inode, index, *began);
+        if !right.contains(&seen) {
+            self.engine.violation(
+                "I15",
+                format!("page {index} of inode {inode} was read as {seen:#x}, ought to be {right:x?}"),
+            );
+        }
+    }
+
+    /// A store into a page's frame, in the step that changes it: both become `mix(old, store_id)`.
+    pub(crate) fn shadow_file_store(&self, inode: u32, index: u64, store_id: u64) {
+        if let Some(files) = self.files() {
+            files.change(inode, index, |page| page.current = mix(page.current, store_id));
+        }
+    }
+
+    /// The page's contents are replaced: by direct I/O, or by zeroes where the file is cut or punched. The old value
+    /// may still be seen until [`Kernel::shadow_file_settle`].
+    pub(crate) fn shadow_file_set(&self, inode: u32, index: u64, value: u64) {
+        if let Some(files) = self.files() {
+            files.set(inode, index, value);
+        }
+    }
+
+    /// Every page from `first` on holds zeroes: the file is cut. As [`Kernel::shadow_file_set`] for each.
+    pub(crate) fn shadow_file_cut(&self, inode: u32, first: u64) {
+        let Some(files) = self.files() else { return };
+        let initial = files.sizes.borrow().get(&inode).copied().unwrap_or(0);
+        let known: Vec<u64> = files
+            .pages
+            .borrow()
+            .range((inode, first)..=(inode, u64::MAX))
+            .map(|(&(_, index), _)| index)
+            .collect();
+        let untouched = (first..initial).filter(|index| known.binary_search(index).is_err());
+        for index in known.iter().copied().chain(untouched) {
+            files.set(inode, index, 0);
+        }
+        // What was never touched is zeroes from now on.
+        files.sizes.borrow_mut().insert(inode, initial.min(first));
+    }
+
+    /// The call that replaced contents of pages `first..end` returns: no frame holds the old ones.
+    pub(crate) fn shadow_file_settle(&self, inode: u32, first: u64, end: u64) {
+        if let Some(files) = self.files() {
+            files.settle(inode, first, end);
+        }
+    }
+
+    /// The number of the next store, for [`Kernel::shadow_file_store`]; 0 without an oracle.
+    pub(crate) fn next_store(&self) -> u64 {
+        self.oracle.as_ref().map_or(0, super::Oracle::next_store)
+    }
+
+    /// `write` copies into the page at `pfn`, page `index` of the file: one step. With `whole`, nothing of what was there
+    /// stays (a page that was never read in); otherwise the contents are mixed with the store.
+    pub(crate) async fn write_file_page(&self, cx: &Context, pfn: Pfn, inode: u32, index: u64, whole: bool) {
+        let change = |old: u64| match self.files() {
+            None => 0,
+            Some(files) => {
+                let store = self.next_store();
+                let base = |old| if whole { 0 } else { old };
+                files.change(inode, index, |page| page.current = mix(base(page.current), store));
+                mix(base(old), store)
+            }
+        };
+        self.hw.memory.change_page(cx, pfn, change).await;
+    }
+
+    /// `read` copies from the page at `pfn`, page `index` of the file: one step.
+    pub(crate) async fn read_file_page(
+        &self,
+        cx: &Context,
+        ticket: &FileTicket,
+        pfn: Pfn,
+        inode: u32,
+        index: u64,
+    ) {
+        let seen = self.hw.memory.read_page(cx, pfn).await;
+        self.shadow_file_read(ticket, inode, index, seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_may_see_what_was_replaced_since_it_began() {
+        let files = FileShadow::default();
+        files.sizes.borrow_mut().insert(1, 4);
+        let old = initial_stamp(1, 3);
+        let before = files.begin();
+        assert!(files.store(1, 3, old, 30));
+        let after = files.begin();
+        assert!(files.admitted_since(1, 3, before).contains(&old));
+        assert_eq!(files.admitted_since(1, 3, after), [30]);
+        assert!(!files.store(1, 3, old, 31), "the frame lost a store");
+        files.end(before);
+        assert!(files.store(1, 3, 30, 32));
+        assert_eq!(files.look(1, 3, |page| page.past.len()), 1, "the older value interests nobody");
+    }
+
+    #[test]
+    fn the_old_contents_live_beside_the_new_ones_until_the_call_returns() {
+        let files = FileShadow::default();
+        files.set(1, 0, 7);
+        assert!(files.admits(1, 0, 0) && files.admits(1, 0, 7));
+        assert!(files.store(1, 0, 0, 9), "through a mapping that is about to go");
+        assert!(files.admits(1, 0, 9) && files.admits(1, 0, 7));
+        files.settle(1, 0, 1);
+        assert_eq!(files.admitted(1, 0), [7]);
+    }
+
+    #[test]
+    fn beyond_its_first_pages_a_file_holds_zeroes() {
+        let files = FileShadow::default();
+        files.sizes.borrow_mut().insert(2, 1);
+        assert_eq!(files.admitted(2, 0), [initial_stamp(2, 0)]);
+        assert_eq!(files.admitted(2, 1), [0]);
+    }
+}
