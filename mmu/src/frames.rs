@@ -26,7 +26,7 @@ pub struct Page {
     pub(crate) mapcount: Cell<i32>,
     /// `PG_*` bits.
     pub(crate) flags: Cell<u32>,
-    /// Id of the address space or anonymous mapping that owns the page; 0 none.
+    /// The address space or anonymous mapping that owns the page, as `PageMapping` encodes it; 0 none.
     pub(crate) mapping: Cell<u32>,
     /// Place in the mapping, in pages.
     pub(crate) index: Cell<u64>,

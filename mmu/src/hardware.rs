@@ -6,8 +6,8 @@ use std::rc::{Rc, Weak};
 use pagewalk_engine::{Class, CpuId, Guarded, SpinLock};
 
 use crate::{
-    Asid, Buddy, Format, PageSize, PerCpuPages, Pfn, PhysicalMemory, SpecError, Tables, TlbHierarchy,
-    TlbSpec, Vaddr, WalkCache, WalkCacheSpec,
+    Asid, Buddy, Format, PageSize, PerCpuPages, Pfn, PhysicalMemory, SpecError, Switches, Tables,
+    TlbHierarchy, TlbSpec, Vaddr, WalkCache, WalkCacheSpec,
 };
 
 /// The lock of the zone's free lists (`zone->lock`).
@@ -159,11 +159,12 @@ pub struct Hardware {
     costs: HardwareCosts,
     pub(crate) allocated: Cell<u64>,
     pub(crate) freed: Cell<u64>,
+    pub(crate) switches: Cell<Switches>,
     this: Weak<Hardware>,
 }
 
 impl Hardware {
-    /// The hardware, all memory free.
+    /// The hardware, all memory free, its kernel [`Switches::FIXED`].
     ///
     /// # Errors
     /// If the description of TLBs or walk caches is impossible.
@@ -193,6 +194,7 @@ impl Hardware {
             costs: spec.costs.clone(),
             allocated: Cell::new(0),
             freed: Cell::new(0),
+            switches: Cell::default(),
             this: Weak::clone(this),
         }))
     }

@@ -13,6 +13,7 @@ mod pwc;
 mod run;
 mod shootdown;
 mod spec;
+mod switch;
 mod table;
 mod tlb;
 mod walk;
@@ -22,13 +23,17 @@ pub use addr::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Paddr, PageSize, PageSizes, Pf
 pub use buddy::{Buddy, MAX_ORDER};
 pub use frames::{MAX_FRAMES, Page, PhysicalMemory, SECTION_FRAMES};
 pub use hardware::{Core, Hardware, HardwareCosts, HardwareSpec, Root, WalkCounters, ZONE_LOCK};
-pub use page::{PG_DIRTY, PG_LOCKED, PG_UPTODATE, PageRef, PageWords};
+pub use page::{
+    PG_DIRTY, PG_ERROR, PG_LOCKED, PG_MAPPEDTODISK, PG_PRIVATE, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED,
+    PG_UPTODATE, PG_WRITEBACK, PageMapping, PageRef, PageWords,
+};
 pub use per_cpu::PerCpuPages;
 pub use pte::{Format, Pte};
 pub use pwc::{WalkCache, WalkCacheCounters, WalkCacheGeometry, WalkCacheSpec, WalkCached};
 pub use run::{Position, RunEnd, complete_touch, run_hits};
 pub use shootdown::CpuMask;
 pub use spec::SpecError;
+pub use switch::{Fix, FixInfo, Mutant, MutantInfo, Switches};
 pub use table::{PTE, PTL, Tables};
 pub use tlb::{
     MAX_TLB_ENTRIES, MAX_TLB_WAYS, Replacement, TlbArray, TlbCounters, TlbEntry, TlbGeometry, TlbHierarchy,

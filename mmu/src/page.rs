@@ -30,6 +30,66 @@ pub const PG_LOCKED: u8 = 0;
 pub const PG_UPTODATE: u8 = 1;
 /// The contents differ from what backs them.
 pub const PG_DIRTY: u8 = 2;
+/// The contents are being written to what backs them.
+pub const PG_WRITEBACK: u8 = 3;
+/// The file system has buffers attached, which own one reference.
+pub const PG_PRIVATE: u8 = 4;
+/// The page was used since it was last looked at.
+pub const PG_REFERENCED: u8 = 5;
+/// Reading or writing the page failed.
+pub const PG_ERROR: u8 = 6;
+/// Whoever reads this page starts the next readahead.
+pub const PG_READAHEAD: u8 = 7;
+/// The page has blocks on disk.
+pub const PG_MAPPEDTODISK: u8 = 8;
+/// To be reclaimed as soon as its writeback ends.
+pub const PG_RECLAIM: u8 = 9;
+
+/// Whose page it is: what `page->mapping` says.
+///
+/// As in Linux the lowest bit tells anonymous pages from pages of files (`PAGE_MAPPING_ANON`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageMapping {
+    /// Nobody's: free, a page table, or truncated.
+    None,
+    /// Anonymous memory: the number of its `anon_vma`.
+    Anon(u32),
+    /// A file's: the number of its `address_space`.
+    File(u32),
+}
+
+impl PageMapping {
+    /// The word: 0; (anon_vma << 1) | 1; address_space << 1.
+    ///
+    /// # Panics
+    /// If a number is 2^31 or more, or an address space's is 0.
+    #[inline]
+    #[must_use]
+    pub fn encode(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Anon(id) => {
+                assert!(id < 1 << 31, "fewer than 2^31 anon_vmas");
+                (id << 1) | 1
+            }
+            Self::File(id) => {
+                assert!((1..1 << 31).contains(&id), "an address space's number is 1 to 2^31 - 1");
+                id << 1
+            }
+        }
+    }
+
+    /// What a word says.
+    #[inline]
+    #[must_use]
+    pub fn decode(word: u32) -> Self {
+        match word {
+            0 => Self::None,
+            anon if anon & 1 == 1 => Self::Anon(anon >> 1),
+            file => Self::File(file >> 1),
+        }
+    }
+}
 
 /// The words of one page's `struct page`.
 #[derive(Clone, Copy)]
@@ -65,7 +125,7 @@ impl<'m> PageWords<'m> {
     pub fn flags(self) -> Word<'m, u32> {
         Word::new(&self.page.flags, self.id(&FLAGS))
     }
-    /// Whose page it is: an opaque number; 0 is nobody.
+    /// Whose page it is: a [`PageMapping`], encoded.
     #[inline]
     pub fn mapping(self) -> Word<'m, u32> {
         Word::new(&self.page.mapping, self.id(&MAPPING))

@@ -8,7 +8,20 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Engine};
 
+use crate::page::{
+    PG_DIRTY, PG_ERROR, PG_MAPPEDTODISK, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED, PG_UPTODATE, PageMapping,
+};
 use crate::{Hardware, PageRef, Pfn};
+
+/// The flags that a page may have when its last reference goes (`free_pages_check` and `prep_new_page` of v2.6.27
+/// clear them); any other is a bug of who had it.
+const CLEARED_AT_FREE: u32 = 1 << PG_UPTODATE
+    | 1 << PG_DIRTY
+    | 1 << PG_REFERENCED
+    | 1 << PG_ERROR
+    | 1 << PG_READAHEAD
+    | 1 << PG_MAPPEDTODISK
+    | 1 << PG_RECLAIM;
 
 static DRAIN: Class = Class::new(25, "drain_all_pages");
 
@@ -61,7 +74,19 @@ impl Hardware {
     }
 
     /// `free_hot_cold_page`: the page, whose count is 0, goes to this CPU's list.
+    ///
+    /// Nobody can reach it any more: its count and map count are 0 and it is in no tree. An anonymous page keeps its
+    /// mapping until here; a page of a file has lost it when it left the cache.
     pub async fn free_hot_page(&self, cx: &Context, pfn: Pfn) {
+        let page = self.memory.words(pfn);
+        let anon = matches!(PageMapping::decode(page.mapping().observe()), PageMapping::Anon(_));
+        if anon {
+            page.mapping().write_once(cx, 0).await;
+        }
+        let flags = page.flags().observe();
+        if anon || flags & CLEARED_AT_FREE != 0 {
+            page.flags().write_once(cx, flags & !CLEARED_AT_FREE).await;
+        }
         self.check_free(cx, pfn, "freed");
         self.freed.set(self.freed.get() + 1);
         let core = self.core(cx.cpu().id());

@@ -9,7 +9,7 @@ use pagewalk::replay::build::RunOptions;
 use pagewalk::replay::run::{Replay, ReplayOptions};
 use pagewalk::replay::{Placement, Shared};
 use pagewalk_engine::Schedule;
-use pagewalk_kernel::Fixes;
+use pagewalk_mmu::Switches;
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceWriter, generate};
 
 /// Peak resident size of this process, in bytes.
@@ -29,8 +29,13 @@ fn replay(pages: u64, accesses: u64) {
     writer.finish().expect("a whole trace");
     let mut machine = Machine::default();
     machine.set_all(&["cpus=1", "memory.frames=\"16 GiB\""]).expect("valid options");
-    let run =
-        RunOptions { seed: 1, schedule: Schedule::Timed, fixes: Fixes::FIXED, verify: false, record: 0 };
+    let run = RunOptions {
+        seed: 1,
+        schedule: Schedule::Timed,
+        switches: Switches::FIXED,
+        verify: false,
+        record: 0,
+    };
     let options =
         ReplayOptions { run, ordered: true, first_seq: 0, end_seq: u64::MAX, placement: Placement::Spread };
     let traces = [file.path().display().to_string()];

@@ -65,9 +65,11 @@ impl Kernel {
         config: KernelConfig,
     ) -> Result<Rc<Self>, SpecError> {
         let cpus = usize::from(engine.cpus);
+        let hw = Hardware::new(hardware)?;
+        hw.set_switches(config.switches);
         Ok(Rc::new(Self {
             engine: Engine::new(engine),
-            hw: Hardware::new(hardware)?,
+            hw,
             stat: VmStat::default(),
             config,
             cpus: (0..cpus).map(|_| CpuTlbState::default()).collect(),

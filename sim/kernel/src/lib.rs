@@ -16,7 +16,7 @@ mod tlb;
 mod user;
 
 pub use check::{Leftover, Oracle};
-pub use config::{Fixes, KernelConfig};
+pub use config::KernelConfig;
 pub use fs::{Advice, File, Inode, InodeKind};
 pub use kernel::{Kernel, OutOfMemory};
 pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};

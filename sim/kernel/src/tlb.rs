@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pagewalk_engine::{Cpu, CpuId, Engine};
-use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Root, Vaddr, VaddrRange};
+use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Fix, Root, Vaddr, VaddrRange};
 
 use crate::kernel::Kernel;
 use crate::mm::Mm;
@@ -152,7 +152,7 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     current.local_irq_disable();
     let previous = state.active.replace(Some(Rc::clone(next)));
     let (first, last) =
-        if kernel.config().fixes.leave_mask_last { (None, previous) } else { (previous, None) };
+        if kernel.hw.switches().has(Fix::LeaveMaskLast) { (None, previous) } else { (previous, None) };
     if let Some(previous) = first {
         previous.cpu_vm_mask.clear(current, cpu).await; // 1
     }

@@ -14,7 +14,7 @@ use pagewalk::replay::build::{RunOptions, tlb};
 use pagewalk::replay::run::{Replay, ReplayOptions};
 use pagewalk::replay::{Placement, Shared, access};
 use pagewalk_engine::{Class, CpuId, Engine, EngineConfig, ObjectId, Schedule, Word};
-use pagewalk_kernel::Fixes;
+use pagewalk_mmu::Switches;
 use pagewalk_mmu::{Access, Asid, PageSize, Pfn, Position, RunEnd, TlbEntry, TlbHierarchy, run_hits};
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceFile, TraceWriter, generate};
 
@@ -50,7 +50,7 @@ fn replay(traces: &[String], cpus: u64, verify: bool) {
     let mut machine = Machine::default();
     let options = [format!("cpus={cpus}"), "memory.frames=\"8 GiB\"".to_owned()];
     machine.set_all(&options).expect("valid options");
-    let run = RunOptions { seed: 1, schedule: Schedule::Timed, fixes: Fixes::FIXED, verify, record: 0 };
+    let run = RunOptions { seed: 1, schedule: Schedule::Timed, switches: Switches::FIXED, verify, record: 0 };
     let options =
         ReplayOptions { run, ordered: true, first_seq: 0, end_seq: u64::MAX, placement: Placement::Spread };
     let finished = Replay::run(&machine, traces, options, Arc::new(Shared::default()))

@@ -1,6 +1,7 @@
 //! `pagewalk replay`: the command line.
 
 use clap::{Args, ValueEnum};
+use pagewalk_mmu::{Mutant, Switches};
 
 use super::place::Placement;
 
@@ -36,6 +37,9 @@ pub struct ReplayArgs {
     /// Which kernel
     #[arg(long, value_enum, default_value_t = KernelArg::Fixed, help_heading = "Run")]
     pub kernel: KernelArg,
+    /// Make the kernel wrong by one step; may be repeated. `pagewalk config explain kernel` lists them
+    #[arg(long, value_name = "NAME", value_parser = mutant, help_heading = "Run")]
+    pub mutant: Vec<Mutant>,
     /// How threads of a process keep the order of the trace
     #[arg(long, value_enum, default_value_t = OrderArg::Recorded, help_heading = "Run")]
     pub order: OrderArg,
@@ -79,6 +83,29 @@ pub enum KernelArg {
     /// Linux 2.6.27 as released, with its latent bugs
     #[value(name = "linux-2.6.27")]
     Linux2627,
+    /// The same with the page cache's lookups under tree_lock, as in Linux 2.6.22
+    #[value(name = "linux-2.6.22")]
+    Linux2622,
+}
+
+impl ReplayArgs {
+    /// The kernel they ask for.
+    #[must_use]
+    pub fn switches(&self) -> Switches {
+        let preset = match self.kernel {
+            KernelArg::Fixed => Switches::FIXED,
+            KernelArg::Linux2627 => Switches::LINUX_2_6_27,
+            KernelArg::Linux2622 => Switches::LINUX_2_6_22,
+        };
+        self.mutant.iter().fold(preset, |kernel, &mutant| kernel.with_mutant(mutant))
+    }
+}
+
+fn mutant(name: &str) -> Result<Mutant, String> {
+    Mutant::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> = Mutant::ALL.iter().map(|mutant| mutant.info().name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
 }
 
 /// How threads of a process keep the order of the trace.

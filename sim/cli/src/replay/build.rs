@@ -1,9 +1,9 @@
 //! From a machine's description to the parameters of engine, hardware and kernel.
 
 use pagewalk_engine::{Costs, EngineConfig, Schedule};
-use pagewalk_kernel::{Fixes, KernelConfig};
+use pagewalk_kernel::KernelConfig;
 use pagewalk_mmu::{
-    Format, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, TlbGeometry, TlbSpec,
+    Format, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, Switches, TlbGeometry, TlbSpec,
     WalkCacheGeometry, WalkCacheSpec,
 };
 
@@ -16,8 +16,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// Who grants the next step.
     pub schedule: Schedule,
-    /// Which later fixes the kernel has.
-    pub fixes: Fixes,
+    /// Which later fixes the kernel has, and which mutants it carries.
+    pub switches: Switches,
     /// Check contents and invariants.
     pub verify: bool,
     /// Keep so many last steps.
@@ -74,14 +74,14 @@ pub fn hardware(machine: &Machine, track_contents: bool) -> HardwareSpec {
 }
 
 /// The kernel's parameters.
-pub fn kernel(machine: &Machine, fixes: Fixes) -> KernelConfig {
+pub fn kernel(machine: &Machine, switches: Switches) -> KernelConfig {
     KernelConfig {
         tlb_flush_ceiling: machine.kernel.tlb_flush_ceiling.get(),
         gather_batch: machine.kernel.mmu_gather_batch.get() as usize,
         fault_entry: machine.costs.fault_entry.get_u32(),
         syscall: machine.costs.syscall.get_u32(),
         pcid: machine.tlb.pcid,
-        fixes,
+        switches,
     }
 }
 

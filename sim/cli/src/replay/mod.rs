@@ -16,11 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pagewalk_engine::Schedule;
-use pagewalk_kernel::Fixes;
 use pagewalk_trace::TraceFile;
 
 pub use self::account::account;
-use self::args::{Format, KernelArg, OrderArg, ReplayArgs, ScheduleArg};
+use self::args::{Format, OrderArg, ReplayArgs, ScheduleArg};
 use self::build::RunOptions;
 use self::inspect::inspect;
 pub use self::place::Placement;
@@ -96,13 +95,9 @@ impl Job {
             ScheduleArg::Timed => Schedule::Timed,
             ScheduleArg::Random => Schedule::Random,
         };
-        let fixes = match args.kernel {
-            KernelArg::Fixed => Fixes::FIXED,
-            KernelArg::Linux2627 => Fixes::LINUX_2_6_27,
-        };
         let record = args.record as usize;
         ReplayOptions {
-            run: RunOptions { seed, schedule, fixes, verify: args.verify, record },
+            run: RunOptions { seed, schedule, switches: args.switches(), verify: args.verify, record },
             ordered: args.order == OrderArg::Recorded,
             first_seq: args.skip,
             end_seq: args.max.map_or(u64::MAX, |max| args.skip.saturating_add(max)),

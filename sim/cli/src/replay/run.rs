@@ -91,7 +91,7 @@ impl Replay {
     ) -> Result<Finished, Diagnostic> {
         let engine = build::engine(machine, options.run);
         let hardware = build::hardware(machine, options.run.verify);
-        let kernel = Kernel::new(engine, &hardware, build::kernel(machine, options.run.fixes))
+        let kernel = Kernel::new(engine, &hardware, build::kernel(machine, options.run.switches))
             .expect("a machine that was checked can be built");
         let mut open = Vec::new();
         for (number, name) in traces.iter().enumerate() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pagewalk_engine::CpuId;
-use pagewalk_mmu::{Pfn, Pte, Root, TlbEntry, Vaddr, VaddrRange};
+use pagewalk_mmu::{PageMapping, Pfn, Pte, Root, TlbEntry, Vaddr, VaddrRange};
 
 use crate::kernel::Kernel;
 use crate::mm::Mm;
@@ -176,7 +176,11 @@ impl Kernel {
     /// I32: the reverse mapping finds exactly the PTEs that map the page.
     fn check_rmap(&self, pfn: Pfn, uses: &Uses) {
         let page = self.hw.memory.words(pfn);
-        let Some(anon_vma) = self.anon_vmas.observe(page.mapping().observe()) else {
+        let anon_vma = match PageMapping::decode(page.mapping().observe()) {
+            PageMapping::Anon(id) => self.anon_vmas.observe(id),
+            PageMapping::None | PageMapping::File(_) => None,
+        };
+        let Some(anon_vma) = anon_vma else {
             self.engine.violation("I7", format!("{pfn:?} is mapped and belongs to no anon_vma"));
             return;
         };

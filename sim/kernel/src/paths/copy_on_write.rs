@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Held, SpinGuard};
-use pagewalk_mmu::{PG_LOCKED, Pfn, Pte, Vaddr};
+use pagewalk_mmu::{Fix, PG_LOCKED, Pfn, Pte, Vaddr};
 
 use super::fault::{Resolved, vma_pte};
 use super::gather::free_anon_page;
@@ -75,11 +75,12 @@ pub(crate) async fn do_wp_page(
 /// (a batch that waits for its flush has one too). Asked under the page lock; if that is taken the answer is no, because the
 /// PTL is held and must not wait.
 async fn can_reuse(current: &Task, pfn: Pfn) -> bool {
-    let page = current.kernel().hw.memory.words(pfn);
+    let hw = &current.kernel().hw;
+    let page = hw.memory.words(pfn);
     if page.flags().test_and_set_bit(current, PG_LOCKED).await {
         return false;
     }
-    let uses = if current.kernel().config().fixes.reuse_by_count { page.count() } else { page.mapcount() };
+    let uses = if hw.switches().has(Fix::ReuseByCount) { page.count() } else { page.mapcount() };
     let alone = uses.read_once(current).await == 1;
     page.flags().clear_bit(current, PG_LOCKED).await;
     alone

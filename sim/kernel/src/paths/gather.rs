@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, PageSize, Pfn, Vaddr, VaddrRange};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PageRef, PageSize, Pfn, Vaddr, VaddrRange};
 
 use crate::mm::Mm;
 use crate::task::Task;
@@ -25,7 +25,7 @@ pub(crate) struct MmuGather<'a> {
 impl<'a> MmuGather<'a> {
     /// `tlb_gather_mmu`: an empty batch for unmapping inside `whole`.
     pub(crate) async fn begin(current: &Task, mm: &'a Rc<Mm>, whole: VaddrRange) -> Self {
-        if current.kernel().config().fixes.flush_nested {
+        if current.kernel().hw.switches().has(Fix::FlushNested) {
             mm.tlb_flush_pending().fetch_add(current, 1).await;
         }
         Self { mm, whole, range: None, pages: Vec::new(), tables: Vec::new() }
@@ -83,7 +83,7 @@ impl<'a> MmuGather<'a> {
     /// PTEs already cleared whose flush is still pending with the other: then it flushes its whole range, so that nothing
     /// stale is left when it returns (`mm_tlb_flush_nested`).
     pub(crate) async fn finish(mut self, current: &Task) {
-        let fixed = current.kernel().config().fixes.flush_nested;
+        let fixed = current.kernel().hw.switches().has(Fix::FlushNested);
         if fixed && self.mm.tlb_flush_pending().read_once(current).await > 1 {
             self.range = Some(self.whole);
         }
@@ -96,12 +96,5 @@ impl<'a> MmuGather<'a> {
 
 /// Drops a reference to an anonymous page; the last one takes its mapping away (`free_hot_cold_page`) and frees it.
 pub(crate) async fn free_anon_page(current: &Task, pfn: Pfn) {
-    let hardware = &current.kernel().hw;
-    if hardware.put_page_testzero(current, pfn).await {
-        // Nobody can reach the page: count and map count are 0, and it is in no tree.
-        let page = hardware.memory.words(pfn);
-        page.mapping().write_once(current, 0).await;
-        page.flags().write_once(current, 0).await;
-        hardware.free_hot_page(current, pfn).await;
-    }
+    current.kernel().hw.put_page(current, PageRef::counted(current, pfn)).await;
 }

@@ -2,7 +2,7 @@
 //!
 //! Follows mm/rmap.c of v2.6.27.
 
-use pagewalk_mmu::{Pfn, Vaddr};
+use pagewalk_mmu::{PageMapping, Pfn, Vaddr};
 
 use crate::mm::Vma;
 use crate::task::Task;
@@ -12,7 +12,7 @@ pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, 
     let page = current.kernel().hw.memory.words(pfn);
     let anon_vma = vma.anon_vma.get().expect("prepared before the fault allocated");
     page.mapcount().write_once(current, 1).await;
-    page.mapping().write_once(current, anon_vma.id()).await;
+    page.mapping().write_once(current, PageMapping::Anon(anon_vma.id()).encode()).await;
     page.index().write_once(current, vma.index_of(address)).await;
     let stat = &current.kernel().stat;
     stat.nr_anon_pages.add(1);

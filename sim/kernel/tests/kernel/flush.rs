@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use pagewalk_engine::{CpuId, Schedule};
-use pagewalk_kernel::{Fixes, Kernel, KernelConfig, Task, sys_madvise_dontneed, sys_munmap};
+use pagewalk_kernel::{Kernel, KernelConfig, Task, sys_madvise_dontneed, sys_munmap};
+use pagewalk_mmu::{Fix, Switches};
 
 use crate::common::{Gate, Setup, fork, load, load_all, map, page, pages, process, store, store_all, thread};
 
@@ -144,11 +145,11 @@ fn a_full_batch_is_flushed_and_freed_before_it_grows() {
 }
 
 /// Invariants that some seed breaks.
-fn broken(fixes: Fixes, build: impl Fn(&Rc<Kernel>)) -> Vec<&'static str> {
+fn broken(switches: Switches, build: impl Fn(&Rc<Kernel>)) -> Vec<&'static str> {
     let mut broken = Vec::new();
     for seed in 0..150 {
         let setup = Setup { cpus: 8, schedule: Schedule::Random, seed, ..Setup::default() };
-        let config = KernelConfig { fixes, ..KernelConfig::default() };
+        let config = KernelConfig { switches, ..KernelConfig::default() };
         let kernel = Setup { config, ..setup }.boot();
         build(&kernel);
         kernel.engine.run();
@@ -178,8 +179,8 @@ fn discards_meet(kernel: &Rc<Kernel>) {
 
 #[test]
 fn a_discard_that_another_has_begun_is_flushed_by_both_and_was_not_in_2_6_27() {
-    assert_eq!(broken(Fixes::FIXED, discards_meet), [""; 0]);
-    let released = Fixes { flush_nested: false, ..Fixes::FIXED };
+    assert_eq!(broken(Switches::FIXED, discards_meet), [""; 0]);
+    let released = Switches::FIXED.without(Fix::FlushNested);
     assert!(!broken(released, discards_meet).is_empty());
 }
 
@@ -213,9 +214,9 @@ fn copies_meet(kernel: &Rc<Kernel>) {
 #[test]
 fn a_copied_page_looks_unmapped_only_when_it_is_flushed() {
     // Where the map count decides who may write, the order of flush and reverse mapping is all that protects.
-    let by_mapcount = Fixes { reuse_by_count: false, ..Fixes::FIXED };
+    let by_mapcount = Switches::FIXED.without(Fix::ReuseByCount);
     assert_eq!(broken(by_mapcount, copies_meet), [""; 0]);
-    assert_eq!(broken(Fixes::FIXED, copies_meet), [""; 0]);
+    assert_eq!(broken(Switches::FIXED, copies_meet), [""; 0]);
 }
 
 /// A process that discards pages which another thread still reads, while a child that shares them writes.
@@ -240,8 +241,8 @@ fn a_discard_meets_a_write(kernel: &Rc<Kernel>) {
 
 #[test]
 fn a_discarded_page_is_not_written_before_its_flush_and_was_in_2_6_27() {
-    assert_eq!(broken(Fixes::FIXED, a_discard_meets_a_write), [""; 0]);
-    let released = Fixes { reuse_by_count: false, ..Fixes::FIXED };
+    assert_eq!(broken(Switches::FIXED, a_discard_meets_a_write), [""; 0]);
+    let released = Switches::FIXED.without(Fix::ReuseByCount);
     assert_eq!(broken(released, a_discard_meets_a_write), ["I14"]);
 }
 
@@ -272,7 +273,7 @@ fn a_switch_meets_a_flush(kernel: &Rc<Kernel>) {
 
 #[test]
 fn no_flush_passes_over_a_cpu_that_has_the_old_tables_and_did_in_2_6_27() {
-    assert_eq!(broken(Fixes::FIXED, a_switch_meets_a_flush), [""; 0]);
-    let released = Fixes { leave_mask_last: false, ..Fixes::FIXED };
+    assert_eq!(broken(Switches::FIXED, a_switch_meets_a_flush), [""; 0]);
+    let released = Switches::FIXED.without(Fix::LeaveMaskLast);
     assert_eq!(broken(released, a_switch_meets_a_flush), ["I19"]);
 }
