@@ -48,6 +48,12 @@ impl Context {
 }
 
 impl Engine {
+    /// A device interrupts `cpu` at time `arrival`: its `handler` runs there as one step. Called in the step that
+    /// programs the device, or in a handler.
+    pub fn device_interrupt(&self, cpu: CpuId, arrival: u64, handler: IpiHandler) {
+        self.raise(self.cpu(cpu), arrival, handler);
+    }
+
     /// Queues work for `cpu`'s pseudo-task, in the order of arrival.
     pub(crate) fn raise(&self, cpu: &Cpu, arrival: u64, handler: IpiHandler) {
         let mut pending = cpu.pending.borrow_mut();

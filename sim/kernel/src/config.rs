@@ -1,5 +1,7 @@
 //! The kernel's own parameters.
 
+use crate::fs::DiskSpec;
+
 use pagewalk_mmu::Switches;
 
 /// What the kernel is built with.
@@ -14,6 +16,12 @@ pub struct KernelConfig {
     pub fault_entry: u32,
     /// Cycles of a system call's entry and exit.
     pub syscall: u32,
+    /// The disk that files are on.
+    pub disk: DiskSpec,
+    /// The largest readahead window, in pages (`read_ahead_kb`: 32 pages are 128 KiB); 0: none.
+    pub readahead_pages: u64,
+    /// How many cycles lie between two runs of the periodic flusher (`dirty_writeback_centisecs`, 5 s); 0: it never runs.
+    pub writeback_interval: u64,
     /// Whether address spaces keep TLB tags (PCID) over a switch; without, every switch flushes.
     pub pcid: bool,
     /// The later fixes it has, and the mutants it carries.
@@ -27,6 +35,9 @@ impl Default for KernelConfig {
             gather_batch: 506,
             fault_entry: 1_000,
             syscall: 200,
+            disk: DiskSpec::default(),
+            readahead_pages: 32,
+            writeback_interval: 15_000_000_000,
             pcid: false,
             switches: Switches::FIXED,
         }

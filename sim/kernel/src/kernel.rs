@@ -10,7 +10,7 @@ use pagewalk_mmu::{Hardware, HardwareSpec, PageRef, Pfn, SpecError};
 
 use crate::check::Oracle;
 use crate::config::KernelConfig;
-use crate::fs::{Inode, Inodes};
+use crate::fs::{Disk, DiskStat, Inode, Inodes};
 use crate::mm::{AnonVmas, Mm};
 use crate::stat::VmStat;
 use crate::tlb::CpuTlbState;
@@ -44,6 +44,10 @@ pub struct Kernel {
     pub(crate) cpus: Box<[CpuTlbState]>,
     pub(crate) anon_vmas: AnonVmas,
     pub(crate) inodes: Inodes,
+    pub(crate) disk: Disk,
+    /// When the periodic flusher runs next, and whether it is running.
+    pub(crate) next_flush: Cell<u64>,
+    pub(crate) flusher_runs: Cell<bool>,
     pub(crate) oracle: Option<Oracle>,
     pub(crate) mms: RefCell<BTreeMap<u32, Weak<Mm>>>,
     last_mm: Cell<u32>,
@@ -71,10 +75,13 @@ impl Kernel {
             engine: Engine::new(engine),
             hw,
             stat: VmStat::default(),
-            config,
             cpus: (0..cpus).map(|_| CpuTlbState::default()).collect(),
             anon_vmas: AnonVmas::default(),
             inodes: Inodes::default(),
+            disk: Disk::new(config.disk.clone()),
+            next_flush: Cell::new(config.writeback_interval),
+            flusher_runs: Cell::new(false),
+            config,
             oracle: hardware.track_contents.then(Oracle::default),
             mms: RefCell::default(),
             last_mm: Cell::new(0),
@@ -100,9 +107,19 @@ impl Kernel {
         self.oom.borrow().clone()
     }
 
+    /// What the disk has done.
+    pub fn disk_stat(&self) -> &DiskStat {
+        &self.disk.stat
+    }
+
     /// The file at `path`; the first to name it says how many bytes it has.
     pub fn open_inode(&self, path: &str, size: u64) -> Rc<Inode> {
         self.inodes.open(path, size)
+    }
+
+    /// The file whose pages have `mapping` in `page->mapping`.
+    pub(crate) fn inode_of(&self, mapping: u32) -> Option<Rc<Inode>> {
+        self.inodes.by_mapping(mapping)
     }
 
     pub(crate) fn next_mm_id(&self) -> u32 {

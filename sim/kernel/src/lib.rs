@@ -17,7 +17,7 @@ mod user;
 
 pub use check::{Leftover, Oracle};
 pub use config::KernelConfig;
-pub use fs::{Advice, File, Inode, InodeKind};
+pub use fs::{Advice, DiskSpec, DiskStat, File, Inode, InodeKind};
 pub use kernel::{Kernel, OutOfMemory};
 pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};
 pub use paths::{Errno, MapRequest};

@@ -58,6 +58,16 @@ counters! {
     nr_anon_pages,
     /// The most anonymous pages mapped at one time.
     peak_anon_pages,
+    /// Pages of files in the page cache now.
+    nr_file_pages,
+    /// The most pages of files in the page cache at one time.
+    peak_file_pages,
+    /// Times a page of a file was marked dirty.
+    nr_dirtied,
+    /// Pages handed to the disk for writing.
+    nr_written,
+    /// Pages dropped by invalidation and `drop_caches`.
+    pages_invalidated,
     /// Page-table pages in use now.
     nr_page_table_pages,
     /// The most page-table pages in use at one time.
@@ -119,11 +129,31 @@ pub enum Syscall {
     Exit,
     /// `wait4`
     Wait4,
+    /// `read`, `pread`
+    Read,
+    /// `write`, `pwrite`
+    Write,
+    /// `fsync`, `fdatasync`
+    Fsync,
+    /// `msync`
+    Msync,
+    /// `truncate`, `ftruncate`
+    Truncate,
+    /// `fallocate(FALLOC_FL_PUNCH_HOLE)`
+    Fallocate,
+    /// `posix_fadvise`
+    Fadvise,
+    /// `sync`
+    Sync,
+    /// a write to `/proc/sys/vm/drop_caches`
+    DropCaches,
+    /// `invalidate_inode_pages2_range` on behalf of a file system
+    Invalidate,
 }
 
 impl Syscall {
     /// How many there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 21;
     /// All of them, in the order of their counters.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Mmap,
@@ -137,6 +167,16 @@ impl Syscall {
         Self::Execve,
         Self::Exit,
         Self::Wait4,
+        Self::Read,
+        Self::Write,
+        Self::Fsync,
+        Self::Msync,
+        Self::Truncate,
+        Self::Fallocate,
+        Self::Fadvise,
+        Self::Sync,
+        Self::DropCaches,
+        Self::Invalidate,
     ];
 
     /// The name people know.
@@ -153,6 +193,16 @@ impl Syscall {
             Self::Execve => "execve",
             Self::Exit => "exit",
             Self::Wait4 => "wait4",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Fsync => "fsync",
+            Self::Msync => "msync",
+            Self::Truncate => "truncate",
+            Self::Fallocate => "fallocate",
+            Self::Fadvise => "fadvise",
+            Self::Sync => "sync",
+            Self::DropCaches => "drop_caches",
+            Self::Invalidate => "invalidate",
         }
     }
 }

@@ -24,7 +24,8 @@ pub struct TaskCounters {
 pub struct Task {
     cx: Context,
     kernel: Rc<Kernel>,
-    mm: RefCell<Rc<Mm>>,
+    /// None of a kernel thread.
+    mm: RefCell<Option<Rc<Mm>>>,
     pid: u32,
     tid: u32,
     counters: Rc<TaskCounters>,
@@ -33,7 +34,12 @@ pub struct Task {
 impl Task {
     /// A thread `tid` of process `pid` that runs in `mm` (whose user count includes it).
     pub fn new(cx: Context, kernel: Rc<Kernel>, mm: Rc<Mm>, pid: u32, tid: u32) -> Self {
-        Self { cx, kernel, mm: RefCell::new(mm), pid, tid, counters: Rc::default() }
+        Self { cx, kernel, mm: RefCell::new(Some(mm)), pid, tid, counters: Rc::default() }
+    }
+
+    /// A kernel thread: it has no address space and no program.
+    pub fn kernel_thread(cx: Context, kernel: Rc<Kernel>) -> Self {
+        Self { cx, kernel, mm: RefCell::default(), pid: 0, tid: 0, counters: Rc::default() }
     }
 
     /// The kernel it runs on.
@@ -42,13 +48,16 @@ impl Task {
     }
 
     /// Its address space.
+    ///
+    /// # Panics
+    /// Of a kernel thread, which has none.
     pub fn mm(&self) -> Rc<Mm> {
-        Rc::clone(&self.mm.borrow())
+        Rc::clone(self.mm.borrow().as_ref().expect("a kernel thread has no address space"))
     }
 
     /// Gives it another address space (`exec_mmap`); yields the old one.
     pub(crate) fn replace_mm(&self, mm: Rc<Mm>) -> Rc<Mm> {
-        self.mm.replace(mm)
+        self.mm.replace(Some(mm)).expect("a kernel thread executes no program")
     }
 
     /// Its process.

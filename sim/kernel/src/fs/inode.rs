@@ -8,6 +8,8 @@ use std::rc::Rc;
 use pagewalk_engine::{Class, ObjectId, RwSem, Word};
 use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT};
 
+use crate::check::initial_stamp;
+
 /// `inode->i_mutex`: writers and truncation; not taken by reads and faults.
 static I_MUTEX: Class = Class::new(50, "inode->i_mutex");
 /// `inode->i_size`.
@@ -28,6 +30,8 @@ pub struct Inode {
     path: String,
     kind: InodeKind,
     size: Cell<u64>,
+    /// Pages below this one that were never written hold what the file had before the run; others are holes.
+    initial: Cell<u64>,
     /// Writers and truncation of this file, one at a time.
     pub(crate) i_mutex: RwSem,
 }
@@ -46,6 +50,22 @@ impl Inode {
     /// What is behind it.
     pub fn kind(&self) -> InodeKind {
         self.kind
+    }
+
+    /// What page `index` held before the run: a stamp of its own for each page of a disk's file, zeros beyond its end.
+    pub(crate) fn initial_stamp(&self, index: u64) -> u64 {
+        let hole = self.kind == InodeKind::Shmem || index >= self.initial.get();
+        if hole { 0 } else { initial_stamp(self.id, index) }
+    }
+
+    /// How many pages still count as what the file had before the run.
+    pub(crate) fn initial_pages(&self) -> u64 {
+        self.initial.get()
+    }
+
+    /// Pages from `first` on are holes where nothing was written since.
+    pub(crate) fn forget_initial(&self, first: u64) {
+        self.initial.set(self.initial.get().min(first));
     }
 
     /// `inode->i_size`, in bytes.
@@ -94,6 +114,11 @@ impl Inodes {
         self.create(String::new(), InodeKind::Shmem, size)
     }
 
+    /// The file whose address space has this number.
+    pub(crate) fn by_mapping(&self, mapping: u32) -> Option<Rc<Inode>> {
+        self.all.borrow().get((mapping as usize).checked_sub(1)?).cloned()
+    }
+
     /// All files, by number.
     pub(crate) fn all(&self) -> Vec<Rc<Inode>> {
         self.all.borrow().clone()
@@ -103,7 +128,7 @@ impl Inodes {
         let mut all = self.all.borrow_mut();
         let id = u32::try_from(all.len() + 1).expect("fewer than 2^32 files");
         let i_mutex = RwSem::new(&I_MUTEX, u64::from(id));
-        let inode = Rc::new(Inode { id, path, kind, size: Cell::new(size), i_mutex });
+        let inode = Rc::new(Inode { id, path, kind, size: Cell::new(size), initial: Cell::new(pages_of(size)), i_mutex });
         all.push(Rc::clone(&inode));
         inode
     }

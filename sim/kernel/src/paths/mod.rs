@@ -39,6 +39,8 @@ pub enum Errno {
     Enomem,
     /// An address that is not mapped.
     Efault,
+    /// What was asked cannot be done now.
+    Eio,
 }
 
 impl fmt::Display for Errno {
@@ -47,6 +49,7 @@ impl fmt::Display for Errno {
             Self::Einval => "EINVAL",
             Self::Enomem => "ENOMEM",
             Self::Efault => "EFAULT",
+            Self::Eio => "EIO",
         })
     }
 }

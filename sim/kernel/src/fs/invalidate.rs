@@ -1,0 +1,130 @@
+//! Invalidation: pages leave the cache because somebody else may have changed the file, or because memory is wanted.
+//!
+//! Follows mm/truncate.c (`invalidate_mapping_pages`, `invalidate_inode_pages2_range`) and fs/drop_caches.c of v2.6.27.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{PG_DIRTY, PG_PRIVATE, PG_WRITEBACK, PageRef};
+use pagewalk_pagecache::{
+    find_get_pages, invalidate_complete_page2, lock_page, remove_mapping, try_to_release_page, trylock_page, unlock_page,
+    wait_on_page_writeback,
+};
+
+use super::writeback::PAGEVEC_SIZE;
+use super::{Inode, InodeKind};
+use crate::paths::{page_mapped, unmap_mapping_range};
+use crate::task::Task;
+
+/// `invalidate_mapping_pages`: of the pages `first..=last`, those go that nobody uses. Yields how many went.
+pub(crate) async fn invalidate_mapping_pages(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) -> u64 {
+    let hw = &current.kernel().hw;
+    let (mut next, mut gone) = (first, 0);
+    while next <= last {
+        let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
+        if pages.is_empty() {
+            break;
+        }
+        let mut beyond = false;
+        for page in pages {
+            let index = hw.memory.words(page.pfn()).index().read_once(current).await;
+            beyond |= index > last;
+            next = next.max(index.saturating_add(1));
+            if !beyond && trylock_page(current, hw, page.pfn()).await {
+                gone += u64::from(invalidate_page(current, inode, &page).await);
+                unlock_page(current, hw, page.pfn()).await;
+            }
+            hw.put_page(current, page).await;
+        }
+        if beyond || next == 0 {
+            break;
+        }
+        current.cond_resched().await;
+    }
+    gone
+}
+
+/// One locked page of the loop: dirty, under writeback or mapped, it stays.
+async fn invalidate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
+    let flags = current.kernel().hw.memory.words(page.pfn()).flags();
+    if flags.test_bit(current, PG_DIRTY).await || flags.test_bit(current, PG_WRITEBACK).await {
+        return false;
+    }
+    if page_mapped(current, page.pfn()).await {
+        return false;
+    }
+    invalidate_complete_page(current, inode, page).await
+}
+
+/// `invalidate_complete_page`: leaves the cache if nobody but the cache and the caller has a reference.
+pub(crate) async fn invalidate_complete_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
+    let words = current.kernel().hw.memory.words(page.pfn());
+    if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
+        return false; // 1
+    }
+    if words.flags().test_bit(current, PG_PRIVATE).await
+        && !try_to_release_page(current, &inode.mapping, page.pfn()).await
+    {
+        return false; // 2
+    }
+    remove_mapping(current, &inode.mapping, page).await // 3. the freeze refuses where somebody has a reference
+}
+
+/// `invalidate_inode_pages2_range`: pages `first..=last` must go, mapped or not. False if one was dirtied meanwhile and stayed.
+pub(crate) async fn invalidate_inode_pages2_range(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) -> bool {
+    let hw = &current.kernel().hw;
+    let (mut next, mut all_gone) = (first, true);
+    while next <= last {
+        let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
+        if pages.is_empty() {
+            break;
+        }
+        let mut beyond = false;
+        for page in pages {
+            lock_page(current, hw, page.pfn()).await;
+            let words = hw.memory.words(page.pfn());
+            // A page that left meanwhile is found no more.
+            if words.mapping().read_once(current).await == inode.mapping.page_mapping() {
+                let index = words.index().read_once(current).await;
+                beyond |= index > last;
+                next = next.max(index.saturating_add(1));
+                if !beyond {
+                    all_gone &= invalidate_page2(current, inode, &page, index).await;
+                }
+            }
+            unlock_page(current, hw, page.pfn()).await;
+            hw.put_page(current, page).await;
+        }
+        if beyond {
+            break;
+        }
+        current.cond_resched().await;
+    }
+    all_gone
+}
+
+/// One locked page: written back if dirty (`do_launder_page`), unmapped, out.
+async fn invalidate_page2(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>, index: u64) -> bool {
+    let hw = &current.kernel().hw;
+    wait_on_page_writeback(current, hw, page.pfn()).await;
+    while page_mapped(current, page.pfn()).await {
+        unmap_mapping_range(current, inode, index, index, false).await;
+    }
+    if hw.memory.words(page.pfn()).flags().test_bit(current, PG_PRIVATE).await
+        && !try_to_release_page(current, &inode.mapping, page.pfn()).await
+    {
+        return false;
+    }
+    // 2 to 6: under tree_lock, and whatever the count is.
+    invalidate_complete_page2(current, &inode.mapping, page.pfn()).await
+}
+
+/// `drop_caches`: every clean, unmapped page of every file on the disk.
+pub(crate) async fn drop_pagecache(current: &Task) -> u64 {
+    let mut gone = 0;
+    for inode in current.kernel().inodes.all() {
+        if inode.kind() == InodeKind::Disk {
+            gone += invalidate_mapping_pages(current, &inode, 0, u64::MAX).await;
+        }
+    }
+    gone
+}

@@ -1,0 +1,160 @@
+//! `do_generic_file_read`: `read` and `pread` through the page cache.
+//!
+//! Follows mm/filemap.c of v2.6.27.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{BASE_PAGE_BYTES, PG_READAHEAD, PG_REFERENCED, PG_UPTODATE, PageRef, Vaddr};
+use pagewalk_pagecache::{add_to_page_cache, find_get_page, lock_page, unlock_page, wait_on_page_locked};
+
+use super::File;
+use super::inode::{page_of, pages_of};
+use super::io::readpage;
+use super::readahead::{page_cache_async_readahead, page_cache_sync_readahead};
+use crate::check::FileTicket;
+use crate::paths::touch_user;
+use crate::task::Task;
+
+/// `do_generic_file_read`: up to `len` bytes from `offset` on, into the program's `buffer`. Yields how many bytes there were.
+pub(crate) async fn do_generic_file_read(
+    current: &Task,
+    file: &Rc<File>,
+    offset: u64,
+    len: u64,
+    buffer: Option<Vaddr>,
+) -> u64 {
+    let ticket = current.kernel().file_op_begin();
+    let end = offset.saturating_add(len);
+    let past_last = pages_of(end);
+    let mut position = offset;
+    while position < end {
+        current.cond_resched().await;
+        let index = page_of(position);
+        let Some(page) = find_or_read_page(current, file, index, past_last - index).await else { continue };
+        // The size is read after the page was found up to date: what was read before a truncation stays legal, what is
+        // beyond the end now is not returned.
+        let size = file.inode().i_size().read_once(current).await;
+        let stop = size.min((index + 1) * BASE_PAGE_BYTES).min(end);
+        if stop <= position {
+            current.kernel().hw.put_page(current, page).await;
+            break;
+        }
+        let previous = file.ra.get().prev_page;
+        if previous != Some(index) || position.is_multiple_of(BASE_PAGE_BYTES) {
+            mark_page_accessed(current, &page).await;
+        }
+        copy_to_user(current, &ticket, file, &page, index, buffer.map(|at| Vaddr(at.0 + (position - offset))), stop - position)
+            .await;
+        current.kernel().hw.put_page(current, page).await;
+        let mut ra = file.ra.get();
+        ra.prev_page = Some(index);
+        file.ra.set(ra);
+        position = stop;
+    }
+    drop(ticket);
+    position - offset
+}
+
+/// One round of the search for page `index`: the page, up to date, or `None` if the caller must look again.
+async fn find_or_read_page<'a>(
+    current: &'a Task,
+    file: &Rc<File>,
+    index: u64,
+    wanted: u64,
+) -> Option<PageRef<'a>> {
+    let mapping = &file.inode().mapping;
+    let mut found = find_get_page(current, mapping, index).await;
+    if found.is_none() {
+        page_cache_sync_readahead(current, file, index, wanted).await;
+        found = find_get_page(current, mapping, index).await;
+    }
+    let Some(page) = found else { return no_cached_page(current, file, index).await };
+    let flags = current.kernel().hw.memory.words(page.pfn()).flags();
+    if flags.test_bit(current, PG_READAHEAD).await {
+        page_cache_async_readahead(current, file, page.pfn(), index, wanted).await;
+    }
+    if flags.test_bit(current, PG_UPTODATE).await {
+        return Some(page);
+    }
+    page_not_up_to_date(current, file, index, page).await
+}
+
+/// The page is in the cache and not up to date: wait for the read under way, or read it.
+async fn page_not_up_to_date<'a>(
+    current: &'a Task,
+    file: &Rc<File>,
+    index: u64,
+    page: PageRef<'a>,
+) -> Option<PageRef<'a>> {
+    let hw = &current.kernel().hw;
+    let words = hw.memory.words(page.pfn());
+    lock_page(current, hw, page.pfn()).await;
+    if words.mapping().read_once(current).await == 0 {
+        // Truncated while we waited.
+        unlock_page(current, hw, page.pfn()).await;
+        hw.put_page(current, page).await;
+        return None;
+    }
+    if words.flags().test_bit(current, PG_UPTODATE).await {
+        unlock_page(current, hw, page.pfn()).await;
+        return Some(page);
+    }
+    readpage(current, file.inode(), index, page.pfn()).await;
+    wait_for_page(current, page).await
+}
+
+/// `no_cached_page`: readahead did not bring it, so this reader does.
+async fn no_cached_page<'a>(current: &'a Task, file: &Rc<File>, index: u64) -> Option<PageRef<'a>> {
+    let kernel = current.kernel();
+    // Also beyond the end of the file: v2.6.27 reads a page of zeros there and finds the end afterwards.
+    let page = kernel.alloc_page(current, "a page of a file").await;
+    if add_to_page_cache(current, &page, &file.inode().mapping, index).await.is_err() {
+        kernel.hw.put_page(current, page).await;
+        return None;
+    }
+    readpage(current, file.inode(), index, page.pfn()).await;
+    wait_for_page(current, page).await
+}
+
+/// Waits for the end of the read; `None` if the page was truncated meanwhile.
+async fn wait_for_page<'a>(current: &'a Task, page: PageRef<'a>) -> Option<PageRef<'a>> {
+    let hw = &current.kernel().hw;
+    wait_on_page_locked(current, hw, page.pfn()).await;
+    if hw.memory.words(page.pfn()).flags().test_bit(current, PG_UPTODATE).await {
+        return Some(page);
+    }
+    hw.put_page(current, page).await;
+    None
+}
+
+/// `file_read_actor`: the page's contents, then the program's buffer, page by page.
+async fn copy_to_user(
+    current: &Task,
+    ticket: &FileTicket,
+    file: &File,
+    page: &PageRef<'_>,
+    index: u64,
+    buffer: Option<Vaddr>,
+    len: u64,
+) {
+    let kernel = current.kernel();
+    kernel.read_file_page(current, ticket, page.pfn(), file.inode().id(), index).await;
+    current.charge(copy_cost(current, len));
+    if let Some(buffer) = buffer {
+        touch_user(current, buffer, len, true).await;
+    }
+}
+
+/// What copying `len` bytes costs: their part of a page's copy.
+pub(crate) fn copy_cost(current: &Task, len: u64) -> u32 {
+    let page = u64::from(current.kernel().hw.costs().copy_page);
+    u32::try_from(page * len.min(BASE_PAGE_BYTES) / BASE_PAGE_BYTES).unwrap_or(u32::MAX)
+}
+
+/// `mark_page_accessed`, as far as there are no LRU lists: an unreferenced page becomes a referenced one.
+pub(crate) async fn mark_page_accessed(current: &Task, page: &PageRef<'_>) {
+    let flags = current.kernel().hw.memory.words(page.pfn()).flags();
+    if !flags.test_bit(current, PG_REFERENCED).await {
+        flags.set_bit(current, PG_REFERENCED).await;
+    }
+}

@@ -1,0 +1,158 @@
+//! Readahead on demand: sequential readers find their pages in memory.
+//!
+//! Follows mm/readahead.c of v2.6.27 (`ondemand_readahead`, `__do_page_cache_readahead`,
+//! `force_page_cache_readahead`). The window begins small, doubles, and ends at the file's `ra_pages`; a page in it
+//! carries `PG_READAHEAD`, and whoever reaches it begins the next window while the rest is still unread.
+
+use pagewalk_mmu::{PG_READAHEAD, PG_WRITEBACK, Pfn};
+use pagewalk_pagecache::{next_hole, page_is_cached};
+
+use super::inode::page_of;
+use super::io::ReadBatch;
+use super::{Advice, File};
+use crate::task::Task;
+
+/// Pages that one round of a forced readahead reads: 2 MiB.
+const FORCED_CHUNK: u64 = 512;
+
+impl File {
+    /// `ra_pages`: the largest window, as the advice has it.
+    pub(crate) fn ra_pages(&self, current: &Task) -> u64 {
+        let whole = current.kernel().config().readahead_pages;
+        match self.advice.get() {
+            Advice::Normal => whole,
+            Advice::Sequential => 2 * whole,
+            Advice::Random => 0,
+        }
+    }
+}
+
+/// `get_init_ra_size`: the first window for a read of `wanted` pages.
+fn initial_window(wanted: u64, max: u64) -> u64 {
+    let size = wanted.max(1).next_power_of_two();
+    if size <= max / 32 {
+        4 * size
+    } else if size <= max / 4 {
+        2 * size
+    } else {
+        max
+    }
+}
+
+/// `get_next_ra_size`: the window after one of `size` pages.
+fn next_window(size: u64, max: u64) -> u64 {
+    (if size < max / 16 { 4 * size } else { 2 * size }).min(max)
+}
+
+/// `page_cache_sync_readahead`: page `index` is not in the cache; the reader wants `wanted` pages from there.
+pub(crate) async fn page_cache_sync_readahead(current: &Task, file: &File, index: u64, wanted: u64) {
+    if file.ra_pages(current) > 0 {
+        ondemand_readahead(current, file, false, index, wanted).await;
+    }
+}
+
+/// `page_cache_async_readahead`: the reader has reached a page with the readahead mark.
+pub(crate) async fn page_cache_async_readahead(current: &Task, file: &File, page: Pfn, index: u64, wanted: u64) {
+    if file.ra_pages(current) == 0 {
+        return;
+    }
+    let flags = current.kernel().hw.memory.words(page).flags();
+    if flags.test_bit(current, PG_WRITEBACK).await {
+        return; // the mark's bit has another meaning there
+    }
+    flags.clear_bit(current, PG_READAHEAD).await;
+    ondemand_readahead(current, file, true, index, wanted).await;
+}
+
+async fn ondemand_readahead(current: &Task, file: &File, marked: bool, index: u64, wanted: u64) {
+    let max = file.ra_pages(current);
+    let mut ra = file.ra.get();
+    let expected = index == ra.start + ra.size - ra.async_size || index == ra.start + ra.size;
+    if index > 0 && expected {
+        // The expected place of a sequential reader: push the window forward.
+        ra.start += ra.size;
+        ra.size = next_window(ra.size, max);
+        ra.async_size = ra.size;
+    } else {
+        let follows = ra.prev_page.map_or(index == 0, |previous| index.wrapping_sub(previous) <= 1);
+        if !marked && !follows && wanted <= max {
+            // A small random read: as it is, without touching the state.
+            do_page_cache_readahead(current, file, index, wanted, 0).await;
+            return;
+        }
+        if marked {
+            // A mark without a valid window, as interleaved readers leave it: go on behind what is cached.
+            let hole = next_hole(current, &file.inode().mapping, index, max + 1).await;
+            let Some(start) = hole.filter(|start| start - index <= max) else { return };
+            ra.start = start;
+            ra.size = next_window(start - index, max);
+            ra.async_size = ra.size;
+        } else {
+            ra.start = index;
+            ra.size = initial_window(wanted, max);
+            ra.async_size = if ra.size > wanted { ra.size - wanted } else { ra.size };
+        }
+    }
+    file.ra.set(ra);
+    do_page_cache_readahead(current, file, ra.start, ra.size, ra.async_size).await;
+}
+
+/// `__do_page_cache_readahead`: starts to read those of `pages` pages from `start` on that are not cached and not beyond the
+/// end of the file. The one at `lookahead` pages before the window's end gets the mark.
+pub(crate) async fn do_page_cache_readahead(
+    current: &Task,
+    file: &File,
+    start: u64,
+    pages: u64,
+    lookahead: u64,
+) {
+    let inode = file.inode();
+    let size = inode.i_size().read_once(current).await;
+    if size == 0 {
+        return;
+    }
+    let last = page_of(size - 1);
+    let mut missing = Vec::new();
+    for n in 0..pages {
+        let Some(index) = start.checked_add(n).filter(|&index| index <= last) else { break };
+        if page_is_cached(current, &inode.mapping, index).await {
+            continue;
+        }
+        let page = current.kernel().alloc_page(current, "a page of a file").await;
+        if n == pages - lookahead {
+            current.kernel().hw.memory.words(page.pfn()).flags().set_bit(current, PG_READAHEAD).await;
+        }
+        missing.push((index, page));
+    }
+    // Reading begins when every page is allocated, as there: an allocation may wait for memory.
+    let mut batch = ReadBatch::new(inode);
+    for (index, page) in missing {
+        batch.add(current, page, index).await;
+    }
+    batch.submit(current).await;
+}
+
+/// `force_page_cache_readahead`: reads a range because somebody asked for it (`WILLNEED`).
+pub(crate) async fn force_page_cache_readahead(current: &Task, file: &File, start: u64, pages: u64) {
+    let mut done = 0;
+    while done < pages {
+        let chunk = FORCED_CHUNK.min(pages - done);
+        do_page_cache_readahead(current, file, start + done, chunk, 0).await;
+        done += chunk;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_grow_to_the_maximum_and_stay_there() {
+        assert_eq!(initial_window(1, 32), 4, "16 KiB for the first page of a file");
+        assert_eq!(initial_window(4, 32), 8);
+        assert_eq!(initial_window(9, 32), 32);
+        assert_eq!(next_window(1, 32), 4);
+        assert_eq!(next_window(4, 32), 8);
+        assert_eq!(next_window(32, 32), 32);
+    }
+}

@@ -1,0 +1,194 @@
+//! Truncation: pages beyond a file's new end leave the cache, whoever still holds them.
+//!
+//! Follows mm/truncate.c and mm/memory.c (`vmtruncate`, `vmtruncate_range`) of v2.6.27. No count is tested: the data is to be
+//! discarded, and whoever puts the last reference frees the page.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{BASE_PAGE_BYTES, PG_DIRTY, PG_MAPPEDTODISK, PG_PRIVATE, PG_WRITEBACK, PageRef};
+use pagewalk_pagecache::{
+    find_get_pages, find_lock_page, lock_page, remove_from_page_cache, try_to_release_page, trylock_page, unlock_page,
+    wait_on_page_writeback,
+};
+
+use super::inode::{page_of, pages_of};
+use super::writeback::{PAGEVEC_SIZE, set_page_dirty};
+use super::{Inode, InodeKind};
+use crate::paths::{page_mapped, unmap_mapping_range};
+use crate::task::Task;
+
+/// `vmtruncate`: the file ends at `size`. Holds `i_mutex`.
+///
+///  1. i_size first: from now on no fault maps what lies beyond;
+///  2. one unmap of everything, which is cheaper than page by page;
+///  3. the pages leave the cache;
+///  4. another unmap, for private copies made between 2 and 3.
+pub(crate) async fn vmtruncate(current: &Task, inode: &Rc<Inode>, size: u64) {
+    let before = inode.i_size().read_once(current).await;
+    let kernel = current.kernel();
+    if size < before {
+        kernel.shadow_file_cut(inode.id(), pages_of(size));
+    }
+    inode.i_size().write_once(current, size).await;
+    if size >= before {
+        return; // the new pages are holes
+    }
+    unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await;
+    truncate_inode_pages_range(current, inode, size, u64::MAX).await;
+    unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await;
+    kernel.disk.free_blocks(inode, pages_of(size), u64::MAX);
+    kernel.shadow_file_settle(inode.id(), pages_of(size), u64::MAX);
+}
+
+/// `vmtruncate_range`: a hole from `offset` of `len` bytes, with zeros in it; the size stays. Holds `i_mutex`.
+pub(crate) async fn punch_hole(current: &Task, inode: &Rc<Inode>, offset: u64, len: u64) {
+    let size = inode.i_size().read_once(current).await;
+    let end = offset.saturating_add(len).min(size);
+    if offset >= end {
+        return;
+    }
+    let kernel = current.kernel();
+    let (first, past) = (pages_of(offset), if end == size { pages_of(end) } else { page_of(end) });
+    if first < past {
+        (first..past).for_each(|index| kernel.shadow_file_set(inode.id(), index, 0));
+        unmap_mapping_range(current, inode, first, past - 1, false).await;
+        truncate_inode_pages_range(current, inode, first * BASE_PAGE_BYTES, past - 1).await;
+        unmap_mapping_range(current, inode, first, past - 1, false).await;
+        kernel.disk.free_blocks(inode, first, past);
+        kernel.shadow_file_settle(inode.id(), first, past);
+    }
+    // The edges are zeroed in the cache.
+    if !offset.is_multiple_of(BASE_PAGE_BYTES) {
+        zero_part(current, inode, page_of(offset)).await;
+    }
+    let last_edge = page_of(end);
+    if !end.is_multiple_of(BASE_PAGE_BYTES) && end != size && (last_edge != page_of(offset) || offset.is_multiple_of(BASE_PAGE_BYTES)) {
+        zero_part(current, inode, last_edge).await;
+    }
+}
+
+/// `truncate_inode_pages_range`: pages from byte `start` to page `last` leave the cache; of the page that `start` is inside
+/// of, the rest is zeroed. First those that nobody has locked, then the others, until a sweep finds none.
+pub(crate) async fn truncate_inode_pages_range(current: &Task, inode: &Rc<Inode>, start: u64, last: u64) {
+    let first = pages_of(start);
+    let mut next = first;
+    loop {
+        let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
+        if pages.is_empty() {
+            break;
+        }
+        let mut beyond = false;
+        for page in pages {
+            // Read once: it may change while the page is not locked.
+            let index = current.kernel().hw.memory.words(page.pfn()).index().read_once(current).await;
+            beyond |= index > last;
+            next = next.max(index.saturating_add(1));
+            if !beyond && trylock_page(current, &current.kernel().hw, page.pfn()).await {
+                if !current.kernel().hw.memory.words(page.pfn()).flags().test_bit(current, PG_WRITEBACK).await {
+                    truncate_page(current, inode, &page).await;
+                }
+                unlock_page(current, &current.kernel().hw, page.pfn()).await;
+            }
+            current.kernel().hw.put_page(current, page).await;
+        }
+        if beyond {
+            break;
+        }
+        current.cond_resched().await;
+    }
+    if !start.is_multiple_of(BASE_PAGE_BYTES) {
+        zero_part(current, inode, page_of(start)).await;
+    }
+    truncate_the_rest(current, inode, first, last).await;
+}
+
+/// The blocking pass: it ends only after a sweep that found nothing.
+async fn truncate_the_rest(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) {
+    let mut next = first;
+    loop {
+        let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
+        if pages.is_empty() {
+            if next == first {
+                return;
+            }
+            next = first;
+            continue;
+        }
+        let hw = &current.kernel().hw;
+        let mut done = false;
+        for (n, page) in pages.into_iter().enumerate() {
+            let index = hw.memory.words(page.pfn()).index().read_once(current).await;
+            if index > last {
+                done |= n == 0;
+            } else if !done {
+                lock_page(current, hw, page.pfn()).await;
+                wait_on_page_writeback(current, hw, page.pfn()).await;
+                truncate_page(current, inode, &page).await;
+                unlock_page(current, hw, page.pfn()).await;
+                next = next.max(index.saturating_add(1));
+            }
+            hw.put_page(current, page).await;
+        }
+        if done {
+            if next == first {
+                return;
+            }
+            next = first;
+        }
+        current.cond_resched().await;
+    }
+}
+
+/// A locked page that is not under writeback: unmapped, then out.
+async fn truncate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) {
+    let words = current.kernel().hw.memory.words(page.pfn());
+    if page_mapped(current, page.pfn()).await {
+        let index = words.index().read_once(current).await;
+        unmap_mapping_range(current, inode, index, index, false).await;
+    }
+    truncate_complete_page(current, inode, page).await;
+}
+
+/// `truncate_complete_page`: the page, locked, leaves the cache.
+pub(crate) async fn truncate_complete_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) {
+    let kernel = current.kernel();
+    let words = kernel.hw.memory.words(page.pfn());
+    if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
+        return; // 1. somebody else removed it while we waited for the lock
+    }
+    if words.flags().test_bit(current, PG_PRIVATE).await {
+        // 2. The buffers may refuse to go: then the page stays, an orphan without a mapping.
+        try_to_release_page(current, &inode.mapping, page.pfn()).await;
+    }
+    words.flags().test_and_clear_bit(current, PG_DIRTY).await; // 3. cancel_dirty_page
+    remove_from_page_cache(current, &inode.mapping, page.pfn()).await; // 4
+    words.flags().clear_bit(current, PG_MAPPEDTODISK).await; // 5
+    kernel.hw.put_page(current, PageRef::counted(current, page.pfn())).await; // 6. the cache's reference
+}
+
+/// `truncate_partial_page` and `block_truncate_page`: a part of page `index` becomes zeros.
+async fn zero_part(current: &Task, inode: &Rc<Inode>, index: u64) {
+    let kernel = current.kernel();
+    let page = loop {
+        if let Some(page) = find_lock_page(current, &inode.mapping, index).await {
+            break page;
+        }
+        // Not cached: it is read, so that the zeros reach the disk too.
+        let page = kernel.alloc_page(current, "a page of a file").await;
+        if pagewalk_pagecache::add_to_page_cache(current, &page, &inode.mapping, index).await.is_ok() {
+            break page;
+        }
+        kernel.hw.put_page(current, page).await;
+    };
+    let flags = kernel.hw.memory.words(page.pfn()).flags();
+    wait_on_page_writeback(current, &kernel.hw, page.pfn()).await;
+    if !flags.test_bit(current, pagewalk_mmu::PG_UPTODATE).await {
+        super::io::read_locked_page(current, inode, index, page.pfn()).await;
+    }
+    kernel.write_file_page(current, page.pfn(), inode.id(), index, false).await;
+    if inode.kind() == InodeKind::Disk {
+        set_page_dirty(current, page.pfn()).await;
+    }
+    unlock_page(current, &kernel.hw, page.pfn()).await;
+    kernel.hw.put_page(current, page).await;
+}

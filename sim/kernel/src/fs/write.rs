@@ -1,0 +1,98 @@
+//! `generic_file_buffered_write`: `write` and `pwrite` through the page cache.
+//!
+//! Follows mm/filemap.c (`generic_perform_write`, `__grab_cache_page`) and fs/buffer.c (`block_write_begin`,
+//! `generic_write_end`) of v2.6.27.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{BASE_PAGE_BYTES, PG_UPTODATE, PageRef, Vaddr};
+use pagewalk_pagecache::{add_to_page_cache, create_empty_buffers, find_lock_page, unlock_page};
+
+use super::inode::{page_of, pages_of};
+use super::io::read_locked_page;
+use super::read::{copy_cost, mark_page_accessed};
+use super::writeback::set_page_dirty;
+use super::{File, Inode, InodeKind};
+use crate::paths::touch_user;
+use crate::task::Task;
+
+/// `generic_file_aio_write`: `len` bytes from the program's `buffer` to `offset`. One writer of a file at a time.
+pub(crate) async fn generic_file_write(
+    current: &Task,
+    file: &Rc<File>,
+    offset: u64,
+    len: u64,
+    buffer: Option<Vaddr>,
+) -> u64 {
+    let inode = file.inode();
+    let i_mutex = inode.i_mutex.down_write(current).await;
+    let end = offset.saturating_add(len);
+    let mut position = offset;
+    while position < end {
+        let stop = ((page_of(position) + 1) * BASE_PAGE_BYTES).min(end);
+        let chunk = stop - position;
+        // The buffer first: a fault on it must not wait for the lock of the page that is written (fault_in_pages_readable).
+        if let Some(buffer) = buffer {
+            touch_user(current, Vaddr(buffer.0 + (position - offset)), chunk, false).await;
+        }
+        write_page(current, inode, position, chunk).await;
+        position = stop;
+        current.cond_resched().await;
+    }
+    i_mutex.up_write().await;
+    position - offset
+}
+
+/// write_begin, copy, write_end: `len` bytes at `position`, within one page.
+async fn write_page(current: &Task, inode: &Rc<Inode>, position: u64, len: u64) {
+    let index = page_of(position);
+    let whole = len == BASE_PAGE_BYTES;
+    let page = write_begin(current, inode, index, whole).await;
+    let kernel = current.kernel();
+    // The copy, one step: a page written whole does not depend on what the frame held before.
+    kernel.write_file_page(current, page.pfn(), inode.id(), index, whole).await;
+    current.charge(copy_cost(current, len));
+    // write_end: up to date before dirty, the size before the lock is released.
+    kernel.hw.memory.words(page.pfn()).flags().set_bit(current, PG_UPTODATE).await;
+    if position + len > inode.i_size().read_once(current).await {
+        inode.i_size().write_once(current, position + len).await;
+    }
+    set_page_dirty(current, page.pfn()).await;
+    unlock_page(current, &kernel.hw, page.pfn()).await;
+    mark_page_accessed(current, &page).await;
+    kernel.hw.put_page(current, page).await;
+}
+
+/// `write_begin`: the page, locked, with buffers, and up to date if only a part of it will be written.
+async fn write_begin<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64, whole: bool) -> PageRef<'a> {
+    let page = grab_cache_page(current, inode, index).await;
+    let kernel = current.kernel();
+    if inode.kind() == InodeKind::Disk {
+        create_empty_buffers(current, &kernel.hw, page.pfn()).await;
+    }
+    let flags = kernel.hw.memory.words(page.pfn()).flags();
+    if !whole && !flags.test_bit(current, PG_UPTODATE).await {
+        if index < pages_of(inode.i_size().read_once(current).await) {
+            read_locked_page(current, inode, index, page.pfn()).await;
+        } else {
+            // A new block: what is not written is zeros.
+            kernel.hw.memory.clear_page(current, page.pfn()).await;
+        }
+    }
+    page
+}
+
+/// `__grab_cache_page`: the page of the cache, locked; a new one if there is none.
+async fn grab_cache_page<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64) -> PageRef<'a> {
+    let kernel = current.kernel();
+    loop {
+        if let Some(page) = find_lock_page(current, &inode.mapping, index).await {
+            return page;
+        }
+        let page = kernel.alloc_page(current, "a page of a file").await;
+        if add_to_page_cache(current, &page, &inode.mapping, index).await.is_ok() {
+            return page;
+        }
+        kernel.hw.put_page(current, page).await;
+    }
+}

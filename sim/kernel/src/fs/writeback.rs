@@ -1,0 +1,180 @@
+//! Dirty pages and their way to the disk: `set_page_dirty`, `write_cache_pages`, `fsync`, the periodic flusher.
+//!
+//! Follows mm/page-writeback.c, mm/filemap.c (`wait_on_page_writeback_range`) and fs/sync.c of v2.6.27.
+
+use std::rc::Rc;
+
+use pagewalk_engine::Cpu;
+use pagewalk_mmu::{PG_DIRTY, PageMapping, PageRef, Pfn};
+use pagewalk_pagecache::{
+    Tag, end_page_writeback, find_get_pages_tag, lock_page, set_page_dirty_nobuffers, set_page_writeback, test_clear_page_dirty,
+    unlock_page, wait_on_page_writeback,
+};
+
+use super::disk::{Bio, Direction, EndIo, submit_bio};
+use super::{Inode, InodeKind};
+use crate::kernel::Kernel;
+use crate::paths::page_mkclean;
+use crate::task::Task;
+
+/// Pages that one look into the cache collects (`PAGEVEC_SIZE`).
+pub(crate) const PAGEVEC_SIZE: usize = 14;
+
+/// `set_page_dirty`: the page differs from what backs it. A page without a file only gets the flag.
+pub(crate) async fn set_page_dirty(current: &Task, pfn: Pfn) {
+    let kernel = current.kernel();
+    let mapping = kernel.hw.memory.words(pfn).mapping().read_once(current).await;
+    let inode = match PageMapping::decode(mapping) {
+        PageMapping::File(id) => kernel.inode_of(id),
+        PageMapping::Anon(_) | PageMapping::None => None,
+    };
+    let newly = match &inode {
+        Some(inode) => set_page_dirty_nobuffers(current, &inode.mapping, pfn).await,
+        None => !kernel.hw.memory.words(pfn).flags().test_and_set_bit(current, PG_DIRTY).await,
+    };
+    if newly && inode.is_some() {
+        kernel.stat.nr_dirtied.add(1);
+    }
+}
+
+/// `clear_page_dirty_for_io`: the page, locked, is about to be written. True if it was dirty.
+///
+/// Every mapping is made clean and read-only first, and what the hardware noted goes to the flag; only then is the flag
+/// cleared (7658cc289288 is what happens otherwise).
+pub(crate) async fn clear_page_dirty_for_io(current: &Task, inode: &Rc<Inode>, pfn: Pfn) -> bool {
+    if inode.kind() == InodeKind::Disk && page_mkclean(current, inode, pfn).await {
+        set_page_dirty(current, pfn).await;
+    }
+    test_clear_page_dirty(current, &current.kernel().hw, pfn).await
+}
+
+/// `write_cache_pages`: starts to write the dirty pages `first..=last` of a file. With `wait` also those under writeback
+/// already, once that has ended (`WB_SYNC_ALL`).
+pub(crate) async fn write_cache_pages(current: &Task, inode: &Rc<Inode>, first: u64, last: u64, wait: bool) {
+    if inode.kind() == InodeKind::Shmem {
+        return; // nothing is behind it
+    }
+    let mut next = first;
+    loop {
+        let pages = find_get_pages_tag(current, &inode.mapping, next, PAGEVEC_SIZE, Tag::Dirty).await;
+        if pages.is_empty() {
+            return;
+        }
+        let mut beyond = false;
+        for page in pages {
+            let index = current.kernel().hw.memory.words(page.pfn()).index().read_once(current).await;
+            beyond |= index > last;
+            next = next.max(index.saturating_add(1));
+            if !beyond {
+                write_one_page(current, inode, &page, index, wait).await;
+            }
+            current.kernel().hw.put_page(current, page).await;
+        }
+        if beyond || next > last {
+            return;
+        }
+        current.cond_resched().await;
+    }
+}
+
+/// One page of the loop, locked while it is looked at.
+async fn write_one_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>, index: u64, wait: bool) {
+    let kernel = current.kernel();
+    let (hw, pfn) = (&kernel.hw, page.pfn());
+    lock_page(current, hw, pfn).await;
+    if hw.memory.words(pfn).mapping().read_once(current).await != inode.mapping.page_mapping() {
+        unlock_page(current, hw, pfn).await;
+        return;
+    }
+    if wait {
+        wait_on_page_writeback(current, hw, pfn).await;
+    }
+    let busy = hw.memory.words(pfn).flags().test_bit(current, pagewalk_mmu::PG_WRITEBACK).await;
+    if busy || !clear_page_dirty_for_io(current, inode, pfn).await {
+        unlock_page(current, hw, pfn).await;
+        return;
+    }
+    writepage(current, inode, pfn, index).await;
+}
+
+/// `writepage`: writeback begins, the page is unlocked, the request goes out: in this order.
+async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index: u64) {
+    let kernel = current.kernel();
+    set_page_writeback(current, &inode.mapping, pfn).await;
+    unlock_page(current, &kernel.hw, pfn).await;
+    let of = Rc::clone(inode);
+    let end_io: EndIo = Rc::new(move |kernel: &Kernel, cpu: &Cpu, pfn, _| {
+        end_page_writeback(&kernel.engine, cpu, &kernel.hw, &of.mapping, pfn);
+    });
+    let bio = Bio { inode: Rc::clone(inode), direction: Direction::Write, first: index, frames: vec![pfn], end_io };
+    submit_bio(current, bio).await;
+    kernel.stat.nr_written.add(1);
+}
+
+/// `filemap_fdatawait`: sleeps until no page `first..=last` is under writeback.
+pub(crate) async fn filemap_fdatawait(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) {
+    let hw = &current.kernel().hw;
+    let mut next = first;
+    while next <= last {
+        let pages = find_get_pages_tag(current, &inode.mapping, next, PAGEVEC_SIZE, Tag::Writeback).await;
+        if pages.is_empty() {
+            return;
+        }
+        for page in pages {
+            let index = hw.memory.words(page.pfn()).index().read_once(current).await;
+            next = next.max(index.saturating_add(1));
+            if index <= last {
+                wait_on_page_writeback(current, hw, page.pfn()).await;
+            }
+            hw.put_page(current, page).await;
+        }
+        current.cond_resched().await;
+    }
+}
+
+/// `filemap_write_and_wait_range`: what is dirty now is on the disk when this returns.
+pub(crate) async fn filemap_write_and_wait(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) {
+    write_cache_pages(current, inode, first, last, true).await;
+    filemap_fdatawait(current, inode, first, last).await;
+}
+
+/// `sync`: every file.
+pub(crate) async fn do_sync(current: &Task) {
+    let inodes = current.kernel().inodes.all();
+    for inode in &inodes {
+        write_cache_pages(current, inode, 0, u64::MAX, true).await;
+    }
+    for inode in &inodes {
+        filemap_fdatawait(current, inode, 0, u64::MAX).await;
+    }
+}
+
+/// `wb_kupdate`: one run of the periodic flusher. It starts writes and waits for none.
+async fn wb_kupdate(current: &Task) {
+    for inode in current.kernel().inodes.all() {
+        write_cache_pages(current, &inode, 0, u64::MAX, false).await;
+    }
+}
+
+impl Kernel {
+    /// The timer's part of an entry into the kernel: starts the flusher when its interval is over. It runs beside the
+    /// programs, on the CPU that noticed.
+    pub(crate) fn tick(self: &Rc<Self>, cpu: &Cpu) {
+        let interval = self.config().writeback_interval;
+        if interval == 0 || cpu.clock() < self.next_flush.get() {
+            return;
+        }
+        self.next_flush.set(cpu.clock() + interval);
+        if self.flusher_runs.replace(true) {
+            return;
+        }
+        let kernel = Rc::clone(self);
+        self.engine.spawn(cpu.id(), move |cx| async move {
+            let current = Task::kernel_thread(cx, Rc::clone(&kernel));
+            kernel.enters();
+            wb_kupdate(&current).await;
+            kernel.leaves(&current, None);
+            kernel.flusher_runs.set(false);
+        });
+    }
+}
