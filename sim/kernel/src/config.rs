@@ -20,6 +20,9 @@ pub struct KernelConfig {
     pub disk: DiskSpec,
     /// The largest readahead window, in pages (`read_ahead_kb`: 32 pages are 128 KiB); 0: none.
     pub readahead_pages: u64,
+    /// Pages of the aligned block around a read fault on a file that are mapped with it if they are cached (since Linux 3.15
+    /// `fault_around_bytes`); 0 or 1: only its own.
+    pub fault_around_pages: u64,
     /// How many cycles lie between two runs of the periodic flusher (`dirty_writeback_centisecs`, 5 s); 0: it never runs.
     pub writeback_interval: u64,
     /// Whether address spaces keep TLB tags (PCID) over a switch; without, every switch flushes.
@@ -37,6 +40,7 @@ impl Default for KernelConfig {
             syscall: 200,
             disk: DiskSpec::default(),
             readahead_pages: 32,
+            fault_around_pages: 0,
             writeback_interval: 15_000_000_000,
             pcid: false,
             switches: Switches::FIXED,

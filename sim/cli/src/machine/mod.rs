@@ -53,6 +53,8 @@ pub struct Machine {
     pub costs: Costs,
     /// How CPU time is divided.
     pub scheduler: Scheduler,
+    /// The disk that files are on.
+    pub disk: Disk,
     /// Sizes the kernel was built with.
     pub kernel: Kernel,
     #[serde(skip)]
@@ -81,6 +83,7 @@ impl Default for Machine {
             walk_caches: WalkCaches::default(),
             costs: Costs::default(),
             scheduler: Scheduler::default(),
+            disk: Disk::default(),
             kernel: Kernel::default(),
             origins: paths::Origins::default(),
         }
@@ -300,6 +303,26 @@ impl Default for Scheduler {
     }
 }
 
+/// The disk that files are on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Disk {
+    /// Requests that it works on at one time.
+    pub channels: Int<1, 1024>,
+    /// Cycles from the start of a request to its first byte.
+    pub latency: Cycles,
+    /// Cycles added where a request does not follow the one before it.
+    pub seek: Cycles,
+    /// Cycles that a base page takes on the link.
+    pub page: Cycles,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self { channels: Int::of(32), latency: Int::of(240_000), seek: Int::of(0), page: Int::of(4100) }
+    }
+}
+
 /// Sizes the kernel was built with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -312,6 +335,12 @@ pub struct Kernel {
     pub pcp_high: Int<1, 65_536>,
     /// Pages gathered by an unmapping before it flushes and frees them.
     pub mmu_gather_batch: Int<1, 65_536>,
+    /// The largest readahead window, in pages; 0 for none.
+    pub readahead: Int<0, 65_536>,
+    /// Pages around a read fault on a file that are mapped with it if they are cached; 0 for none.
+    pub fault_around: Int<0, 512>,
+    /// Cycles between two runs of the periodic flusher; 0: it never runs.
+    pub writeback_interval: Int<0, 1_000_000_000_000>,
 }
 
 impl Default for Kernel {
@@ -321,6 +350,9 @@ impl Default for Kernel {
             pcp_batch: Int::of(31),
             pcp_high: Int::of(186),
             mmu_gather_batch: Int::of(506),
+            readahead: Int::of(32),
+            fault_around: Int::of(0),
+            writeback_interval: Int::of(15_000_000_000),
         }
     }
 }

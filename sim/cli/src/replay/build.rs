@@ -1,7 +1,7 @@
 //! From a machine's description to the parameters of engine, hardware and kernel.
 
 use pagewalk_engine::{Costs, EngineConfig, Schedule};
-use pagewalk_kernel::KernelConfig;
+use pagewalk_kernel::{DiskSpec, KernelConfig};
 use pagewalk_mmu::{
     Format, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, Switches, TlbGeometry, TlbSpec,
     WalkCacheGeometry, WalkCacheSpec,
@@ -80,6 +80,15 @@ pub fn kernel(machine: &Machine, switches: Switches) -> KernelConfig {
         gather_batch: machine.kernel.mmu_gather_batch.get() as usize,
         fault_entry: machine.costs.fault_entry.get_u32(),
         syscall: machine.costs.syscall.get_u32(),
+        disk: DiskSpec {
+            channels: machine.disk.channels.get() as u16,
+            latency: machine.disk.latency.get(),
+            seek: machine.disk.seek.get(),
+            page: machine.disk.page.get(),
+        },
+        readahead_pages: machine.kernel.readahead.get(),
+        fault_around_pages: machine.kernel.fault_around.get(),
+        writeback_interval: machine.kernel.writeback_interval.get(),
         pcid: machine.tlb.pcid,
         switches,
     }
