@@ -1,6 +1,6 @@
 //! The kernel's own state, and the allocation of pages for it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::rc::{Rc, Weak};
@@ -12,6 +12,7 @@ use crate::check::Oracle;
 use crate::config::KernelConfig;
 use crate::fs::{Disk, DiskStat, Inode, Inodes};
 use crate::mm::{AnonVmas, Mm};
+use crate::observe::Observer;
 use crate::stat::VmStat;
 use crate::tlb::CpuTlbState;
 
@@ -54,6 +55,7 @@ pub struct Kernel {
     /// Contexts inside the kernel; at 0 the machine is quiescent.
     pub(crate) inside: Cell<u32>,
     pub(crate) until_check: Cell<u32>,
+    observer: OnceCell<Rc<dyn Observer>>,
     oom: RefCell<Option<OutOfMemory>>,
     frames: u32,
 }
@@ -87,6 +89,7 @@ impl Kernel {
             last_mm: Cell::new(0),
             inside: Cell::new(0),
             until_check: Cell::new(0),
+            observer: OnceCell::new(),
             oom: RefCell::new(None),
             frames: hardware.frames,
         }))
@@ -100,6 +103,17 @@ impl Kernel {
     /// The memory oracle, if contents are tracked.
     pub fn oracle(&self) -> Option<&Oracle> {
         self.oracle.as_ref()
+    }
+
+    /// From now on `observer` is told what happens. The first observer stays.
+    pub fn watch(&self, observer: Rc<dyn Observer>) {
+        self.observer.get_or_init(|| observer);
+    }
+
+    /// Who watches the run.
+    #[inline]
+    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
+        self.observer.get().map(Rc::as_ref)
     }
 
     /// The report of an out-of-memory end.

@@ -7,7 +7,9 @@ mod check;
 mod config;
 mod fs;
 mod kernel;
+mod latency;
 mod mm;
+mod observe;
 mod paths;
 mod stat;
 mod syscall;
@@ -19,9 +21,11 @@ pub use check::{Leftover, Oracle};
 pub use config::KernelConfig;
 pub use fs::{Advice, DiskSpec, DiskStat, File, Inode, InodeKind};
 pub use kernel::{Kernel, OutOfMemory};
+pub use latency::{FaultKind, FaultLatencies, Latency};
 pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};
+pub use observe::{FaultEnd, Observer, Shootdown};
 pub use paths::{Errno, MapRequest};
-pub use stat::{FaultLatency, Syscall, VmStat};
+pub use stat::{Counter, Syscall, VmStat};
 pub use syscall::{
     sys_brk, sys_clone, sys_execve, sys_exit, sys_fork, sys_madvise_dontneed, sys_mmap, sys_mprotect,
     sys_mremap, sys_munmap, sys_wait4,

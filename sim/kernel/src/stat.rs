@@ -1,6 +1,8 @@
 //! Counters, under their `/proc/vmstat` names where one exists. They commute and are no steps.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+
+use crate::latency::FaultLatencies;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -11,7 +13,7 @@ macro_rules! counters {
             /// System calls by kind.
             pub syscalls: [Counter; Syscall::COUNT],
             /// How long page faults took, in cycles.
-            pub fault_latency: RefCell<FaultLatency>,
+            pub fault_latency: FaultLatencies,
         }
     };
 }
@@ -40,7 +42,7 @@ impl Counter {
 }
 
 counters! {
-    /// Page faults that the kernel handled: the sum of the four kinds below.
+    /// Page faults that the kernel handled: the sum of the kinds below.
     pgfault,
     /// Faults on a page never touched (or discarded): a zeroed page was mapped.
     fault_first_touch,
@@ -50,6 +52,10 @@ counters! {
     fault_permission,
     /// Faults that found the entry changed or good enough: somebody was faster.
     fault_spurious,
+    /// Faults on pages of files that the page cache had.
+    fault_file_minor,
+    /// Faults on pages of files that had to be read from the disk.
+    pgmajfault,
     /// Accesses outside every mapping, or against its protection; each was skipped.
     sigsegv,
     /// Pages whose mapping was removed (`zap_pte_range`).
@@ -204,97 +210,5 @@ impl Syscall {
             Self::DropCaches => "drop_caches",
             Self::Invalidate => "invalidate",
         }
-    }
-}
-
-/// Fault latencies in cycles: a log-linear histogram (each power of two in 16 parts), so memory is bounded and
-/// any quantile is right to 6 %.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FaultLatency {
-    buckets: Vec<u64>,
-    count: u64,
-    min: u64,
-    max: u64,
-}
-
-const PARTS: u32 = 4;
-
-impl FaultLatency {
-    /// Notes one fault.
-    pub fn record(&mut self, cycles: u64) {
-        let bucket = Self::bucket(cycles);
-        if self.buckets.len() <= bucket {
-            self.buckets.resize(bucket + 1, 0);
-        }
-        self.buckets[bucket] += 1;
-        self.min = if self.count == 0 { cycles } else { self.min.min(cycles) };
-        self.count += 1;
-        self.max = self.max.max(cycles);
-    }
-
-    /// How many faults were noted.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// The shortest; 0 of none.
-    pub fn min(&self) -> u64 {
-        self.min
-    }
-
-    /// The longest.
-    pub fn max(&self) -> u64 {
-        self.max
-    }
-
-    /// The latency that `per_mille` of the faults did not exceed (the lower edge of its bucket); 0 of none.
-    pub fn quantile(&self, per_mille: u64) -> u64 {
-        let wanted = (self.count * per_mille).div_ceil(1000).max(1);
-        let mut seen = 0;
-        for (bucket, &count) in self.buckets.iter().enumerate() {
-            seen += count;
-            if seen >= wanted {
-                return Self::lower_edge(bucket);
-            }
-        }
-        0
-    }
-
-    fn bucket(cycles: u64) -> usize {
-        let exponent = (cycles | 1).ilog2();
-        if exponent < PARTS {
-            return cycles as usize;
-        }
-        let within = (cycles >> (exponent - PARTS)) & ((1 << PARTS) - 1);
-        (((exponent - PARTS + 1) << PARTS) as u64 + within) as usize
-    }
-
-    fn lower_edge(bucket: usize) -> u64 {
-        let (block, within) = (bucket >> PARTS, bucket as u64 & ((1 << PARTS) - 1));
-        if block == 0 { within } else { ((1 << PARTS) + within) << (block - 1) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_latency_falls_in_the_bucket_whose_edges_hold_it() {
-        for cycles in (0..5_000).chain([1 << 20, (1 << 40) + 12_345]) {
-            let bucket = FaultLatency::bucket(cycles);
-            assert!(FaultLatency::lower_edge(bucket) <= cycles, "{cycles}");
-            assert!(FaultLatency::lower_edge(bucket + 1) > cycles, "{cycles}");
-        }
-    }
-
-    #[test]
-    fn quantiles_come_from_the_counts() {
-        let mut latency = FaultLatency::default();
-        (1..=100).for_each(|cycles| latency.record(cycles));
-        assert_eq!(latency.quantile(0), 1);
-        assert_eq!(latency.quantile(500), 50);
-        assert_eq!((latency.count(), latency.max()), (100, 100));
-        assert_eq!(FaultLatency::default().quantile(500), 0);
     }
 }

@@ -11,6 +11,7 @@ use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Fix, Root, Vaddr, VaddrRan
 
 use crate::kernel::Kernel;
 use crate::mm::Mm;
+use crate::observe::Shootdown;
 use crate::task::Task;
 
 /// Tags a CPU keeps (`TLB_NR_DYN_ASIDS`, Linux 4.14).
@@ -202,9 +203,20 @@ pub(crate) async fn flush_tlb_range(current: &Task, mm: &Rc<Mm>, range: VaddrRan
         return;
     }
     kernel.stat.nr_tlb_remote_flush.add(1);
+    let shootdown = Shootdown { range, single, receivers: &others };
+    let number = kernel.observer().map(|observer| observer.shootdown_sent(current, shootdown));
     let (receiver, flushed) = (Rc::clone(kernel), Rc::clone(mm));
-    let act = move |_: &Engine, cpu: &Cpu| receiver.flush_received(cpu, &flushed, flush);
+    let act = move |engine: &Engine, cpu: &Cpu| {
+        let began = cpu.clock() - u64::from(engine.config().costs.ipi_deliver);
+        receiver.flush_received(cpu, &flushed, flush);
+        if let (Some(observer), Some(number)) = (receiver.observer(), number) {
+            observer.shootdown_received(cpu, number, began);
+        }
+    };
     kernel.hw.flush_tlb_others(current, &others, act).await;
+    if let (Some(observer), Some(number)) = (kernel.observer(), number) {
+        observer.shootdown_done(current, number);
+    }
 }
 
 /// `flush_tlb_mm`: the whole address space.

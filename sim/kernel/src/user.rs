@@ -28,24 +28,45 @@ pub struct Segv {
 pub async fn run_program(current: &Task, accesses: &[Access]) -> Option<Segv> {
     let mut at = Position::default();
     let mut first_segv = None;
+    let mut told = Told(0);
     while at.index < accesses.len() {
         let (root, limit) = return_to_user(current).await;
         let core = current.kernel().hw.core(current.cpu().id());
         let mut before = at.index;
+        let began = current.cpu().clock();
         match run_until_event(current, core, root, accesses, &mut at, limit) {
-            RunEnd::Done | RunEnd::Limit => {}
+            RunEnd::Done | RunEnd::Limit => told.tell(current, began, at.index, None),
             RunEnd::Miss { vaddr, kind } => {
+                told.tell(current, began, at.index, Some(vaddr));
                 if let Err(segv) = miss(current, core, root, accesses, &mut at, vaddr, kind).await {
                     first_segv.get_or_insert(segv);
                     at = Position { index: at.index + 1, second_half: false };
                     before += 1; // skipped, not executed
+                    told.0 += 1;
                 }
             }
         }
         let finished = &current.counters().accesses;
         finished.set(finished.get() + (at.index - before) as u64);
     }
+    if told.0 < at.index {
+        told.tell(current, current.cpu().clock(), at.index, None);
+    }
     first_segv
+}
+
+/// How many of the accesses the observer has been told of, those skipped included.
+struct Told(usize);
+
+impl Told {
+    /// The program ran from the clock `began` on, and has finished the accesses before `index`.
+    #[inline]
+    fn tell(&mut self, current: &Task, began: u64, index: usize, miss: Option<Vaddr>) {
+        if let Some(observer) = current.kernel().observer() {
+            observer.ran(current, began, (index - self.0) as u64, miss);
+        }
+        self.0 = index;
+    }
 }
 
 /// The way back to user mode: let others run if the quantum is over, load the address space, go.

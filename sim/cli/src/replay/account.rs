@@ -216,7 +216,7 @@ fn time(kernel: &Kernel) -> Time {
             idle: times.idle + (end - cpu.clock()),
         }
     };
-    let latency = kernel.stat.fault_latency.borrow();
+    let latency = kernel.stat.fault_latency.all();
     Time {
         cycles: end,
         per_cpu: kernel.engine.cpus().iter().map(per_cpu).collect(),

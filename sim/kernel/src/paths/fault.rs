@@ -11,22 +11,19 @@ use super::copy_on_write::do_wp_page;
 use super::event;
 use super::rmap::page_add_new_anon_rmap;
 use crate::mm::{Mm, Prot, Table, Vma, alloc_table, anon_vma_prepare, pte_word};
+use crate::observe::FaultEnd;
 use crate::task::Task;
 use crate::user::Segv;
 
-/// How a fault was resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resolved {
-    FirstTouch = 1,
-    Copied = 2,
-    Permission = 3,
-    Spurious = 4,
-}
+pub(crate) use crate::latency::FaultKind as Resolved;
 
 /// `do_page_fault`: makes the access possible, or says that the program may not do it.
 pub(crate) async fn do_page_fault(current: &Task, fault: PageFault) -> Result<(), Segv> {
     let kernel = current.kernel();
     let began = current.cpu().clock();
+    if let Some(observer) = kernel.observer() {
+        observer.fault_begins(current, fault);
+    }
     current.enter_kernel(kernel.config().fault_entry);
     let mm = current.mm();
     let mmap_sem = mm.mmap_sem.down_read(current).await;
@@ -36,12 +33,18 @@ pub(crate) async fn do_page_fault(current: &Task, fault: PageFault) -> Result<()
         mmap_sem.up_read().await;
         kernel.stat.sigsegv.add(1);
         current.event(event::SEGV, fault.vaddr.0, u64::from(mm.id()));
+        if let Some(observer) = kernel.observer() {
+            observer.fault_ends(current, None);
+        }
         return Err(Segv { vaddr: fault.vaddr, kind: fault.kind, pid: current.pid() });
     };
     let resolved = handle_mm_fault(current, &mm, &mmap_sem, &vma, fault.vaddr, fault.kind.is_write()).await;
     mmap_sem.up_read().await;
-    kernel.stat.fault_latency.borrow_mut().record(current.cpu().clock() - began);
+    kernel.stat.fault_latency.record(resolved, current.cpu().clock() - began);
     current.event(event::FAULT, fault.vaddr.vpn().0, resolved as u64 | u64::from(mm.id()) << 8);
+    if let Some(observer) = kernel.observer() {
+        observer.fault_ends(current, Some(FaultEnd { fault, area: &vma, kind: resolved, began }));
+    }
     Ok(())
 }
 
@@ -65,6 +68,8 @@ async fn handle_mm_fault(
         Resolved::Copied => &stat.fault_cow_copied,
         Resolved::Permission => &stat.fault_permission,
         Resolved::Spurious => &stat.fault_spurious,
+        Resolved::FileMinor => &stat.fault_file_minor,
+        Resolved::FileMajor => &stat.pgmajfault,
     };
     kind.add(1);
     resolved
