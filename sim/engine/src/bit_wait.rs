@@ -46,7 +46,10 @@ impl<'a> Word<'a, u32> {
 
     /// Clears `bit` and wakes who sleeps for it, from an interrupt handler: the delivery is the step.
     pub fn end_bit(self, engine: &Engine, bit: u8) {
-        self.set_up(self.observe() & !(1 << bit));
+        let old = self.observe();
+        self.set_up(old & !(1 << bit));
+        let new = self.observe();
+        engine.touch(self.id(), OpKind::ChangeBit(bit), Effect { old: u64::from(old), new: u64::from(new) });
         engine.notify_sleepers(self.id());
     }
 

@@ -43,6 +43,8 @@ pub enum Schedule {
     Timed,
     /// A seeded uniform choice among all enabled CPUs and pending interrupts, at every step.
     Random,
+    /// An [`crate::Explorer`] chooses every step: [`crate::Engine::explore`]. Clocks and costs mean nothing.
+    Explore,
 }
 
 /// The parameters of an [`crate::Engine`].

@@ -26,6 +26,11 @@ impl ContextId {
         self.0 as usize
     }
 
+    /// Nobody: changes made by no context.
+    pub(crate) const fn nobody() -> Self {
+        Self(u32::MAX)
+    }
+
     /// The number itself.
     pub fn number(self) -> u32 {
         self.0
@@ -151,7 +156,8 @@ impl Context {
             OpKind::Rmw | OpKind::ChangeBit(_) => (costs.atomic, true),
             OpKind::Lock | OpKind::TryLock | OpKind::Unlock => (costs.lock, true),
             OpKind::Send => (costs.ipi_send, false),
-            OpKind::User | OpKind::Yield | OpKind::Rcu | OpKind::Barrier => (0, false),
+            OpKind::User | OpKind::Yield | OpKind::Barrier | OpKind::Retry | OpKind::Deliver => (0, false),
+            OpKind::ReadLock | OpKind::ReadUnlock | OpKind::GraceBegin => (0, false),
             _ => (costs.shared_access, true),
         };
         let mut cycles = u64::from(base);
@@ -172,7 +178,7 @@ impl Context {
     pub(crate) fn granted(&self, op: &Op) -> bool {
         let granted = match self.engine.config.schedule {
             Schedule::Timed => self.cpu.clock() <= self.cpu.limit.get(),
-            Schedule::Random => match self.cpu.budget.get() {
+            Schedule::Random | Schedule::Explore => match self.cpu.budget.get() {
                 0 => false,
                 u64::MAX => true,
                 left => {
@@ -195,7 +201,7 @@ impl Context {
 
     #[inline(always)]
     pub(crate) fn record(&self, op: Op, effect: Effect) {
-        if self.engine.record().is_some() {
+        if self.engine.seen {
             self.record_step(op, effect);
         }
     }
@@ -205,6 +211,9 @@ impl Context {
     fn record_step(&self, op: Op, effect: Effect) {
         if let Some(record) = self.engine.record() {
             record.borrow_mut().push(self.cpu.id(), self.id, self.cpu.clock(), op, effect);
+        }
+        if self.engine.exploring() && op.kind != OpKind::Barrier {
+            self.engine.note_step(self.id, op, effect);
         }
     }
 
@@ -220,6 +229,9 @@ impl Context {
         async move {
             self.cpu.set_mode(Mode::User);
             poll_fn(|_| if self.may_step(&op) { Poll::Ready(()) } else { Poll::Pending }).await;
+            if self.engine.exploring() {
+                self.record(op, Effect::NONE);
+            }
             match self.engine.config.schedule {
                 Schedule::Timed => {
                     let own_interrupt = self.cpu.next_interrupt().unwrap_or(u64::MAX);
@@ -227,7 +239,7 @@ impl Context {
                     ahead.min(own_interrupt.saturating_sub(1))
                 }
                 Schedule::Random if self.cpu.budget.get() == u64::MAX => u64::MAX,
-                Schedule::Random => self.cpu.clock(),
+                Schedule::Random | Schedule::Explore => self.cpu.clock(),
             }
             .min(if self.cpu.run_queue.borrow().is_empty() {
                 u64::MAX

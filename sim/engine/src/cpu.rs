@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::Location;
 
 use crate::context::ContextId;
 use crate::interrupt::Interrupt;
@@ -66,6 +67,8 @@ pub struct Cpu {
     pub(crate) irqs_off: Cell<u32>,
     pub(crate) pending: RefCell<VecDeque<Interrupt>>,
     pub(crate) switches: Cell<u64>,
+    /// Grace periods that began on this CPU.
+    pub(crate) grace_periods: Cell<u64>,
     mode: Cell<Mode>,
     mark: Cell<u64>,
     times: [Cell<u64>; 5],
@@ -86,6 +89,7 @@ impl Cpu {
             irqs_off: Cell::new(0),
             pending: RefCell::default(),
             switches: Cell::new(0),
+            grace_periods: Cell::new(0),
             mode: Cell::new(Mode::Idle),
             mark: Cell::new(0),
             times: Default::default(),
@@ -159,6 +163,27 @@ impl Cpu {
         self.mark.set(self.clock.get());
         self.mode.set(mode);
         before
+    }
+
+    /// Where the oldest pending interrupt was sent.
+    pub(crate) fn next_location(&self) -> Option<&'static Location<'static>> {
+        self.pending.borrow().front().map(|interrupt| interrupt.location)
+    }
+
+    /// Back to the state of a new CPU.
+    pub(crate) fn restart(&self) {
+        for cell in [&self.clock, &self.horizon, &self.limit, &self.budget, &self.steps, &self.slice_end] {
+            cell.set(0);
+        }
+        for cell in [&self.switches, &self.mark, &self.grace_periods] {
+            cell.set(0);
+        }
+        self.current.set(None);
+        self.run_queue.borrow_mut().clear();
+        self.irqs_off.set(0);
+        self.pending.borrow_mut().clear();
+        self.mode.set(Mode::Idle);
+        self.times.iter().for_each(|time| time.set(0));
     }
 
     /// The earliest time at which a pending interrupt could be delivered, if one is deliverable.

@@ -50,6 +50,13 @@ impl CpuSet {
         }
     }
 
+    pub(crate) fn clear(&self) {
+        self.members[..self.len()]
+            .iter()
+            .for_each(|member| self.places[usize::from(member.get())].set(ABSENT));
+        self.len.set(0);
+    }
+
     pub(crate) fn remove(&self, cpu: CpuId) {
         let place = self.places[usize::from(cpu.0)].replace(ABSENT);
         if place != ABSENT {

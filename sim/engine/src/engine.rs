@@ -6,15 +6,17 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use crate::coherence::Coherence;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, Schedule};
 use crate::context::{Context, ContextId};
 use crate::cpu::{Cpu, CpuId};
 use crate::cpuset::CpuSet;
 use crate::digest::Digest;
+use crate::explore::Exploring;
 use crate::lockdep::LockOrder;
 use crate::object::ObjectId;
 use crate::rcu::Rcu;
 use crate::record::{Op, Record, StepRecord};
+use crate::retry::Words;
 use crate::rng::{Purpose, Random};
 use crate::waits::{ClassWaits, Waits};
 
@@ -74,6 +76,11 @@ pub struct Engine {
     violations: RefCell<Vec<Violation>>,
     pub(crate) lock_order: RefCell<LockOrder>,
     pub(crate) rcu: Rcu,
+    pub(crate) exploring: Exploring,
+    /// Retries that wait for one of their words to change.
+    pub(crate) retries: RefCell<Vec<(ContextId, Words)>>,
+    /// Whether somebody is told of every step.
+    pub(crate) seen: bool,
     pub(crate) waits: Waits,
     pub(crate) switch_watcher: OnceCell<SwitchWatcher>,
     pub(crate) live: Cell<usize>,
@@ -103,7 +110,7 @@ impl Engine {
             spinners: RefCell::default(),
             sleepers: RefCell::default(),
             contenders: Cell::new(0),
-            coherence: (config.cpus > 1).then(Coherence::new),
+            coherence: (config.cpus > 1 && config.schedule != Schedule::Explore).then(Coherence::new),
             choices: RefCell::new(Random::new(config.seed, Purpose::Schedule)),
             jitter: RefCell::new(Random::new(config.seed, Purpose::Jitter)),
             record: (config.record > 0).then(|| RefCell::new(Record::new(config.record))),
@@ -111,6 +118,9 @@ impl Engine {
             violations: RefCell::default(),
             lock_order: RefCell::default(),
             rcu: Rcu::default(),
+            exploring: Exploring::default(),
+            retries: RefCell::default(),
+            seen: config.record > 0 || config.schedule == Schedule::Explore,
             waits: Waits::default(),
             switch_watcher: OnceCell::new(),
             live: Cell::new(0),
@@ -162,6 +172,9 @@ impl Engine {
         let future = Box::pin(body(context));
         self.slots.borrow_mut()[id.index()].future = Some(future);
         self.live.set(self.live.get() + 1);
+        if self.exploring() {
+            self.exploring.inhabit(cpu);
+        }
         self.enqueue(id);
         id
     }
@@ -195,12 +208,28 @@ impl Engine {
         for cpu in &self.cpus {
             drop(cpu.pending.take());
         }
+        drop(self.rcu.take_callbacks());
+    }
+
+    /// The part of [`Engine::restart`] that only this file sees.
+    pub(crate) fn forget(&self, seed: u64) {
+        if self.config.jitter > 0 && !self.exploring() {
+            *self.jitter.borrow_mut() = Random::new(seed, Purpose::Jitter);
+        }
+        if let Some(record) = &self.record {
+            *record.borrow_mut() = Record::new(self.config.record);
+        }
+        self.digest.set(Digest::default());
+        self.violations.borrow_mut().clear();
+        *self.stopped.borrow_mut() = None;
+        self.abandoned.set(false);
     }
 
     /// A random number of cycles, 0 to the configured jitter, for an entry into the kernel.
     pub(crate) fn draw_jitter(&self) -> u64 {
         match self.config.jitter {
             0 => 0,
+            _ if self.exploring() => 0,
             most => u64::from(self.jitter.borrow_mut().below(most.saturating_add(1).max(1))),
         }
     }

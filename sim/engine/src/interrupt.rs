@@ -21,27 +21,26 @@ pub type IpiHandler = Rc<dyn Fn(&Engine, &Cpu)>;
 
 pub(crate) struct Interrupt {
     pub(crate) arrival: u64,
+    /// Where it was sent.
+    pub(crate) location: &'static Location<'static>,
     handler: IpiHandler,
 }
 
 /// The class of a CPU's interrupt line.
-static IRQ: Class = Class::new(2, "irq");
+pub static IRQ: Class = Class::new(2, "irq");
 
 impl Context {
     /// Sends an interrupt to `target`: one step. `handler` runs there, as one step of the target, after
     /// the machine's IPI latency at the earliest.
     #[track_caller]
     pub fn send_ipi(&self, target: CpuId, handler: IpiHandler) -> impl Future<Output = ()> {
-        let op = Op {
-            object: ObjectId::new(&IRQ, u64::from(target.0)),
-            kind: OpKind::Send,
-            order: Order::Full,
-            location: Location::caller(),
-        };
+        let location = Location::caller();
+        let object = ObjectId::new(&IRQ, u64::from(target.0));
+        let op = Op { object, kind: OpKind::Send, order: Order::Full, location };
         Step::new(self, op, move || {
             let engine = self.engine();
             let arrival = self.cpu().clock() + u64::from(engine.config.costs.ipi_latency);
-            engine.raise(engine.cpu(target), arrival, handler);
+            engine.raise(engine.cpu(target), arrival, handler, location);
             ((), Effect::NONE)
         })
     }
@@ -50,15 +49,25 @@ impl Context {
 impl Engine {
     /// A device interrupts `cpu` at time `arrival`: its `handler` runs there as one step. Called in the step that
     /// programs the device, or in a handler.
+    #[track_caller]
     pub fn device_interrupt(&self, cpu: CpuId, arrival: u64, handler: IpiHandler) {
-        self.raise(self.cpu(cpu), arrival, handler);
+        self.raise(self.cpu(cpu), arrival, handler, Location::caller());
+        self.touch(ObjectId::new(&IRQ, u64::from(cpu.0)), OpKind::Send, Effect::NONE);
     }
 
     /// Queues work for `cpu`'s pseudo-task, in the order of arrival.
-    pub(crate) fn raise(&self, cpu: &Cpu, arrival: u64, handler: IpiHandler) {
+    pub(crate) fn raise(
+        &self,
+        cpu: &Cpu,
+        arrival: u64,
+        handler: IpiHandler,
+        location: &'static Location<'static>,
+    ) {
+        // Explored schedules have no clocks: first sent, first delivered.
+        let arrival = if self.exploring() { 0 } else { arrival };
         let mut pending = cpu.pending.borrow_mut();
         let place = pending.partition_point(|earlier| earlier.arrival <= arrival);
-        pending.insert(place, Interrupt { arrival, handler });
+        pending.insert(place, Interrupt { arrival, location, handler });
         drop(pending);
         self.interrupted.insert(cpu.id());
         self.interrupt_due(cpu);
@@ -112,7 +121,9 @@ impl Completion {
     /// If more events happen than were announced.
     pub fn complete(&self, engine: &Engine) {
         self.outstanding.set(self.outstanding.get().checked_sub(1).expect("an event too many"));
-        if self.outstanding.get() == 0 {
+        let left = u64::from(self.outstanding.get());
+        engine.touch(self.id, OpKind::Rmw, Effect { old: left + 1, new: left });
+        if left == 0 {
             engine.notify_spinners(self.id);
         }
     }

@@ -13,6 +13,12 @@ pub(crate) struct LockOrder {
 }
 
 impl LockOrder {
+    pub(crate) fn clear(&mut self) {
+        if self.graph.node_count() > 0 {
+            self.graph.clear();
+        }
+    }
+
     /// Notes that `inner` is taken while `outer` is held; true if the opposite order was seen before.
     fn contradicts(&mut self, outer: (u8, u8), inner: (u8, u8)) -> bool {
         if self.graph.contains_edge(outer, inner) {

@@ -4,6 +4,7 @@ use crate::config::Schedule;
 use crate::context::ContextId;
 use crate::cpu::{Cpu, CpuId, Mode};
 use crate::engine::{Engine, Slot, State};
+use crate::explore::bit_of;
 use crate::object::ObjectId;
 use crate::record::{Op, OpKind};
 
@@ -52,10 +53,10 @@ impl Engine {
 
     /// Who gets `lock`, which is being released: under the timed schedule whoever spins for it since the
     /// earliest time (ties: the lowest CPU number), as with ticket locks. `None` if nobody spins by now, and
-    /// under the random schedule, where anybody may be next.
+    /// under the other schedules, where anybody may be next.
     #[inline]
     pub(crate) fn next_spinner(&self, lock: ObjectId) -> Option<ContextId> {
-        if self.spinners.borrow().is_empty() || self.config.schedule == Schedule::Random {
+        if self.spinners.borrow().is_empty() || self.config.schedule != Schedule::Timed {
             return None;
         }
         self.first_in_line(lock)
@@ -158,6 +159,9 @@ impl Engine {
     pub(crate) fn enqueue(&self, id: ContextId) {
         let cpu = self.cpu(self.slots.borrow()[id.index()].cpu);
         cpu.run_queue.borrow_mut().push_back(id);
+        if self.exploring() {
+            self.note_queued(cpu.id());
+        }
         if cpu.current().is_none() {
             self.dispatch(cpu);
             self.lower_horizon(cpu.id(), cpu.clock());
@@ -182,6 +186,7 @@ impl Engine {
         cpu.set_mode(Mode::Kernel);
         cpu.current.set(Some(next));
         self.ready.insert(cpu.id());
+        self.exploring.fresh.set(self.exploring.fresh.get() | bit_of(cpu.id()));
         cpu.charge(u64::from(self.config.costs.context_switch));
         cpu.switches.set(cpu.switches.get() + 1);
         cpu.slice_end.set(cpu.clock().saturating_add(self.config.quantum));
@@ -208,7 +213,7 @@ impl Engine {
                 cpu.limit.set(limit);
                 cpu.horizon.set(cpu.horizon.get().min(limit));
             }
-            Schedule::Random => cpu.budget.set(0),
+            Schedule::Random | Schedule::Explore => cpu.budget.set(0),
         }
     }
 

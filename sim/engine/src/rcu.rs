@@ -10,15 +10,17 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::context::{Context, ContextId};
-use crate::cpu::CpuId;
+use crate::cpu::{Cpu, CpuId};
 use crate::engine::Engine;
 use crate::object::{Class, ObjectId};
 use crate::record::{Effect, Op, OpKind, Order};
 use crate::step::Step;
 use crate::wait::{BlockingStep, Waiting};
 
-static RCU: Class = Class::new(3, "rcu");
-static GRACE: Class = Class::new(4, "grace period");
+/// The class of the one object that read sections and the beginnings of grace periods share.
+pub static RCU: Class = Class::new(3, "rcu");
+/// The class of grace periods. The index is the CPU on which it began and how many began there before.
+pub static GRACE: Class = Class::new(4, "grace period");
 
 type Callback = Box<dyn FnOnce(&Engine)>;
 
@@ -34,7 +36,8 @@ pub(crate) struct Rcu {
     /// Open sections: how deep each context is nested.
     sections: RefCell<BTreeMap<ContextId, u32>>,
     waiting: RefCell<Vec<GracePeriod>>,
-    begun: Cell<u64>,
+    /// Callbacks of explored runs, whose delivery is a choice of its own.
+    callbacks: RefCell<Vec<(CpuId, u64, Callback)>>,
 }
 
 fn op(object: ObjectId, kind: OpKind, location: &'static Location<'static>) -> Op {
@@ -42,9 +45,11 @@ fn op(object: ObjectId, kind: OpKind, location: &'static Location<'static>) -> O
 }
 
 impl Rcu {
-    fn begin(&self, callback: Option<(CpuId, Callback)>) -> u64 {
-        let number = self.begun.get();
-        self.begun.set(number + 1);
+    /// Begins a grace period on `cpu`. Its number does not depend on what other CPUs do.
+    fn begin(&self, cpu: &Cpu, callback: Option<(CpuId, Callback)>) -> u64 {
+        let begun = cpu.grace_periods.get();
+        cpu.grace_periods.set(begun + 1);
+        let number = (u64::from(cpu.id().0) << 40) | begun;
         let readers = self.sections.borrow().keys().copied().collect();
         self.waiting.borrow_mut().push(GracePeriod { number, readers, callback });
         number
@@ -62,20 +67,22 @@ impl Rcu {
             engine.notify_sleepers(ObjectId::new(&GRACE, period.number));
             if let Some((cpu, callback)) = period.callback {
                 let once = Cell::new(Some(callback));
-                let run = Rc::new(move |engine: &Engine, _: &crate::Cpu| {
+                let run = Rc::new(move |engine: &Engine, _: &Cpu| {
                     once.take().expect("a callback runs once")(engine);
                 });
-                engine.raise(engine.cpu(cpu), engine.now(), run);
+                engine.raise(engine.cpu(cpu), engine.now(), run, Location::caller());
             }
         }
     }
 
-    fn leave(&self, engine: &Engine, reader: ContextId) {
+    /// Leaves a section; how deep the reader was.
+    fn leave(&self, engine: &Engine, reader: ContextId) -> u32 {
         let mut sections = self.sections.borrow_mut();
         let depth = sections.get_mut(&reader).expect("only a reader leaves");
+        let before = *depth;
         *depth -= 1;
-        if *depth > 0 {
-            return;
+        if before > 1 {
+            return before;
         }
         sections.remove(&reader);
         drop(sections);
@@ -83,7 +90,42 @@ impl Rcu {
             period.readers.retain(|&waited| waited != reader);
         }
         self.end_finished(engine);
+        1
     }
+
+    pub(crate) fn restart(&self) {
+        self.sections.borrow_mut().clear();
+        self.waiting.borrow_mut().clear();
+        self.callbacks.borrow_mut().clear();
+    }
+
+    /// Callbacks not run, for an abandoned run to forget.
+    pub(crate) fn take_callbacks(&self) -> impl Sized + use<> {
+        (self.callbacks.take(), self.waiting.take())
+    }
+
+    pub(crate) fn has_callbacks(&self) -> bool {
+        !self.callbacks.borrow().is_empty()
+    }
+
+    /// The grace period of the oldest callback of `cpu`, if it is over.
+    pub(crate) fn callback_due(&self, cpu: CpuId) -> Option<u64> {
+        let callbacks = self.callbacks.borrow();
+        let &(_, number, _) = callbacks.iter().find(|&&(of, ..)| of == cpu)?;
+        self.over(number).then_some(number)
+    }
+
+    /// Runs the oldest callback of `cpu`.
+    pub(crate) fn run_callback(&self, engine: &Engine, cpu: CpuId) {
+        let place = self.callbacks.borrow().iter().position(|&(of, ..)| of == cpu).expect("one is due");
+        let (_, _, callback) = self.callbacks.borrow_mut().remove(place);
+        callback(engine);
+    }
+}
+
+/// The step in which a callback runs after grace period `number`.
+pub(crate) fn callback_op(number: u64) -> Op {
+    op(ObjectId::new(&GRACE, number), OpKind::GraceEnd, Location::caller())
 }
 
 impl Context {
@@ -91,10 +133,13 @@ impl Context {
     #[track_caller]
     pub fn rcu_read_lock(&self) -> impl Future<Output = RcuGuard<'_>> {
         let location = Location::caller();
-        Step::new(self, op(ObjectId::new(&RCU, 0), OpKind::Rcu, location), move || {
-            *self.engine().rcu.sections.borrow_mut().entry(self.id()).or_default() += 1;
+        Step::new(self, op(ObjectId::new(&RCU, 0), OpKind::ReadLock, location), move || {
+            let mut sections = self.engine().rcu.sections.borrow_mut();
+            let depth = sections.entry(self.id()).or_default();
+            *depth += 1;
             self.atomic.set(self.atomic.get() + 1);
-            (RcuGuard { cx: self, location, armed: true }, Effect::NONE)
+            let (old, new) = (u64::from(*depth - 1), u64::from(*depth));
+            (RcuGuard { cx: self, location, armed: true }, Effect { old, new })
         })
     }
 
@@ -102,14 +147,14 @@ impl Context {
     #[track_caller]
     pub fn synchronize_rcu(&self) -> impl Future<Output = ()> {
         let location = Location::caller();
-        let begin = Step::new(self, op(ObjectId::new(&RCU, 0), OpKind::Rcu, location), move || {
-            let number = self.engine().rcu.begin(None);
+        let begin = Step::new(self, op(ObjectId::new(&RCU, 0), OpKind::GraceBegin, location), move || {
+            let number = self.engine().rcu.begin(self.cpu(), None);
             self.engine().rcu.end_finished(self.engine());
-            (number, Effect::NONE)
+            (number, Effect { old: number, new: number })
         });
         async move {
             let number = begin.await;
-            let end = op(ObjectId::new(&GRACE, number), OpKind::Wait, location);
+            let end = op(ObjectId::new(&GRACE, number), OpKind::GraceEnd, location);
             let over = || self.engine().rcu.over(number);
             BlockingStep::new(self, end, Waiting::Sleep, over, || ()).await;
         }
@@ -120,10 +165,17 @@ impl Context {
     pub fn call_rcu(&self, callback: impl FnOnce(&Engine) + 'static) -> impl Future<Output = ()> {
         let location = Location::caller();
         let callback: Callback = Box::new(callback);
-        Step::new(self, op(ObjectId::new(&RCU, 0), OpKind::Rcu, location), move || {
-            self.engine().rcu.begin(Some((self.cpu().id(), callback)));
-            self.engine().rcu.end_finished(self.engine());
-            ((), Effect::NONE)
+        Step::new(self, op(ObjectId::new(&RCU, 0), OpKind::GraceBegin, location), move || {
+            let (rcu, cpu) = (&self.engine().rcu, self.cpu());
+            let number = if self.engine().exploring() {
+                let number = rcu.begin(cpu, None);
+                rcu.callbacks.borrow_mut().push((cpu.id(), number, callback));
+                number
+            } else {
+                rcu.begin(cpu, Some((cpu.id(), callback)))
+            };
+            rcu.end_finished(self.engine());
+            ((), Effect { old: number, new: number })
         })
     }
 }
@@ -141,12 +193,12 @@ impl RcuGuard<'_> {
     #[track_caller]
     pub fn unlock(self) -> impl Future<Output = ()> {
         let cx = self.cx;
-        Step::new(cx, op(ObjectId::new(&RCU, 0), OpKind::Rcu, Location::caller()), move || {
+        Step::new(cx, op(ObjectId::new(&RCU, 0), OpKind::ReadUnlock, Location::caller()), move || {
             let mut section = self;
             section.armed = false;
             cx.atomic.set(cx.atomic.get() - 1);
-            cx.engine().rcu.leave(cx.engine(), cx.id());
-            ((), Effect::NONE)
+            let depth = u64::from(cx.engine().rcu.leave(cx.engine(), cx.id()));
+            ((), Effect { old: depth, new: depth - 1 })
         })
     }
 }

@@ -30,8 +30,18 @@ pub enum OpKind {
     Wait,
     /// Sends an interrupt to another CPU.
     Send,
-    /// Enters or leaves an RCU read section, or begins or ends a grace period.
-    Rcu,
+    /// Enters an RCU read section.
+    ReadLock,
+    /// Leaves an RCU read section.
+    ReadUnlock,
+    /// Begins an RCU grace period.
+    GraceBegin,
+    /// Waits for an RCU grace period to end.
+    GraceEnd,
+    /// Waits until a word that was read has changed.
+    Retry,
+    /// Delivers an interrupt.
+    Deliver,
     /// A memory barrier; no scheduling point.
     Barrier,
     /// Runs the program until something else wants the CPU.
@@ -44,7 +54,17 @@ impl OpKind {
     /// Whether the operation may change its object.
     #[inline]
     pub fn writes(self) -> bool {
-        !matches!(self, Self::Load | Self::TestBit(_) | Self::Wait | Self::Barrier | Self::User | Self::Yield)
+        !matches!(
+            self,
+            Self::Load
+                | Self::TestBit(_)
+                | Self::Wait
+                | Self::GraceEnd
+                | Self::Retry
+                | Self::Barrier
+                | Self::User
+                | Self::Yield
+        )
     }
 }
 

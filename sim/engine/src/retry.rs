@@ -9,20 +9,35 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
-use crate::config::Schedule;
-use crate::context::Context;
+use crate::context::{Context, ContextId};
+use crate::engine::Engine;
 use crate::object::ObjectId;
+use crate::record::{Effect, Op, OpKind, Order};
 
 /// How many words one retry may name.
 const MOST: usize = 4;
+
+/// The words of a retry.
+#[derive(Clone, Copy)]
+pub(crate) struct Words {
+    words: [ObjectId; MOST],
+    count: usize,
+}
+
+impl Words {
+    fn as_slice(&self) -> &[ObjectId] {
+        &self.words[..self.count]
+    }
+}
 
 /// A step that waits until one of a few words has changed. See [`Context::retry`].
 #[must_use = "a retry waits only when it is awaited"]
 pub struct Retry<'a> {
     cx: &'a Context,
-    words: [ObjectId; MOST],
-    count: usize,
+    words: Words,
     location: &'static Location<'static>,
+    announced: bool,
+    changed: bool,
 }
 
 impl Context {
@@ -38,16 +53,69 @@ impl Context {
         assert!((1..=MOST).contains(&words.len()), "a retry names 1 to {MOST} words");
         let mut kept = [words[0]; MOST];
         kept[..words.len()].copy_from_slice(words);
-        Retry { cx: self, words: kept, count: words.len(), location: Location::caller() }
+        let words = Words { words: kept, count: words.len() };
+        Retry { cx: self, words, location: Location::caller(), announced: false, changed: false }
+    }
+}
+
+impl Retry<'_> {
+    #[cold]
+    fn wait(&mut self) -> Poll<()> {
+        let (engine, id) = (self.cx.engine(), self.cx.id());
+        let object = self.words.words[0];
+        let op = Op { object, kind: OpKind::Retry, order: Order::Once, location: self.location };
+        if self.announced {
+            engine.stop_contending(id);
+        } else {
+            engine.retries.borrow_mut().push((id, self.words));
+            self.announced = true;
+        }
+        self.changed = self.changed || engine.changed_since_access(id, self.words.as_slice());
+        engine.announce(id, op);
+        if !self.changed {
+            engine.block(id, object, false);
+            return Poll::Pending;
+        }
+        if !self.cx.granted(&op) {
+            engine.contend(id);
+            return Poll::Pending;
+        }
+        engine.retries.borrow_mut().retain(|&(waiter, _)| waiter != id);
+        self.cx.record(op, Effect::NONE);
+        for &word in self.words.as_slice() {
+            engine.touch(word, OpKind::Retry, Effect::NONE);
+            engine.note_seen(id, word);
+        }
+        Poll::Ready(())
     }
 }
 
 impl Future for Retry<'_> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<()> {
-        match self.cx.engine().config().schedule {
-            Schedule::Timed | Schedule::Random => Poll::Ready(()),
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<()> {
+        if self.cx.engine().exploring() { self.wait() } else { Poll::Ready(()) }
+    }
+}
+
+impl Engine {
+    /// Lets every retry go on that names `object`, which has just changed.
+    pub(crate) fn notify_retries(&self, object: ObjectId) {
+        if self.retries.borrow().is_empty() {
+            return;
         }
+        let names = |&&(_, words): &&(ContextId, Words)| words.as_slice().contains(&object);
+        let woken: Vec<_> = self.retries.borrow().iter().filter(names).map(|&(id, _)| id).collect();
+        for id in woken {
+            self.notify_spinner(id);
+        }
+    }
+
+    /// The words that the retry pending on `context` watches.
+    pub fn retried_words(&self, context: ContextId) -> Vec<ObjectId> {
+        let retries = self.retries.borrow();
+        let own = retries.iter().find(|(id, _)| *id == context);
+        own.map_or_else(Vec::new, |(_, words)| words.as_slice().to_vec())
     }
 }

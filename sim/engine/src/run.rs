@@ -28,6 +28,9 @@ enum Turn {
 impl Engine {
     /// Runs until every context has ended, somebody stops the engine, or nobody can go on. Contexts that
     /// are left are dropped.
+    ///
+    /// # Panics
+    /// Under the explore schedule, which needs somebody who chooses.
     pub fn run(&self) -> Stop {
         let stop = loop {
             if let Some(reason) = self.stopped.borrow().as_ref() {
@@ -57,6 +60,7 @@ impl Engine {
         match self.config.schedule {
             Schedule::Timed => self.choose_earliest(),
             Schedule::Random => self.choose_randomly(),
+            Schedule::Explore => panic!("explored schedules are run by `Engine::explore`"),
         }
     }
 
@@ -118,7 +122,7 @@ impl Engine {
     }
 
     /// Lets the current context of `cpu` go on until it must wait for its next step.
-    fn resume(&self, cpu: &Cpu) {
+    pub(crate) fn resume(&self, cpu: &Cpu) {
         let id = cpu.current().expect("an enabled CPU has a context");
         let mut future =
             self.slots.borrow_mut()[id.index()].future.take().expect("a context is not inside itself");

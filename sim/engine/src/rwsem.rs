@@ -122,8 +122,13 @@ impl RwSem {
         let op = Op { object: self.id, kind: OpKind::Lock, order: Order::Acquire, location };
         let id = cx.id();
         // The first look that finds the lock taken puts the context in line; a release gives it the lock.
+        // Where schedules are explored there is no line: any waiter may be next, whoever came first.
+        let exploring = cx.engine().exploring();
         let enabled = move || {
             let mut state = self.state.borrow_mut();
+            if exploring {
+                return state.compatible(access);
+            }
             if state.given.contains(&id) || (state.queue.is_empty() && state.compatible(access)) {
                 return true;
             }
@@ -165,7 +170,9 @@ impl Hold<'_> {
                 state.hand_over()
             };
             cx.pop_held(sem.id.class);
-            if !woken.is_empty() {
+            if cx.engine().exploring() {
+                cx.engine().notify_sleepers(sem.id);
+            } else if !woken.is_empty() {
                 cx.engine().notify_only(sem.id, &woken);
             }
             ((), Effect { old: 1, new: 0 })

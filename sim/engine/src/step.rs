@@ -37,7 +37,11 @@ impl<'a, R, F: FnOnce() -> (R, Effect) + Unpin> Step<'a, F> {
         if !self.cx.granted(&self.op) {
             return Poll::Pending;
         }
-        let (result, effect) = self.perform();
+        let (result, effect) = if self.cx.engine().exploring() {
+            (self.act.take().expect("a step happens once"))()
+        } else {
+            self.perform()
+        };
         self.cx.record(self.op, effect);
         Poll::Ready(result)
     }

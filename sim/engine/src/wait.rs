@@ -86,6 +86,24 @@ where
         self.cx.engine().waits.note(self.op.object.class, self.op.kind, waited);
     }
 
+    /// A sleeper that was not granted its look. Where schedules are explored it looks nevertheless, and sleeps if it must: who
+    /// cannot go on is not to be chosen.
+    #[cold]
+    #[inline(never)]
+    fn wait_for_turn(&mut self) -> Poll<R> {
+        let engine = self.cx.engine();
+        if engine.exploring() {
+            self.announced = true;
+            engine.announce(self.cx.id(), self.op);
+            if (self.enabled)() {
+                engine.contend(self.cx.id());
+            } else {
+                engine.block(self.cx.id(), self.op.object, true);
+            }
+        }
+        Poll::Pending
+    }
+
     #[inline(always)]
     fn perform(&mut self) -> Poll<R> {
         let result = (self.attempt)();
@@ -117,7 +135,7 @@ where
             Waiting::Spin => self.perform(),
             // Finding that it must sleep changes who has the CPU and the place in line: that is a step, taken
             // when it is this context's turn and not on arrival.
-            Waiting::Sleep if !self.cx.may_step(&self.op) => Poll::Pending,
+            Waiting::Sleep if !self.cx.may_step(&self.op) => self.wait_for_turn(),
             Waiting::Sleep => {
                 if !self.slept {
                     self.cx.might_sleep("may sleep");
@@ -153,6 +171,7 @@ impl WaitQueue {
 
     /// Lets every waiter look at its condition again (`wake_up_all`).
     pub fn wake_up(&self, cx: &Context) {
+        cx.engine().touch(self.id, OpKind::Store, Effect { old: 0, new: 1 });
         cx.engine().notify_sleepers(self.id);
     }
 }
