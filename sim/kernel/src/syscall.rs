@@ -11,7 +11,7 @@ use crate::stat::Syscall;
 use crate::task::Task;
 
 /// Enters the kernel, runs `path`, leaves; `changed` is the range whose PTEs the call may reduce.
-async fn system_call<R>(
+pub(crate) async fn system_call<R>(
     current: &Task,
     call: Syscall,
     changed: Option<VaddrRange>,

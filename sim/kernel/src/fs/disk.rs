@@ -125,15 +125,10 @@ impl Disk {
 
     /// Pages from `first` on are freed blocks: they read as zeros from now on.
     pub(crate) fn free_blocks(&self, inode: &Inode, first: u64, end: u64) {
-        let initial = inode.initial_pages();
         let mut blocks = self.blocks.borrow_mut();
         let written: Vec<_> = blocks.range((inode.id(), first)..(inode.id(), end)).map(|(&at, _)| at).collect();
         written.into_iter().for_each(|at| drop(blocks.remove(&at)));
-        if end >= initial {
-            inode.forget_initial(first);
-        } else {
-            (first..end).for_each(|index| drop(blocks.insert((inode.id(), index), 0)));
-        }
+        inode.forget_initial(first, end);
     }
 }
 

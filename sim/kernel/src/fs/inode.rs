@@ -8,6 +8,7 @@ use std::rc::Rc;
 use pagewalk_engine::{Class, ObjectId, RwSem, Word};
 use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT};
 
+use super::holes::Holes;
 use crate::check::initial_stamp;
 
 /// `inode->i_mutex`: writers and truncation; not taken by reads and faults.
@@ -30,8 +31,9 @@ pub struct Inode {
     path: String,
     kind: InodeKind,
     size: Cell<u64>,
-    /// Pages below this one that were never written hold what the file had before the run; others are holes.
-    initial: Cell<u64>,
+    /// Pages that the file had before the run, and those of them whose contents are gone since.
+    initial: u64,
+    gone: RefCell<Holes>,
     /// Writers and truncation of this file, one at a time.
     pub(crate) i_mutex: RwSem,
 }
@@ -54,18 +56,13 @@ impl Inode {
 
     /// What page `index` held before the run: a stamp of its own for each page of a disk's file, zeros beyond its end.
     pub(crate) fn initial_stamp(&self, index: u64) -> u64 {
-        let hole = self.kind == InodeKind::Shmem || index >= self.initial.get();
+        let hole = self.kind == InodeKind::Shmem || index >= self.initial || self.gone.borrow().contains(index);
         if hole { 0 } else { initial_stamp(self.id, index) }
     }
 
-    /// How many pages still count as what the file had before the run.
-    pub(crate) fn initial_pages(&self) -> u64 {
-        self.initial.get()
-    }
-
-    /// Pages from `first` on are holes where nothing was written since.
-    pub(crate) fn forget_initial(&self, first: u64) {
-        self.initial.set(self.initial.get().min(first));
+    /// Pages `first..end` are holes where nothing was written since.
+    pub(crate) fn forget_initial(&self, first: u64, end: u64) {
+        self.gone.borrow_mut().add(first, end.min(self.initial));
     }
 
     /// `inode->i_size`, in bytes.
@@ -128,7 +125,8 @@ impl Inodes {
         let mut all = self.all.borrow_mut();
         let id = u32::try_from(all.len() + 1).expect("fewer than 2^32 files");
         let i_mutex = RwSem::new(&I_MUTEX, u64::from(id));
-        let inode = Rc::new(Inode { id, path, kind, size: Cell::new(size), initial: Cell::new(pages_of(size)), i_mutex });
+        let (initial, size) = (pages_of(size), Cell::new(size));
+        let inode = Rc::new(Inode { id, path, kind, size, initial, gone: RefCell::default(), i_mutex });
         all.push(Rc::clone(&inode));
         inode
     }

@@ -2,6 +2,7 @@
 
 mod disk;
 mod file;
+mod holes;
 mod inode;
 
 pub(crate) use disk::{Bio, Direction, Disk, submit_bio};
