@@ -44,6 +44,7 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
         schedule: match options.schedule {
             Schedule::Timed => report::Schedule::Timed,
             Schedule::Random => report::Schedule::Random,
+            Schedule::Explore => unreachable!("a replay is not explored"),
         },
         seed: options.seed,
         steps: kernel.engine.cpus().iter().map(|cpu| cpu.steps()).sum(),
