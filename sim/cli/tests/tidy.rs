@@ -9,6 +9,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("pagewalk-engine", "sim/engine", &[]),
     ("pagewalk-mmu", "mmu", &["pagewalk-engine"]),
     ("pagewalk-kernel", "sim/kernel", &["pagewalk-engine", "pagewalk-mmu"]),
+    ("pagewalk-explore", "sim/explore", &["pagewalk-engine"]),
     ("pagewalk-trace", "sim/trace", &[]),
     ("pagewalk", "sim/cli", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-kernel", "pagewalk-trace"]),
 ];

@@ -154,7 +154,8 @@ impl Context {
         // kernels are not preemptible).
         let (base, has_line) = match op.kind {
             OpKind::Rmw | OpKind::ChangeBit(_) => (costs.atomic, true),
-            OpKind::Lock | OpKind::TryLock | OpKind::Unlock => (costs.lock, true),
+            OpKind::Lock | OpKind::LockShared | OpKind::TryLock => (costs.lock, true),
+            OpKind::Unlock | OpKind::UnlockShared => (costs.lock, true),
             OpKind::Send => (costs.ipi_send, false),
             OpKind::User | OpKind::Yield | OpKind::Barrier | OpKind::Retry | OpKind::Deliver => (0, false),
             OpKind::ReadLock | OpKind::ReadUnlock | OpKind::GraceBegin => (0, false),

@@ -22,10 +22,14 @@ pub enum OpKind {
     ChangeBit(u8),
     /// Takes a lock, or waits for it.
     Lock,
+    /// Takes a lock together with others that do so, or waits for it.
+    LockShared,
     /// Tries to take a lock without waiting.
     TryLock,
     /// Releases a lock.
     Unlock,
+    /// Releases a lock that others may hold too.
+    UnlockShared,
     /// Waits for a condition.
     Wait,
     /// Sends an interrupt to another CPU.

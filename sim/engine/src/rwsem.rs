@@ -119,7 +119,11 @@ impl RwSem {
         subclass: u8,
         location: &'static Location<'static>,
     ) -> impl Future<Output = ()> {
-        let op = Op { object: self.id, kind: OpKind::Lock, order: Order::Acquire, location };
+        let kind = match access {
+            Access::Read => OpKind::LockShared,
+            Access::Write => OpKind::Lock,
+        };
+        let op = Op { object: self.id, kind, order: Order::Acquire, location };
         let id = cx.id();
         // The first look that finds the lock taken puts the context in line; a release gives it the lock.
         // Where schedules are explored there is no line: any waiter may be next, whoever came first.
@@ -157,8 +161,13 @@ struct Hold<'a> {
 }
 
 impl Hold<'_> {
-    fn up(self, release: fn(&mut RwState), at: &'static Location<'static>) -> impl Future<Output = ()> {
-        let op = Op { object: self.sem.id, kind: OpKind::Unlock, order: Order::Release, location: at };
+    fn up(
+        self,
+        kind: OpKind,
+        release: fn(&mut RwState),
+        at: &'static Location<'static>,
+    ) -> impl Future<Output = ()> {
+        let op = Op { object: self.sem.id, kind, order: Order::Release, location: at };
         let cx = self.cx;
         Step::new(cx, op, move || {
             let mut hold = self;
@@ -199,7 +208,7 @@ impl ReadGuard<'_> {
     /// `up_read`.
     #[track_caller]
     pub fn up_read(self) -> impl Future<Output = ()> {
-        self.hold.up(|state| state.readers -= 1, Location::caller())
+        self.hold.up(OpKind::UnlockShared, |state| state.readers -= 1, Location::caller())
     }
 }
 
@@ -222,7 +231,7 @@ impl WriteGuard<'_> {
     /// `up_write`.
     #[track_caller]
     pub fn up_write(self) -> impl Future<Output = ()> {
-        self.hold.up(|state| state.writer = false, Location::caller())
+        self.hold.up(OpKind::Unlock, |state| state.writer = false, Location::caller())
     }
 }
 

@@ -111,8 +111,12 @@ where
             self.note_wait();
         }
         self.cx.charge_op(&self.op);
-        let taken = self.op.kind == OpKind::Lock;
-        self.cx.record(self.op, Effect { old: 0, new: u64::from(taken) });
+        let new = match self.op.kind {
+            OpKind::Lock | OpKind::LockShared => 1,
+            OpKind::ChangeBit(bit) => 1 << bit,
+            _ => 0,
+        };
+        self.cx.record(self.op, Effect { old: 0, new });
         Poll::Ready(result)
     }
 }

@@ -32,7 +32,12 @@ impl Waits {
             return;
         }
         let mut by_class = self.by_class.borrow_mut();
-        let fresh = ClassWaits { class, lock: kind == OpKind::Lock, count: 0, cycles: 0 };
+        let fresh = ClassWaits {
+            class,
+            lock: matches!(kind, OpKind::Lock | OpKind::LockShared),
+            count: 0,
+            cycles: 0,
+        };
         let sum = by_class.entry(class.id).or_insert(fresh);
         sum.count += 1;
         sum.cycles += cycles;

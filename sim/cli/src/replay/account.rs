@@ -43,8 +43,7 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
         frequency_mhz: machine.frequency_mhz.get(),
         schedule: match options.schedule {
             Schedule::Timed => report::Schedule::Timed,
-            Schedule::Random => report::Schedule::Random,
-            Schedule::Explore => unreachable!("a replay is not explored"),
+            Schedule::Random | Schedule::Explore => report::Schedule::Random,
         },
         seed: options.seed,
         steps: kernel.engine.cpus().iter().map(|cpu| cpu.steps()).sum(),

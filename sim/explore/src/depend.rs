@@ -1,0 +1,145 @@
+//! Which steps depend on each other: those whose order can be told from what they do.
+
+use pagewalk_engine::{Actor, Effect, Executed, Op, OpKind, Order, Touch};
+
+/// Everything that one step accessed, by whom.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The actor's number.
+    pub actor: usize,
+    /// The CPU it acted on.
+    pub cpu: u16,
+    /// A context of its CPU; otherwise an interrupt or a callback.
+    pub program: bool,
+    /// An interrupt or callback that did not say what it accesses: it may be anything.
+    pub wild: bool,
+    /// The operation waits until it can happen.
+    pub blocking: bool,
+    /// The operation itself first, then the rest.
+    pub touches: Vec<Touch>,
+}
+
+impl Access {
+    /// The accesses of an executed step on a machine of `cpus` CPUs.
+    pub fn of(step: &Executed<'_>, cpus: usize) -> Self {
+        let mut access = Self::of_op(step.actor, step.op, step.effect, cpus);
+        access.wild = !access.program && step.touched.is_empty();
+        access.touches.extend_from_slice(step.touched);
+        access
+    }
+
+    /// The accesses of a step that was only announced.
+    pub fn of_op(actor: usize, op: Op, effect: Effect, cpus: usize) -> Self {
+        let who = Actor::from_index(actor, cpus);
+        let touches = vec![Touch { object: op.object, kind: op.kind, effect }];
+        let program = matches!(who, Actor::Cpu(_));
+        Self { actor, cpu: who.cpu().0, program, wild: false, blocking: waits(op), touches }
+    }
+}
+
+/// Whether the operation is one that waits: `test_and_set_bit` never does, `lock_bit` does.
+fn waits(op: Op) -> bool {
+    match op.kind {
+        OpKind::Lock | OpKind::LockShared | OpKind::Wait | OpKind::Retry | OpKind::GraceEnd => true,
+        OpKind::ChangeBit(_) | OpKind::TestBit(_) => op.order == Order::Acquire,
+        _ => false,
+    }
+}
+
+/// How an operation acts on its object, as far as order goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Nothing,
+    Read,
+    Write,
+    ReadBit(u8),
+    WriteBit(u8),
+    OpenSection,
+    BeginGrace,
+    Share,
+}
+
+fn mode(touch: &Touch) -> Mode {
+    match touch.kind {
+        OpKind::Load | OpKind::Wait | OpKind::Retry => Mode::Read,
+        OpKind::TestBit(bit) => Mode::ReadBit(bit),
+        OpKind::ChangeBit(bit) => Mode::WriteBit(bit),
+        OpKind::Store
+        | OpKind::Rmw
+        | OpKind::Lock
+        | OpKind::TryLock
+        | OpKind::Unlock
+        | OpKind::Send
+        | OpKind::Deliver => Mode::Write,
+        OpKind::LockShared | OpKind::UnlockShared => Mode::Share,
+        OpKind::ReadLock if touch.effect.old == 0 => Mode::OpenSection,
+        OpKind::GraceBegin => Mode::BeginGrace,
+        // A section's end matters to the ends of grace periods only, and that is an edge, not a race.
+        OpKind::ReadLock | OpKind::ReadUnlock | OpKind::GraceEnd => Mode::Nothing,
+        OpKind::Barrier | OpKind::User | OpKind::Yield => Mode::Nothing,
+    }
+}
+
+/// Whether two accesses by different actors depend on each other.
+pub(crate) fn conflict(a: &Touch, b: &Touch) -> bool {
+    if a.object.index != b.object.index || a.object.class != b.object.class {
+        return false;
+    }
+    match (mode(a), mode(b)) {
+        (Mode::Nothing, _) | (_, Mode::Nothing) => false,
+        (Mode::Read | Mode::ReadBit(_), Mode::Read | Mode::ReadBit(_)) => false,
+        (Mode::WriteBit(one), Mode::WriteBit(other) | Mode::ReadBit(other))
+        | (Mode::ReadBit(one), Mode::WriteBit(other)) => one == other,
+        (Mode::OpenSection, Mode::OpenSection)
+        | (Mode::BeginGrace, Mode::BeginGrace)
+        | (Mode::Share, Mode::Share) => false,
+        _ => true,
+    }
+}
+
+/// Whether swapping two adjacent steps could be noticed.
+///
+/// Steps of one actor are ordered anyway. An interrupt may change what the program of its CPU sees without any shared word
+/// (the TLB, whether interrupts are on), so it depends on every step of that CPU.
+pub fn dependent(a: &Access, b: &Access) -> bool {
+    if a.actor == b.actor || a.wild || b.wild {
+        return true;
+    }
+    if a.cpu == b.cpu && !(a.program && b.program) {
+        return true;
+    }
+    a.touches.iter().any(|one| b.touches.iter().any(|other| conflict(one, other)))
+}
+
+/// What an earlier step was to a blocked one on the object that it waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It made the step possible: the lock was released, the bit cleared. No race: the other order cannot be.
+    Enables,
+    /// It made the step impossible: the lock was taken, the bit set.
+    Blocks,
+    /// Neither.
+    Other,
+}
+
+/// What `earlier` was to `later`.
+pub(crate) fn part(earlier: &Access, later: &Access) -> Part {
+    let wanted = &later.touches[0];
+    if !later.blocking {
+        return Part::Other;
+    }
+    let change = |touch: &Touch| match (wanted.kind, touch.kind) {
+        (OpKind::Lock | OpKind::LockShared, _) => (touch.effect.old & 1, touch.effect.new & 1),
+        (
+            OpKind::ChangeBit(bit) | OpKind::TestBit(bit),
+            OpKind::ChangeBit(_) | OpKind::Store | OpKind::Rmw,
+        ) => (touch.effect.old >> bit & 1, touch.effect.new >> bit & 1),
+        _ => (0, 0),
+    };
+    let on_wanted = earlier.touches.iter().filter(|touch| touch.object == wanted.object);
+    match on_wanted.map(change).find(|(old, new)| old != new) {
+        Some((1, 0)) => Part::Enables,
+        Some(_) => Part::Blocks,
+        None => Part::Other,
+    }
+}

@@ -1,0 +1,180 @@
+//! Exhaustive search by dynamic partial order reduction: every class of schedules once.
+//!
+//! Source-set DPOR with sleep sets (Abdulla, Aronis, Jonsson, Sagonas: "Optimal dynamic partial order reduction", POPL 2014,
+//! algorithm 1), by running again from the start. Blocking steps: races of those still waiting at a deadlock count as if they
+//! had happened, and whatever lets a blocked step happen is not in a race with it.
+
+use std::rc::Rc;
+
+use pagewalk_engine::{Engine, Executed, Explorer, Stop};
+
+use crate::depend::{Access, dependent};
+use crate::model::{Limits, Model, Run, Summary, run_once, verdict_of};
+use crate::node::{Node, mask, same};
+use crate::race::plan_reversals;
+use crate::trace::Trace;
+
+/// The search: a stack of choice points, of which each run follows the first ones and adds new ones.
+struct Search {
+    stack: Vec<Node>,
+    depth: usize,
+    trace: Trace,
+    last: Option<usize>,
+    most_steps: usize,
+    sleep_blocked: bool,
+    cut: bool,
+    pending: Vec<Access>,
+}
+
+/// Visits every class of schedules of `model`. `visit` says whether to go on.
+///
+/// # Panics
+/// If a replayed prefix differs from its first run: the model is not deterministic.
+pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run<'_>) -> bool) -> Summary {
+    let cpus = usize::from(model.engine().config().cpus);
+    let mut search = Search {
+        stack: Vec::new(),
+        depth: 0,
+        trace: Trace::new(cpus),
+        last: None,
+        most_steps: limits.steps,
+        sleep_blocked: false,
+        cut: false,
+        pending: Vec::new(),
+    };
+    let mut summary = Summary::default();
+    loop {
+        let first_new = search.stack.len().saturating_sub(1);
+        search.begin();
+        let stop = run_once(model, 0, &mut search);
+        if let Stop::Deadlock(_) = stop {
+            search.note_waiting(model.engine());
+        }
+        plan_reversals(&search.trace, &mut search.stack, first_new, &search.pending);
+        summary.runs += 1;
+        summary.steps += search.trace.events().len() as u64;
+        let mut go_on = true;
+        if search.sleep_blocked {
+            summary.sleep_blocked += 1;
+        } else if search.cut {
+            summary.cut += 1;
+        } else {
+            summary.classes += 1;
+            let verdict = verdict_of(model, stop);
+            summary.failing += u64::from(!verdict.is_clean());
+            go_on = visit(&Run { class: search.trace.class(), verdict: &verdict, trace: &search.trace });
+        }
+        if !search.advance() {
+            summary.complete = summary.cut == 0;
+            return summary;
+        }
+        if !go_on || summary.runs >= limits.runs {
+            return summary;
+        }
+    }
+}
+
+impl Search {
+    fn begin(&mut self) {
+        self.depth = 0;
+        self.last = None;
+        self.sleep_blocked = false;
+        self.cut = false;
+        self.trace.clear();
+        self.pending.clear();
+    }
+
+    /// The races of who waits for ever count too.
+    fn note_waiting(&mut self, engine: &Rc<Engine>) {
+        let cpus = self.trace.cpus();
+        for (cpu, context, op) in engine.waiting() {
+            let mut access = Access::of_op(usize::from(cpu.0), op, pagewalk_engine::Effect::NONE, cpus);
+            for word in engine.retried_words(context) {
+                let effect = pagewalk_engine::Effect::NONE;
+                access.touches.push(pagewalk_engine::Touch { object: word, kind: op.kind, effect });
+            }
+            self.pending.push(access);
+        }
+    }
+
+    /// Moves on to the next choice; false when nothing is left.
+    fn advance(&mut self) -> bool {
+        while let Some(node) = self.stack.last_mut() {
+            if let Some(accessed) = node.accessed.take() {
+                node.done.push(accessed);
+            }
+            let left = node.pending();
+            if left != 0 {
+                node.chosen = left.trailing_zeros() as usize;
+                node.label = None;
+                return true;
+            }
+            self.stack.pop();
+        }
+        false
+    }
+
+    fn new_node(&mut self, enabled: u64) -> Option<usize> {
+        let sleep = match self.stack.last() {
+            None => Vec::new(),
+            Some(parent) => {
+                let executed = parent.accessed.as_ref().expect("the parent's choice was executed");
+                let asleep = parent.sleep.iter().chain(&parent.done);
+                asleep.filter(|access| !dependent(access, executed)).cloned().collect()
+            }
+        };
+        let awake = enabled & !mask(&sleep);
+        let chosen = match self.last {
+            Some(last) if awake >> last & 1 == 1 => last,
+            _ if awake == 0 => return None,
+            _ => awake.trailing_zeros() as usize,
+        };
+        self.stack.push(Node {
+            enabled,
+            chosen,
+            label: None,
+            done: Vec::new(),
+            sleep,
+            backtrack: 1 << chosen,
+            accessed: None,
+        });
+        Some(chosen)
+    }
+}
+
+impl Explorer for Search {
+    fn choose(&mut self, engine: &Engine, enabled: u64) -> Option<usize> {
+        if self.depth >= self.most_steps {
+            self.cut = true;
+            return None;
+        }
+        if let Some(node) = self.stack.get(self.depth) {
+            assert_eq!(
+                node.enabled, enabled,
+                "step {}: others are enabled than in the first run",
+                self.depth
+            );
+        } else if self.new_node(enabled).is_none() {
+            self.sleep_blocked = true;
+            return None;
+        }
+        let node = &mut self.stack[self.depth];
+        let label = engine.pending(node.chosen);
+        assert!(
+            node.label.is_none() || same(node.label, label),
+            "step {}: {label:?} instead of {:?}",
+            self.depth,
+            node.label
+        );
+        node.label = label;
+        self.last = Some(node.chosen);
+        Some(node.chosen)
+    }
+
+    fn executed(&mut self, _: &Engine, step: &Executed<'_>) {
+        self.trace.push(step);
+        let event = self.trace.events().last().expect("just pushed");
+        self.stack[self.depth].accessed = Some(event.access.clone());
+        self.depth += 1;
+    }
+}

@@ -1,0 +1,22 @@
+//! Exploring: the kernel's own paths under schedules chosen to break them.
+//!
+//! A [`Model`] is a small world that can be started again and again. [`random_walk`] tries schedules by chance;
+//! [`exhaust`] visits every class of schedules that differ in more than the order of independent steps, once, and so ends
+//! with a proof: no schedule of this scenario breaks a promise.
+
+mod brute;
+mod clock;
+mod depend;
+mod dpor;
+mod model;
+mod node;
+mod race;
+mod random;
+mod trace;
+
+pub use brute::enumerate;
+pub use depend::{Access, dependent};
+pub use dpor::exhaust;
+pub use model::{Limits, Model, Run, Summary, Verdict};
+pub use random::{RandomWalk, random_walk};
+pub use trace::{Event, Trace};

@@ -1,0 +1,186 @@
+//! The events of a run, with what happened before what.
+
+use pagewalk_engine::{ContextId, Effect, Executed, Op, OpKind};
+
+use crate::clock::{Clocks, join};
+use crate::depend::{Access, Part, dependent, part};
+
+/// One executed step.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What it accessed, and who did.
+    pub access: Access,
+    /// The operation.
+    pub op: Op,
+    /// What it did.
+    pub effect: Effect,
+    /// The context, unless it was an interrupt or a callback.
+    pub context: Option<ContextId>,
+    /// How many events of its actor, itself included, had happened.
+    pub ordinal: u16,
+    /// Earlier events that are in a race with it: their order could have been the other.
+    pub(crate) races: Vec<usize>,
+}
+
+/// An outermost RCU read section.
+#[derive(Clone, Copy, Debug)]
+struct Section {
+    actor: usize,
+    left: Option<usize>,
+}
+
+/// A grace period: its number, and how many sections had been opened when it began.
+#[derive(Clone, Copy, Debug)]
+struct Period {
+    number: u64,
+    sections: usize,
+}
+
+/// A run's events in the order in which they happened.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    cpus: usize,
+    events: Vec<Event>,
+    clocks: Clocks,
+    last: Vec<Option<usize>>,
+    sections: Vec<Section>,
+    periods: Vec<Period>,
+}
+
+/// What the analysis of one step yields.
+pub(crate) struct Placed {
+    /// Its clock, without its own tick.
+    pub(crate) clock: Vec<u16>,
+    /// The events it is in a race with.
+    pub(crate) races: Vec<usize>,
+}
+
+impl Trace {
+    /// An empty trace of a machine of `cpus` CPUs.
+    pub fn new(cpus: usize) -> Self {
+        Self { cpus, clocks: Clocks::new(3 * cpus), last: vec![None; 3 * cpus], ..Self::default() }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.clocks.clear();
+        self.last.fill(None);
+        self.sections.clear();
+        self.periods.clear();
+    }
+
+    /// The events, in the order in which they happened.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// How many CPUs the machine has.
+    pub fn cpus(&self) -> usize {
+        self.cpus
+    }
+
+    /// Whether event `earlier` happened before event `later`: in every schedule of this class.
+    pub fn precedes(&self, earlier: usize, later: usize) -> bool {
+        self.knows(self.clocks.of(later), earlier)
+    }
+
+    pub(crate) fn clock(&self, event: usize) -> &[u16] {
+        self.clocks.of(event)
+    }
+
+    pub(crate) fn knows(&self, clock: &[u16], event: usize) -> bool {
+        let event = &self.events[event];
+        clock[event.access.actor] >= event.ordinal
+    }
+
+    /// Appends what was just executed.
+    pub fn push(&mut self, step: &Executed<'_>) {
+        let access = Access::of(step, self.cpus);
+        let Placed { mut clock, races } = self.place(&access, false);
+        let index = self.events.len();
+        let ordinal = clock[access.actor] + 1;
+        clock[access.actor] = ordinal;
+        self.note_rcu(index, &access, step.op, step.effect);
+        self.clocks.push(&clock);
+        self.last[access.actor] = Some(index);
+        let (op, effect, context) = (step.op, step.effect, step.context);
+        self.events.push(Event { access, op, effect, context, ordinal, races });
+    }
+
+    /// Where a step that accesses `access` stands after all events so far; `waiting`: it is not possible now.
+    pub(crate) fn place(&self, access: &Access, waiting: bool) -> Placed {
+        let own = self.last[access.actor].map(|event| self.clocks.of(event));
+        let mut clock = own.map_or_else(|| vec![0; 3 * self.cpus], <[u16]>::to_vec);
+        let (mut ordered, mut races) = (Vec::new(), Vec::new());
+        // Backwards from the release that let it happen to the taking that kept it waiting it was not possible.
+        let mut impossible = waiting;
+        for earlier in (0..self.events.len()).rev() {
+            let event = &self.events[earlier];
+            if self.knows(&clock, earlier) || !dependent(&event.access, access) {
+                continue;
+            }
+            match part(&event.access, access) {
+                Part::Enables => impossible = true,
+                Part::Blocks => impossible = false,
+                Part::Other => {}
+            }
+            if impossible {
+                ordered.push(earlier);
+            } else {
+                races.push(earlier);
+                join(&mut clock, self.clocks.of(earlier));
+            }
+        }
+        for earlier in ordered {
+            join(&mut clock, self.clocks.of(earlier));
+        }
+        let touch = &access.touches[0];
+        if touch.kind == OpKind::GraceEnd {
+            self.join_readers(touch.object.index, &mut clock);
+        }
+        Placed { clock, races }
+    }
+
+    /// The end of a grace period comes after every section that was opened before it began, left by then or not.
+    fn join_readers(&self, number: u64, clock: &mut [u16]) {
+        let period = self.periods.iter().find(|period| period.number == number);
+        let sections = period.map_or(0, |period| period.sections);
+        for left in self.sections[..sections].iter().filter_map(|section| section.left) {
+            join(clock, self.clocks.of(left));
+        }
+    }
+
+    fn note_rcu(&mut self, index: usize, access: &Access, op: Op, effect: Effect) {
+        let actor = access.actor;
+        match op.kind {
+            OpKind::ReadLock if effect.old == 0 => self.sections.push(Section { actor, left: None }),
+            OpKind::ReadUnlock if effect.new == 0 => {
+                let own = self.sections.iter_mut().rev().find(|section| section.actor == actor);
+                own.expect("a section is left by who opened it").left = Some(index);
+            }
+            OpKind::GraceBegin => {
+                let period = Period { number: effect.new, sections: self.sections.len() };
+                self.periods.push(period);
+            }
+            _ => {}
+        }
+    }
+
+    /// The number of the run's class: the same for all orders of the same events that differ only in independent ones.
+    pub fn class(&self) -> u128 {
+        (0..self.events.len()).fold(0_u128, |sum, index| sum.wrapping_add(self.fingerprint(index)))
+    }
+
+    fn fingerprint(&self, index: usize) -> u128 {
+        let event = &self.events[index];
+        let mut digest = pagewalk_engine::Digest::default();
+        digest.absorb(event.access.actor as u64);
+        digest.absorb(u64::from(event.op.object.class.id));
+        digest.absorb(event.op.object.index);
+        for (actor, &count) in self.clocks.of(index).iter().enumerate().filter(|&(_, &count)| count > 0) {
+            digest.absorb((actor as u64) << 16 | u64::from(count));
+        }
+        digest.value()
+    }
+}

@@ -1,0 +1,93 @@
+//! The reduced search against every schedule: the same classes, the same outcomes, the same verdicts, and none twice.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use crate::program::{Act, Programs};
+use pagewalk_explore::{Limits, Verdict, enumerate, exhaust};
+
+/// For each class: how its runs end and what they have seen.
+type Classes = BTreeMap<u128, Verdict>;
+
+fn leaf() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => (0..3_usize).prop_map(Act::Load),
+        3 => (0..3_usize, 0..3_u64).prop_map(|(x, value)| Act::Store(x, value)),
+        2 => (0..3_usize).prop_map(Act::Add),
+        2 => (0..3_usize).prop_map(Act::IncNotZero),
+        2 => (0..3_usize, 0..2_u64, 0..3_u64).prop_map(|(x, old, new)| Act::CmpXchg(x, old, new)),
+        1 => (0..2_u8).prop_map(Act::TestBit),
+        1 => (0..2_u8).prop_map(Act::SetBit),
+        1 => (0..2_u8).prop_map(Act::ClearBit),
+        1 => (0..2_u8).prop_map(Act::TryBit),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let body = || prop::collection::vec(leaf(), 0..3);
+    prop_oneof![
+        6 => leaf(),
+        2 => (0..2_usize, body()).prop_map(|(lock, body)| Act::Lock(lock, body)),
+        1 => (0..2_usize, body()).prop_map(|(lock, body)| Act::TryLock(lock, body)),
+        1 => (0..2_u8, body()).prop_map(|(bit, body)| Act::BitLock(bit, body)),
+        2 => body().prop_map(Act::Read),
+        1 => Just(Act::Synchronize),
+        1 => (0..3_usize).prop_map(Act::CallRcu),
+        1 => (0..3_usize).prop_map(Act::AwaitNonZero),
+        1 => (0..3_usize).prop_map(Act::Interrupt),
+        1 => (0..2_usize, leaf()).prop_map(|(lock, inner)| {
+            Act::Lock(lock, vec![Act::Lock(1 - lock, vec![inner])])
+        }),
+    ]
+}
+
+fn programs() -> impl Strategy<Value = Vec<Vec<Act>>> {
+    prop_oneof![
+        prop::collection::vec(prop::collection::vec(act(), 1..4), 2),
+        prop::collection::vec(prop::collection::vec(act(), 1..3), 3),
+    ]
+}
+
+/// More schedules than this are not enumerated.
+const MOST: u64 = 5_000;
+
+/// The classes of all schedules, if there are not too many to try.
+fn all(programs: &[Vec<Act>]) -> Option<Classes> {
+    let mut model = Programs::new(programs.to_vec());
+    let mut classes = Classes::new();
+    let summary = enumerate(&mut model, Limits { runs: MOST, steps: 300 }, &mut |run| {
+        let before = classes.insert(run.class, run.verdict.clone());
+        assert!(before.is_none_or(|before| &before == run.verdict), "one class, two verdicts");
+        true
+    });
+    summary.complete.then_some(classes)
+}
+
+/// The classes that the reduced search visits, and those it visits again.
+fn reduced(programs: &[Vec<Act>]) -> (Classes, Vec<u128>) {
+    let mut model = Programs::new(programs.to_vec());
+    let (mut classes, mut twice) = (Classes::new(), Vec::new());
+    let summary = exhaust(&mut model, Limits { runs: 10 * MOST, steps: 300 }, &mut |run| {
+        if classes.insert(run.class, run.verdict.clone()).is_some() {
+            twice.push(run.class);
+        }
+        true
+    });
+    assert!(summary.complete);
+    (classes, twice)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #[test]
+    fn every_class_is_visited_exactly_once_with_the_verdict_of_all_its_schedules(programs in programs()) {
+        if let Some(expected) = all(&programs) {
+            let (found, twice) = reduced(&programs);
+            prop_assert_eq!(twice, Vec::<u128>::new(), "visited twice");
+            let missing = expected.keys().filter(|class| !found.contains_key(class)).count();
+            prop_assert_eq!(missing, 0, "missed of {} classes", expected.len());
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the searches, on programs small enough to try every schedule of.
+
+mod brute_force;
+mod counts;
+mod program;
