@@ -11,7 +11,7 @@ use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Engine};
 use crate::page::{
     PG_DIRTY, PG_ERROR, PG_MAPPEDTODISK, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED, PG_UPTODATE, PageMapping,
 };
-use crate::{Hardware, PageRef, Pfn};
+use crate::{Hardware, Mutant, PageRef, Pfn};
 
 /// The flags that a page may have when its last reference goes (`free_pages_check` and `prep_new_page` of v2.6.27
 /// clear them); any other is a bug of who had it.
@@ -39,6 +39,9 @@ impl Hardware {
         // prep_new_page: the count of a free page is 0, so a plain store is legal here and only here.
         self.check_free(cx, pfn, "allocated");
         self.memory.words(pfn).count().write_once(cx, 1).await;
+        if self.switches().mutant(Mutant::SetCountClobber) {
+            self.memory.words(pfn).count().write_once(cx, 1).await; // MUTANT R13: over what a lookup added meanwhile
+        }
         Some(PageRef::counted(cx, pfn))
     }
 

@@ -98,8 +98,8 @@ pub struct MutantInfo {
     pub name: &'static str,
     /// The race it is, by the catalogue's number.
     pub race: &'static str,
-    /// The invariant that must catch it.
-    pub invariant: &'static str,
+    /// The invariants that it breaks, the most telling first; one of them must catch it.
+    pub invariants: &'static [&'static str],
     /// The fix whose absence it is, if it is one.
     pub without: Option<Fix>,
     /// What it does.
@@ -199,35 +199,35 @@ const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
     MutantInfo {
         name: "skip-recheck",
         race: "R01",
-        invariant: "I9",
+        invariants: &["I9"],
         without: None,
         what: "The lookup does not compare the slot again after it has taken its reference (step 3).",
     },
     MutantInfo {
         name: "plain-inc",
         race: "R02",
-        invariant: "I2",
+        invariants: &["I2", "I4", "I1"],
         without: None,
         what: "The lookup increments the count whatever it is, also where it is 0 (step 2).",
     },
     MutantInfo {
         name: "check-then-remove",
         race: "R03",
-        invariant: "I3",
+        invariants: &["I3", "I2", "I4", "I6"],
         without: None,
         what: "The remover compares the count and goes on, instead of freezing it by compare-and-swap (step A).",
     },
     MutantInfo {
         name: "freeze-leak-dirty",
         race: "R05",
-        invariant: "I6",
+        invariants: &["I6", "I27", "I1"],
         without: None,
         what: "A remover that finds the frozen page dirty leaves without restoring its count.",
     },
     MutantInfo {
         name: "stale-slot-after-shrink",
         race: "R08",
-        invariant: "I27",
+        invariants: &["I27"],
         without: Some(Fix::RetiredSlotRetry),
         what: "A gang lookup keeps the address of a slot in a node that a shrinking tree has dropped, and spins \
                on the old page.",
@@ -235,7 +235,7 @@ const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
     MutantInfo {
         name: "stale-slot-wrong-page",
         race: "R08b",
-        invariant: "I9",
+        invariants: &["I9", "I15"],
         without: Some(Fix::RetiredSlotRetry),
         what: "A lookup compares the slot it kept in a dropped node, which still shows a page that is a \
                stranger's by now.",
@@ -243,28 +243,28 @@ const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
     MutantInfo {
         name: "node-zeroed-before-grace",
         race: "R09",
-        invariant: "I34",
+        invariants: &["I34", "I9"],
         without: None,
         what: "A node that leaves the tree is emptied at once, while lookups may still be in it.",
     },
     MutantInfo {
         name: "node-freed-no-grace",
         race: "R10",
-        invariant: "I33",
+        invariants: &["I33", "I9"],
         without: None,
         what: "A node that leaves the tree is freed at once, without a grace period.",
     },
     MutantInfo {
         name: "publish-before-init",
         race: "R11",
-        invariant: "I7",
+        invariants: &["I7", "I23", "I25", "I27", "I2"],
         without: None,
         what: "A page is put into the tree before its mapping, index, lock and the cache's reference are set.",
     },
     MutantInfo {
         name: "set-count-clobber",
         race: "R13",
-        invariant: "I5",
+        invariants: &["I5", "I1", "I3"],
         without: None,
         what: "A new owner of a page stores its count a second time, over a reference that a lookup has added \
                meanwhile.",
@@ -272,14 +272,14 @@ const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
     MutantInfo {
         name: "fault-no-isize-recheck",
         race: "R21",
-        invariant: "I26",
+        invariants: &["I26"],
         without: None,
         what: "A fault does not compare with the end of the file again once it holds the page's lock.",
     },
     MutantInfo {
         name: "zap-free-before-flush",
         race: "R36",
-        invariant: "I19",
+        invariants: &["I19", "I2", "I14"],
         without: None,
         what: "A page is put when its entry is cleared, before the TLBs are flushed.",
     },

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &str, &[&str])] = &[
     ("pagewalk-engine", "sim/engine", &[]),
     ("pagewalk-mmu", "mmu", &["pagewalk-engine"]),
-    ("pagewalk-kernel", "sim/kernel", &["pagewalk-engine", "pagewalk-mmu"]),
+    ("pagewalk-pagecache", "pagecache", &["pagewalk-engine", "pagewalk-mmu"]),
+    ("pagewalk-kernel", "sim/kernel", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache"]),
     ("pagewalk-explore", "sim/explore", &["pagewalk-engine"]),
     ("pagewalk-trace", "sim/trace", &[]),
-    ("pagewalk", "sim/cli", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-kernel", "pagewalk-trace"]),
+    ("pagewalk", "sim/cli", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel", "pagewalk-trace"]),
 ];
 
 /// Libraries that belong to certain packages only.

@@ -13,6 +13,7 @@ use crate::cpuset::CpuSet;
 use crate::digest::Digest;
 use crate::explore::Exploring;
 use crate::lockdep::LockOrder;
+use crate::marks::Marks;
 use crate::object::ObjectId;
 use crate::rcu::Rcu;
 use crate::record::{Op, Record, StepRecord};
@@ -76,6 +77,7 @@ pub struct Engine {
     violations: RefCell<Vec<Violation>>,
     pub(crate) lock_order: RefCell<LockOrder>,
     pub(crate) rcu: Rcu,
+    pub(crate) marks: Marks,
     pub(crate) exploring: Exploring,
     /// Retries that wait for one of their words to change.
     pub(crate) retries: RefCell<Vec<(ContextId, Words)>>,
@@ -118,6 +120,7 @@ impl Engine {
             violations: RefCell::default(),
             lock_order: RefCell::default(),
             rcu: Rcu::default(),
+            marks: Marks::default(),
             exploring: Exploring::default(),
             retries: RefCell::default(),
             seen: config.record > 0 || config.schedule == Schedule::Explore,

@@ -1,0 +1,94 @@
+//! `add_to_page_cache`: a new page becomes a file's.
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::{Mutant, PG_LOCKED, PageRef};
+
+use crate::address_space::{AddressSpace, PageIndex};
+use crate::radix::Occupied;
+
+/// Why a page was not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddError {
+    /// Another page is at this index (`-EEXIST`).
+    Exists,
+    /// There is no memory for a node of the tree (`-ENOMEM`).
+    NoMemory,
+}
+
+/// Adds a page that nobody else knows at `index`: it is locked before anybody can find it, and stays locked. The caller keeps
+/// its reference.
+///
+/// # Errors
+/// Where there is a page already, or no memory; the page is as it was.
+pub async fn add_to_page_cache(
+    cx: &Context,
+    page: &PageRef<'_>,
+    mapping: &AddressSpace,
+    index: PageIndex,
+) -> Result<(), AddError> {
+    let hw = mapping.hw();
+    let flags = hw.memory.words(page.pfn()).flags();
+    let late = hw.switches().mutant(Mutant::PublishBeforeInit);
+    if !late {
+        flags.set_bit(cx, PG_LOCKED).await; // 1. before it is found: who finds it waits until it is read
+    }
+    let added = add_to_page_cache_locked(cx, page, mapping, index).await; // 2
+    if late && added.is_ok() {
+        flags.set_bit(cx, PG_LOCKED).await; // MUTANT R11
+    }
+    if !late && added.is_err() {
+        cx.mark("add_to_page_cache:failed");
+        flags.clear_bit(cx, PG_LOCKED).await; // 3
+    }
+    added // 4
+}
+
+/// The same for a page that the caller has locked; the lock is not touched, whatever happens.
+///
+/// # Errors
+/// Where there is a page already, or no memory; the page is as it was.
+pub async fn add_to_page_cache_locked(
+    cx: &Context,
+    page: &PageRef<'_>,
+    mapping: &AddressSpace,
+    index: PageIndex,
+) -> Result<(), AddError> {
+    let late = mapping.hw().switches().mutant(Mutant::PublishBeforeInit);
+    // 1. Nodes for the insertion, before the lock: with it there is no waiting for memory.
+    if !mapping.nodes().preload(cx.cpu().id()) {
+        cx.mark("add_to_page_cache:no-memory");
+        return Err(AddError::NoMemory);
+    }
+    if !late {
+        set_owner(cx, page, mapping, index).await; // 2, 3, 4
+    }
+    let tree = mapping.lock_tree(cx).await; // 5
+    // 6. From this store on lookups find the page: all that they look at is there.
+    let inserted = mapping.tree.insert(cx, mapping.nodes(), index, page.pfn()).await;
+    if late && inserted.is_ok() {
+        set_owner(cx, page, mapping, index).await; // MUTANT R11: after the page can be found
+    }
+    if inserted.is_ok() {
+        mapping.nrpages().write_once(cx, mapping.nrpages().observe() + 1).await; // 7
+    } else if !late {
+        // 8. Nobody has seen it.
+        cx.mark("add_to_page_cache:exists");
+        let words = mapping.hw().memory.words(page.pfn());
+        words.mapping().write_once(cx, 0).await;
+        words.count().fetch_add(cx, -1).await;
+    }
+    tree.unlock().await; // 9
+    inserted.map_err(|error| match error {
+        Occupied::Exists => AddError::Exists,
+        Occupied::NoMemory => AddError::NoMemory,
+    })
+}
+
+/// The cache's reference, and whose page it is.
+async fn set_owner(cx: &Context, page: &PageRef<'_>, mapping: &AddressSpace, index: PageIndex) {
+    let hw = mapping.hw();
+    hw.memory.get_page(cx, page.pfn()).await.into_pfn(); // 2. owned by the slot
+    let words = hw.memory.words(page.pfn());
+    words.mapping().write_once(cx, mapping.page_mapping()).await; // 3
+    words.index().write_once(cx, index).await; // 4
+}

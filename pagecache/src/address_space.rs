@@ -1,0 +1,199 @@
+//! `struct address_space`: the pages of one file that are in memory, and the lock of its tree.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+use pagewalk_engine::{Class, Context, Held, ObjectId, RwSpinGuard, RwSpinLock, SpinGuard, SpinLock, Word};
+use pagewalk_mmu::{Fix, Hardware, PageMapping, Pfn};
+
+use crate::buffers::ReleasePolicy;
+use crate::radix::{Nodes, RadixTree, Tag};
+
+/// The place of a page in its file, in pages.
+pub type PageIndex = u64;
+
+/// `mapping->tree_lock`.
+pub static TREE_LOCK: Class = Class::new(68, "mapping->tree_lock");
+/// `mapping->nrpages`.
+static NRPAGES: Class = Class::new(69, "mapping->nrpages");
+
+/// The page cache of one machine: the hardware under it and the nodes of all its trees.
+pub struct PageCache {
+    /// The frames and what `struct page` says of them.
+    pub hw: Rc<Hardware>,
+    pub(crate) nodes: Rc<Nodes>,
+}
+
+impl PageCache {
+    /// A cache without pages, with memory for `most_nodes` nodes of trees at a time (each has 64 slots).
+    pub fn new(hw: &Rc<Hardware>, most_nodes: u32) -> Rc<Self> {
+        Rc::new(Self { hw: Rc::clone(hw), nodes: Rc::new(Nodes::new(hw.cores().len(), most_nodes)) })
+    }
+
+    /// A new address space without pages, known by a number from 1 to 2^31 - 1 that no other has.
+    pub fn address_space(self: &Rc<Self>, id: u32) -> Rc<AddressSpace> {
+        Rc::new(AddressSpace::new(Rc::clone(self), id))
+    }
+
+    /// How many nodes have left their trees and wait for lookups to leave them, for observers.
+    pub fn observe_retired(&self) -> usize {
+        self.nodes.observe_retired()
+    }
+
+    /// How many nodes are in trees, for observers.
+    pub fn observe_nodes(&self) -> usize {
+        self.nodes.observe_in_use()
+    }
+}
+
+/// The cached pages of one file.
+pub struct AddressSpace {
+    id: u32,
+    pub(crate) cache: Rc<PageCache>,
+    pub(crate) tree: RadixTree,
+    tree_lock: SpinLock,
+    /// What `tree_lock` was before lookups went without it.
+    tree_rwlock: RwSpinLock,
+    nrpages: Cell<u64>,
+    /// What the file system answers when it is asked to drop a page's buffers.
+    pub release: Cell<ReleasePolicy>,
+    /// Ends of writeback that came while somebody held the tree.
+    pub(crate) ended: RefCell<Vec<Pfn>>,
+    /// How often each index was emptied, kept when the engine checks.
+    pub(crate) emptied: RefCell<BTreeMap<u64, u64>>,
+}
+
+impl AddressSpace {
+    fn new(cache: Rc<PageCache>, id: u32) -> Self {
+        Self {
+            id,
+            cache,
+            tree: RadixTree::new(id),
+            tree_lock: SpinLock::new(&TREE_LOCK, u64::from(id)),
+            tree_rwlock: RwSpinLock::new(&TREE_LOCK, u64::from(id)),
+            nrpages: Cell::new(0),
+            release: Cell::default(),
+            ended: RefCell::default(),
+            emptied: RefCell::default(),
+        }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// What `page->mapping` of its pages holds.
+    #[inline]
+    pub fn page_mapping(&self) -> u32 {
+        PageMapping::File(self.id).encode()
+    }
+
+    /// The hardware its pages are in.
+    #[inline]
+    pub fn hw(&self) -> &Rc<Hardware> {
+        &self.cache.hw
+    }
+
+    #[inline(always)]
+    pub(crate) fn nodes(&self) -> &Rc<Nodes> {
+        &self.cache.nodes
+    }
+
+    /// `mapping->nrpages`: written under `tree_lock`, read by anybody.
+    #[inline]
+    pub fn nrpages(&self) -> Word<'_, u64> {
+        Word::new(&self.nrpages, ObjectId::new(&NRPAGES, u64::from(self.id)))
+    }
+
+    /// `spin_lock_irq(&mapping->tree_lock)`; `write_lock_irq` before 2.6.27.
+    pub(crate) async fn lock_tree<'a>(&'a self, cx: &'a Context) -> TreeGuard<'a> {
+        cx.local_irq_disable();
+        let lock = if self.hw().switches().has(Fix::LocklessLookup) {
+            Lock::Spin(self.tree_lock.lock(cx).await)
+        } else {
+            Lock::Rw(self.tree_rwlock.write_lock(cx).await)
+        };
+        TreeGuard { lock, cx, mapping: self }
+    }
+
+    /// `read_lock_irq(&mapping->tree_lock)`: how lookups kept removers out before 2.6.27.
+    pub(crate) async fn read_lock_tree<'a>(&'a self, cx: &'a Context) -> TreeGuard<'a> {
+        cx.local_irq_disable();
+        let lock = Lock::Rw(self.tree_rwlock.read_lock(cx).await);
+        TreeGuard { lock, cx, mapping: self }
+    }
+
+    /// Whether somebody holds the tree's lock, for observers.
+    pub fn tree_is_locked(&self) -> bool {
+        self.tree_lock.is_locked() || self.tree_rwlock.is_locked()
+    }
+
+    /// The page at `index`, for observers.
+    pub fn observe(&self, index: PageIndex) -> Option<Pfn> {
+        self.tree.observe(self.nodes(), index)
+    }
+
+    /// Every page with its index, in order, for observers.
+    pub fn observe_pages(&self) -> Vec<(PageIndex, Pfn)> {
+        self.tree.observe_all(self.nodes()).into_iter().map(|(index, pfn, _)| (index, pfn)).collect()
+    }
+
+    /// The indexes whose slots have `tag`, in order, for observers.
+    pub fn observe_tag(&self, tag: Tag) -> Vec<PageIndex> {
+        let all = self.tree.observe_all(self.nodes());
+        all.into_iter().filter(|&(_, _, tags)| tags >> tag as u32 & 1 != 0).map(|(index, ..)| index).collect()
+    }
+
+    /// How many levels of nodes the tree has, for observers; 0 is an item in the root, or nothing.
+    pub fn observe_height(&self) -> u8 {
+        self.tree.observe_height()
+    }
+}
+
+impl fmt::Debug for AddressSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "address_space {} of {} pages", self.id, self.nrpages.get())
+    }
+}
+
+enum Lock<'a> {
+    Spin(SpinGuard<'a>),
+    Rw(RwSpinGuard<'a>),
+}
+
+/// `tree_lock`, held with interrupts off.
+pub(crate) struct TreeGuard<'a> {
+    lock: Lock<'a>,
+    cx: &'a Context,
+    mapping: &'a AddressSpace,
+}
+
+impl TreeGuard<'_> {
+    /// `spin_unlock_irq`. Interrupt handlers that wanted the lock meanwhile have it now.
+    pub(crate) async fn unlock(self) {
+        match self.lock {
+            Lock::Spin(guard) => guard.unlock().await,
+            Lock::Rw(guard) => guard.unlock().await,
+        }
+        self.mapping.finish_ended(self.cx.engine());
+        self.cx.local_irq_enable();
+    }
+}
+
+impl Held for TreeGuard<'_> {
+    fn lock(&self) -> ObjectId {
+        match &self.lock {
+            Lock::Spin(guard) => guard.lock(),
+            Lock::Rw(guard) => guard.lock(),
+        }
+    }
+    fn exclusive(&self) -> bool {
+        match &self.lock {
+            Lock::Spin(guard) => guard.exclusive(),
+            Lock::Rw(guard) => guard.exclusive(),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Buffers of the file system on a page (`PG_private`): one reference, which it may refuse to give up.
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::{Hardware, PG_DIRTY, PG_PRIVATE, PG_WRITEBACK, PageRef, Pfn};
+
+use crate::address_space::AddressSpace;
+
+/// What the file system answers to [`try_to_release_page`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReleasePolicy {
+    /// It gives up the buffers of a clean page.
+    #[default]
+    Clean,
+    /// It keeps them (a journal still needs them).
+    Never,
+}
+
+/// `create_empty_buffers`: a locked page gets buffers unless it has them, with a reference of their own.
+pub async fn create_empty_buffers(cx: &Context, hw: &Hardware, pfn: Pfn) {
+    let words = hw.memory.words(pfn);
+    if words.flags().test_bit(cx, PG_PRIVATE).await {
+        return;
+    }
+    hw.memory.get_page(cx, pfn).await.into_pfn(); // owned by the buffers
+    words.flags().set_bit(cx, PG_PRIVATE).await;
+}
+
+/// `try_to_release_page`: asks the file system to give up the buffers of a locked page. True if the page has none now.
+pub async fn try_to_release_page(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
+    let hw = mapping.hw();
+    let flags = hw.memory.words(pfn).flags();
+    if flags.test_bit(cx, PG_WRITEBACK).await {
+        cx.mark("try_to_release_page:writeback");
+        return false;
+    }
+    // try_to_free_buffers: dirty buffers stay.
+    if mapping.release.get() == ReleasePolicy::Never || flags.test_bit(cx, PG_DIRTY).await {
+        cx.mark("try_to_release_page:refused");
+        return false;
+    }
+    if flags.test_and_clear_bit(cx, PG_PRIVATE).await {
+        hw.put_page(cx, PageRef::counted(cx, pfn)).await; // the buffers' reference
+    }
+    true
+}

@@ -1,0 +1,176 @@
+//! The observers of the invariants that lookups and removers must keep. They look from outside, when the engine checks.
+
+use pagewalk_engine::{Context, Engine};
+use pagewalk_mmu::{PG_LOCKED, PG_WRITEBACK, PageRef, Pfn};
+
+use crate::address_space::AddressSpace;
+use crate::radix::Tag;
+
+/// What an observer notes of one lookup, to tell afterwards whether its answer was ever true (I9).
+pub(crate) struct Watch {
+    on: bool,
+    index: u64,
+    occupied: bool,
+    emptied: u64,
+    /// The page was at the index when it was referenced.
+    there: std::cell::Cell<bool>,
+}
+
+impl Watch {
+    /// The lookup has a reference to `pfn`, perhaps not the right one.
+    #[inline(always)]
+    pub(crate) fn referenced(&self, _: &Context, mapping: &AddressSpace, pfn: Pfn) {
+        if self.on {
+            self.there.set(mapping.observe(self.index) == Some(pfn));
+        }
+    }
+
+    /// The lookup is about to return `page`, in the same step in which it decided.
+    #[inline(always)]
+    pub(crate) fn returns(&self, cx: &Context, mapping: &AddressSpace, page: Option<&PageRef<'_>>) {
+        if self.on {
+            self.judge(cx, mapping, page.map(PageRef::pfn));
+        }
+    }
+
+    #[cold]
+    fn judge(&self, cx: &Context, mapping: &AddressSpace, page: Option<Pfn>) {
+        let (engine, index, id) = (cx.engine(), self.index, mapping.id());
+        let now = mapping.observe(index);
+        match page {
+            None if self.occupied && now.is_some() && mapping.times_emptied(index) == self.emptied => {
+                let message = format!(
+                    "a lookup found nothing at index {index} of mapping {id}, where {now:?} was all the time"
+                );
+                engine.violation("I9", message);
+            }
+            None => {}
+            Some(pfn) if now == Some(pfn) => mapping.check_owner(cx, pfn, index),
+            Some(pfn) if !self.there.get() => {
+                let message = format!(
+                    "a lookup of index {index} of mapping {id} returns {pfn:?}, which was not there while it was referenced"
+                );
+                engine.violation("I9", message);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+impl AddressSpace {
+    /// Begins to watch a lookup.
+    #[inline(always)]
+    pub(crate) fn watch_lookup(&self, cx: &Context, index: u64) -> Watch {
+        let on = cx.engine().config().checks;
+        let mut watch = Watch { on, index, occupied: false, emptied: 0, there: false.into() };
+        if on {
+            watch.occupied = self.observe(index).is_some();
+            watch.emptied = self.times_emptied(index);
+        }
+        watch
+    }
+
+    fn times_emptied(&self, index: u64) -> u64 {
+        self.emptied.borrow().get(&index).copied().unwrap_or(0)
+    }
+
+    /// The slot of `index` is about to be deleted.
+    pub(crate) fn note_emptied(&self, cx: &Context, index: u64) {
+        if cx.engine().config().checks {
+            *self.emptied.borrow_mut().entry(index).or_default() += 1;
+        }
+    }
+
+    /// I7, where it holds at every moment: a page that can be found says where.
+    fn check_owner(&self, cx: &Context, pfn: Pfn, index: u64) {
+        let words = self.hw().memory.words(pfn);
+        let (mapping, at) = (words.mapping().observe(), words.index().observe());
+        if mapping != self.page_mapping() || at != index {
+            let message = format!(
+                "{pfn:?} is at index {index} of mapping {} and says mapping word {mapping}, index {at}",
+                self.id()
+            );
+            cx.engine().violation("I7", message);
+        }
+    }
+
+    /// I7 with the page locked: its index is the one looked for.
+    pub(crate) fn check_locked(&self, cx: &Context, pfn: Pfn, index: u64) {
+        if cx.engine().config().checks {
+            self.check_owner(cx, pfn, index);
+        }
+    }
+
+    /// I7 with the page locked: a page without this mapping is not at the index.
+    pub(crate) fn check_truncated(&self, cx: &Context, pfn: Pfn, index: u64) {
+        if cx.engine().config().checks && self.observe(index) == Some(pfn) {
+            self.check_owner(cx, pfn, index);
+        }
+    }
+
+    /// I23: whoever takes a page out has it locked.
+    pub(crate) fn check_page_locked(&self, cx: &Context, pfn: Pfn) {
+        let words = self.hw().memory.words(pfn);
+        if words.flags().observe() & 1 << PG_LOCKED == 0 {
+            cx.engine()
+                .violation("I23", format!("{} changes the place of {pfn:?} without its lock", cx.id()));
+        }
+    }
+
+    /// I7 and I24: what was deleted is the page, which is under no writeback.
+    pub(crate) fn check_removed(&self, cx: &Context, pfn: Pfn, index: u64, deleted: Option<Pfn>) {
+        if deleted != Some(pfn) {
+            let message =
+                format!("{pfn:?} leaves index {index} of mapping {}, where {deleted:?} was", self.id());
+            cx.engine().violation("I7", message);
+        }
+        if self.hw().memory.words(pfn).flags().observe() & 1 << PG_WRITEBACK != 0 {
+            cx.engine().violation("I24", format!("{pfn:?} leaves the cache under writeback"));
+        }
+    }
+
+    /// I13: a page that leaves the cache is mapped nowhere.
+    pub(crate) fn check_unmapped(&self, cx: &Context, pfn: Pfn) {
+        let mapped = self.hw().memory.words(pfn).mapcount().observe();
+        if mapped != 0 {
+            cx.engine().violation("I26", format!("{pfn:?} leaves the cache and has {mapped} mappings"));
+        }
+    }
+
+    /// I6: a freeze has ended before the tree is unlocked.
+    pub(crate) fn check_not_frozen(&self, cx: &Context, pfn: Pfn) {
+        if self.hw().memory.words(pfn).count().observe() == 0 {
+            cx.engine().violation("I6", format!("{pfn:?} stays in the cache with a frozen count"));
+        }
+    }
+
+    /// Looks at the whole tree while nobody holds its lock: I7, I10, and the tag of I24.
+    pub fn check(&self, engine: &Engine) {
+        if self.tree_is_locked() {
+            return;
+        }
+        let pages = self.tree.observe_all(self.nodes());
+        for &(index, pfn, tags) in &pages {
+            let words = self.hw().memory.words(pfn);
+            let (mapping, at) = (words.mapping().observe(), words.index().observe());
+            if mapping != self.page_mapping() || at != index {
+                let message = format!(
+                    "{pfn:?} is at index {index} of {self:?} and says mapping word {mapping}, index {at}"
+                );
+                engine.violation("I7", message);
+            }
+            if words.count().observe() < 1 {
+                engine.violation("I6", format!("{pfn:?} is at index {index} of {self:?} and its count is 0"));
+            }
+            let flags = words.flags().observe();
+            let has = |tag: Tag| tags >> tag as u32 & 1 != 0;
+            if (flags & 1 << PG_WRITEBACK != 0) != has(Tag::Writeback) {
+                engine.violation("I24", format!("{pfn:?} has flags {flags:#x} and tags {tags:#b}"));
+            }
+        }
+        if pages.len() as u64 != self.nrpages().observe() {
+            let message = format!("{self:?} has {} pages in its tree", pages.len());
+            engine.violation("I10", message);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Dirty pages: the flag first, then the tag under `tree_lock`.
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::{Hardware, PG_DIRTY, Pfn};
+
+use crate::address_space::AddressSpace;
+use crate::radix::Tag;
+
+/// `__set_page_dirty_nobuffers`: true if the page was clean. The tag is set only if the page is still this file's.
+pub async fn set_page_dirty_nobuffers(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
+    let words = mapping.hw().memory.words(pfn);
+    if words.flags().test_and_set_bit(cx, PG_DIRTY).await {
+        return false;
+    }
+    let tree = mapping.lock_tree(cx).await;
+    if words.mapping().read_once(cx).await == mapping.page_mapping() {
+        let index = words.index().read_once(cx).await;
+        mapping.tree.tag_set(cx, mapping.nodes(), index, Tag::Dirty).await;
+    } else {
+        cx.mark("set_page_dirty:truncated");
+    }
+    tree.unlock().await;
+    true
+}
+
+/// The last act of `clear_page_dirty_for_io`: takes the flag; true if it was there. The tag stays: whoever writes the page, or
+/// finds that there is nothing to write, puts it right.
+pub async fn test_clear_page_dirty(cx: &Context, hw: &Hardware, pfn: Pfn) -> bool {
+    hw.memory.words(pfn).flags().test_and_clear_bit(cx, PG_DIRTY).await
+}

@@ -1,0 +1,33 @@
+//! `find_lock_page`: a page of the cache that stays there while the caller has it locked.
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::PageRef;
+
+use crate::address_space::{AddressSpace, PageIndex};
+use crate::find_get_page::find_get_page;
+use crate::page_lock::{lock_page, unlock_page};
+use crate::retries::Rounds;
+
+/// The page at `index`, locked and with a reference; `None` if there is none. May sleep.
+pub async fn find_lock_page<'a>(
+    cx: &'a Context,
+    mapping: &AddressSpace,
+    index: PageIndex,
+) -> Option<PageRef<'a>> {
+    let hw = mapping.hw();
+    let mut rounds = Rounds::default();
+    loop {
+        rounds.next(cx, "find_lock_page").await;
+        let page = find_get_page(cx, mapping, index).await?; // 1
+        lock_page(cx, hw, page.pfn()).await; // 2
+        // 3. Whoever takes a page out of the cache holds its lock: what the mapping says now, it says until we unlock.
+        if hw.memory.words(page.pfn()).mapping().read_once(cx).await == mapping.page_mapping() {
+            mapping.check_locked(cx, page.pfn(), index); // 4
+            return Some(page);
+        }
+        cx.mark("find_lock_page:truncated");
+        mapping.check_truncated(cx, page.pfn(), index);
+        unlock_page(cx, hw, page.pfn()).await;
+        hw.put_page(cx, page).await;
+    }
+}

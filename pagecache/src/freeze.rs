@@ -1,0 +1,19 @@
+//! `page_freeze_refs`: the count goes from what it must be to 0 in one act, and nobody takes a reference until it is back.
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::{Hardware, Pfn};
+
+/// Step A: freezes a count of exactly `expected`. False if it is anything else; then nothing has changed.
+pub async fn page_freeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, expected: i32) -> bool {
+    hw.memory.words(pfn).count().cmpxchg(cx, expected, 0).await.is_ok()
+}
+
+/// Step C: a frozen count becomes `count` (at least 1). A plain store, as nobody else changes a count of 0.
+pub async fn page_unfreeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, count: i32) {
+    let word = hw.memory.words(pfn).count();
+    let found = word.observe();
+    if found != 0 || count < 1 {
+        cx.engine().violation("I6", format!("{pfn:?} is unfrozen to {count} while its count is {found}"));
+    }
+    word.store_release(cx, count).await;
+}

@@ -1,0 +1,241 @@
+//! Nodes of radix trees (`struct radix_tree_node`), where they come from and when they may be used again.
+//!
+//! A node that leaves its tree is *retired*: it keeps its contents until every lookup that may be in it has left (a grace
+//! period), and only then is emptied and used again.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use pagewalk_engine::{Context, CpuId, ObjectId, Word};
+use pagewalk_mmu::{Mutant, Switches};
+
+use super::{MAP_SIZE, MAX_PATH, NODE_SLOT, NODE_TAGS, Tag};
+
+/// Nodes of the first chunk; each further chunk has twice as many as the one before.
+const FIRST_CHUNK: u32 = 64;
+const CHUNKS: usize = 24;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Free,
+    InUse,
+    Retired,
+}
+
+/// A node.
+pub(crate) struct Node {
+    id: Cell<u32>,
+    slots: [Cell<u32>; MAP_SIZE],
+    tags: [Cell<u64>; Tag::ALL.len()],
+    /// Set before the node is published, and never after.
+    height: Cell<u8>,
+    /// Occupied slots; belongs to `tree_lock`.
+    count: Cell<u8>,
+    state: Cell<State>,
+    /// How often the node has been freed.
+    generation: Cell<u32>,
+}
+
+impl Node {
+    fn new(id: u32) -> Self {
+        Self {
+            id: Cell::new(id),
+            slots: [const { Cell::new(0) }; MAP_SIZE],
+            tags: Default::default(),
+            height: Cell::new(0),
+            count: Cell::new(0),
+            state: Cell::new(State::Free),
+            generation: Cell::new(0),
+        }
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.id.get()
+    }
+
+    /// The levels from this node down to the items.
+    #[inline(always)]
+    pub(crate) fn height(&self) -> u8 {
+        self.height.get()
+    }
+
+    /// Prepares the node, which nobody can reach yet.
+    pub(crate) fn set_up(&self, height: u8) {
+        self.height.set(height);
+    }
+
+    /// Occupied slots. Only under `tree_lock`.
+    pub(crate) fn count(&self) -> &Cell<u8> {
+        &self.count
+    }
+
+    /// A slot.
+    #[inline(always)]
+    pub(crate) fn slot(&self, offset: usize) -> Word<'_, u32> {
+        let index = u64::from(self.id.get()) * MAP_SIZE as u64 + offset as u64;
+        Word::new(&self.slots[offset], ObjectId::new(&NODE_SLOT, index))
+    }
+
+    /// The slots' tags of one kind, a bit for each.
+    #[inline(always)]
+    pub(crate) fn tags(&self, tag: Tag) -> Word<'_, u64> {
+        let index = u64::from(self.id.get()) * Tag::ALL.len() as u64 + tag as u64;
+        Word::new(&self.tags[tag as usize], ObjectId::new(&NODE_TAGS, index))
+    }
+
+    /// Whether any slot has the tag. Only under `tree_lock`.
+    pub(crate) fn any_tag_set(&self, tag: Tag) -> bool {
+        self.tags[tag as usize].get() != 0
+    }
+}
+
+/// A node as somebody found it: which node, in which of its lives.
+#[derive(Clone, Copy)]
+pub(crate) struct NodeRef<'m> {
+    node: &'m Node,
+    generation: u32,
+}
+
+impl<'m> NodeRef<'m> {
+    pub(crate) fn node(self) -> &'m Node {
+        self.node
+    }
+
+    /// I33, after an access: the node was not freed since it was found.
+    #[inline(always)]
+    pub(crate) fn check(self, cx: &Context) {
+        if self.node.generation.get() != self.generation || self.node.state.get() == State::Free {
+            self.freed(cx);
+        }
+    }
+
+    #[cold]
+    fn freed(self, cx: &Context) {
+        let message = format!("{} is in radix node {}, which was freed", cx.id(), self.node.id());
+        cx.engine().violation("I33", message);
+    }
+}
+
+/// A retired node and what its slots held then (kept when the engine checks).
+struct Retired {
+    id: u32,
+    slots: Option<Box<[u32; MAP_SIZE]>>,
+}
+
+/// Every node of the machine.
+pub(crate) struct Nodes {
+    chunks: [OnceCell<Box<[Node]>>; CHUNKS],
+    /// The lowest number never used.
+    fresh: Cell<u32>,
+    free: RefCell<Vec<u32>>,
+    most: u32,
+    preloads: Box<[RefCell<Vec<u32>>]>,
+    retired: RefCell<Vec<Retired>>,
+}
+
+impl Nodes {
+    /// No nodes; at most `most` at a time, for a machine of `cpus` CPUs.
+    pub(crate) fn new(cpus: usize, most: u32) -> Self {
+        Self {
+            chunks: [const { OnceCell::new() }; CHUNKS],
+            fresh: Cell::new(0),
+            free: RefCell::default(),
+            most: most.min(FIRST_CHUNK * ((1 << CHUNKS) - 1)),
+            preloads: (0..cpus).map(|_| RefCell::default()).collect(),
+            retired: RefCell::default(),
+        }
+    }
+
+    /// The node with this number.
+    #[inline(always)]
+    pub(crate) fn get(&self, id: u32) -> &Node {
+        let chunk = (id / FIRST_CHUNK + 1).ilog2();
+        let first = FIRST_CHUNK * ((1 << chunk) - 1);
+        let nodes = self.chunks[chunk as usize]
+            .get_or_init(|| (first..first + (FIRST_CHUNK << chunk)).map(Node::new).collect());
+        &nodes[(id - first) as usize]
+    }
+
+    /// The node with this number, found just now through a slot.
+    #[inline(always)]
+    pub(crate) fn found(&self, id: u32) -> NodeRef<'_> {
+        let node = self.get(id);
+        NodeRef { node, generation: node.generation.get() }
+    }
+
+    fn new_node(&self) -> Option<u32> {
+        let recycled = self.free.borrow_mut().pop();
+        let id = recycled.or_else(|| {
+            let fresh = self.fresh.get();
+            self.fresh.set(fresh + 1);
+            (fresh < self.most).then_some(fresh)
+        })?;
+        Some(id)
+    }
+
+    /// `radix_tree_preload`: enough nodes for one insertion by this CPU. False if there is no memory for them.
+    pub(crate) fn preload(&self, cpu: CpuId) -> bool {
+        let mut kept = self.preloads[usize::from(cpu.0)].borrow_mut();
+        while kept.len() < MAX_PATH {
+            let Some(id) = self.new_node() else { return false };
+            kept.push(id);
+        }
+        true
+    }
+
+    /// `radix_tree_node_alloc`: one of the nodes this CPU keeps.
+    pub(crate) fn alloc(&self, cpu: CpuId) -> Option<&Node> {
+        let kept = self.preloads[usize::from(cpu.0)].borrow_mut().pop();
+        let node = self.get(kept.or_else(|| self.new_node())?);
+        assert_eq!(node.state.get(), State::Free, "a node is handed out once");
+        node.state.set(State::InUse);
+        Some(node)
+    }
+
+    /// `radix_tree_node_free`: the node, which nothing points to any more, is freed after a grace period.
+    pub(crate) async fn retire(self: &Rc<Self>, cx: &Context, node: &Node, switches: Switches) {
+        node.state.set(State::Retired);
+        let checks = cx.engine().config().checks;
+        let slots = checks.then(|| Box::new(std::array::from_fn(|n| node.slots[n].get())));
+        self.retired.borrow_mut().push(Retired { id: node.id(), slots });
+        if switches.mutant(Mutant::NodeZeroedBeforeGrace) {
+            node.slot(0).write_once(cx, 0).await; // MUTANT R09: a lookup may be on its way to it
+        }
+        if switches.mutant(Mutant::NodeFreedNoGrace) {
+            return self.rcu_free(cx.engine(), node.id()); // MUTANT R10: no grace period
+        }
+        let (nodes, id) = (Rc::clone(self), node.id());
+        cx.call_rcu(move |engine| nodes.rcu_free(engine, id)).await;
+    }
+
+    /// `radix_tree_node_rcu_free`: only empty nodes go back.
+    fn rcu_free(&self, engine: &pagewalk_engine::Engine, id: u32) {
+        let node = self.get(id);
+        let mut retired = self.retired.borrow_mut();
+        let place = retired.iter().position(|retired| retired.id == id).expect("a retired node");
+        let kept = retired.swap_remove(place);
+        if let Some(slots) = kept.slots
+            && slots.iter().zip(&node.slots).any(|(then, now)| *then != now.get())
+        {
+            engine.violation("I34", format!("radix node {id} changed between its retirement and its end"));
+        }
+        node.slots.iter().for_each(|slot| slot.set(0));
+        node.tags.iter().for_each(|tags| tags.set(0));
+        node.count.set(0);
+        node.state.set(State::Free);
+        node.generation.set(node.generation.get().wrapping_add(1));
+        self.free.borrow_mut().push(id);
+    }
+
+    /// How many nodes wait for the end of their grace period, for observers.
+    pub(crate) fn observe_retired(&self) -> usize {
+        self.retired.borrow().len()
+    }
+
+    /// How many nodes are in trees, for observers.
+    pub(crate) fn observe_in_use(&self) -> usize {
+        let used = self.fresh.get().min(self.most);
+        (0..used).filter(|&id| self.get(id).state.get() == State::InUse).count()
+    }
+}

@@ -1,0 +1,34 @@
+//! `remove_from_page_cache`: a locked page leaves its file, whatever its count.
+
+use pagewalk_engine::{Context, Held};
+use pagewalk_mmu::Pfn;
+
+use crate::address_space::AddressSpace;
+
+/// Takes the page, which the caller has locked, out of the cache. The cache's reference is the caller's to drop.
+pub async fn remove_from_page_cache(cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
+    mapping.check_page_locked(cx, pfn);
+    let tree = mapping.lock_tree(cx).await; // 1, 2
+    __remove_from_page_cache(cx, mapping, pfn, &tree).await;
+    tree.unlock().await; // 8
+}
+
+/// The part under `tree_lock`. What looks at the mapping or at `nrpages` without the lock sees the states between.
+pub(crate) async fn __remove_from_page_cache(
+    cx: &Context,
+    mapping: &AddressSpace,
+    pfn: Pfn,
+    tree: &impl Held,
+) {
+    debug_assert!(tree.exclusive(), "readers remove nothing");
+    let words = mapping.hw().memory.words(pfn);
+    let index = words.index().read_once(cx).await;
+    mapping.note_emptied(cx, index);
+    // 3. The slot, with its tags; from here on lookups do not find the page.
+    let deleted = mapping.tree.delete(cx, mapping.nodes(), index, mapping.hw().switches()).await;
+    mapping.check_removed(cx, pfn, index, deleted);
+    words.mapping().write_once(cx, 0).await; // 4
+    mapping.nrpages().write_once(cx, mapping.nrpages().observe() - 1).await; // 5
+    mapping.check_unmapped(cx, pfn); // 6
+    // 7. A dirty page keeps its flag, without meaning: it belongs to nobody.
+}

@@ -1,0 +1,60 @@
+//! `remove_mapping`: a page leaves the cache only if the cache and the caller are all who have it.
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::{Fix, Mutant, PG_DIRTY, PageRef, Pfn};
+
+use crate::address_space::AddressSpace;
+use crate::freeze::{page_freeze_refs, page_unfreeze_refs};
+use crate::remove_from_page_cache::__remove_from_page_cache;
+
+/// The references of a page that may go: the cache's and the caller's.
+const EXPECTED: i32 = 2;
+
+/// Takes a page out of the cache that the caller has locked, has one reference to, and that is mapped nowhere. True: it is out,
+/// and its count is 0, to be freed or unfrozen by the caller. False: somebody else has it, or it is dirty.
+pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
+    let hw = mapping.hw();
+    let kernel = hw.switches();
+    let words = hw.memory.words(pfn);
+    mapping.check_page_locked(cx, pfn); // 1
+    let tree = mapping.lock_tree(cx).await; // 2
+    // 3. A: no lookup can take a reference from here on. Before the dirty flag is read: whoever dirtied the page and has
+    // gone by now did so before giving back its reference.
+    let lockless = kernel.has(Fix::LocklessLookup);
+    let alone = if lockless && !kernel.mutant(Mutant::CheckThenRemove) {
+        page_freeze_refs(cx, hw, pfn, EXPECTED).await
+    } else {
+        // Right under a lock that lookups take too (2.6.22), else MUTANT R03.
+        words.count().read_once(cx).await == EXPECTED
+    };
+    if !alone {
+        cx.mark("__remove_mapping:referenced");
+        tree.unlock().await;
+        return false;
+    }
+    // 4
+    if words.flags().test_bit(cx, PG_DIRTY).await {
+        cx.mark("__remove_mapping:dirty");
+        if lockless && !kernel.mutant(Mutant::FreezeLeakDirty) {
+            page_unfreeze_refs(cx, hw, pfn, EXPECTED).await; // MUTANT R05 leaves it frozen
+        }
+        mapping.check_not_frozen(cx, pfn);
+        tree.unlock().await;
+        return false;
+    }
+    __remove_from_page_cache(cx, mapping, pfn, &tree).await; // 5. B
+    tree.unlock().await;
+    if !lockless {
+        words.count().fetch_add(cx, -EXPECTED).await; // nobody can find it any more
+    }
+    true // 6
+}
+
+/// [`__remove_mapping`], after which the caller has its reference as before.
+pub async fn remove_mapping(cx: &Context, mapping: &AddressSpace, page: &PageRef<'_>) -> bool {
+    let removed = __remove_mapping(cx, mapping, page.pfn()).await;
+    if removed {
+        page_unfreeze_refs(cx, mapping.hw(), page.pfn(), 1).await; // C
+    }
+    removed
+}
