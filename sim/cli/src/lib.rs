@@ -12,3 +12,4 @@ pub mod size;
 pub mod style;
 pub mod trace_cmd;
 pub mod trace_error;
+pub mod watch;

@@ -137,7 +137,7 @@ pub fn percent(part: u128, whole: u128) -> String {
 #[must_use]
 pub fn bar(part: u128, whole: u128, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    if whole == 0 || part == 0 {
+    if whole == 0 || part == 0 || width == 0 {
         return String::new();
     }
     let full = width * 8;
@@ -146,6 +146,28 @@ pub fn bar(part: u128, whole: u128, width: usize) -> String {
     let (part, whole) = (part >> excess, (whole >> excess).max(1));
     let eighths = usize::try_from(part * full as u128 / whole).unwrap_or(full).clamp(1, full);
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+/// A series in at most `width` columns, each as high as its share of the largest: a row of eighth blocks, bottom up.
+///
+/// Of values that share a column, the largest counts if they are levels (`gauge`), otherwise their mean, so that peaks of
+/// different series of one length stand above each other. What is not zero is never drawn as nothing.
+#[must_use]
+pub fn sparkline(values: &[u64], width: usize, gauge: bool) -> String {
+    const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let columns = values.len().min(width);
+    let column = |at: usize| {
+        let part = &values[at * values.len() / columns..(at + 1) * values.len() / columns];
+        let sum: u128 = part.iter().copied().map(u128::from).sum();
+        if gauge {
+            u128::from(part.iter().copied().max().unwrap_or(0)) * 64
+        } else {
+            sum * 64 / part.len() as u128
+        }
+    };
+    let heights: Vec<u128> = (0..columns).map(column).collect();
+    let most = heights.iter().copied().max().unwrap_or(0).max(1);
+    heights.iter().map(|&height| LEVELS[(height * 8).div_ceil(most) as usize]).collect()
 }
 
 /// Simulated time in nanoseconds of `cycles` at `mhz` (clamped to at least 1), rounded down.
@@ -244,6 +266,17 @@ mod tests {
         let most = u128::from(u64::MAX);
         assert_eq!(bar(most * 4, most * 5, 30), "█".repeat(24));
         assert_eq!(bar(20, 10, 2), "██");
+    }
+
+    #[test]
+    fn sparklines_show_the_shape_of_a_series() {
+        assert_eq!(sparkline(&[0, 1, 4, 8], 10, false), " ▁▄█");
+        assert_eq!(sparkline(&[1, 1000], 10, true), "▁█");
+        assert_eq!(sparkline(&[4, 0, 2, 2, 8, 0], 3, false), "▄▄█");
+        assert_eq!(sparkline(&[4, 0, 2, 2, 8, 0], 3, true), "▄▂█");
+        assert_eq!(sparkline(&[], 10, true), "");
+        assert_eq!(sparkline(&[0, 0], 10, true), "  ");
+        assert_eq!(sparkline(&[u64::MAX; 3], 2, false), "██");
     }
 
     #[test]

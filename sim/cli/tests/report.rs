@@ -1,9 +1,10 @@
 //! The account of a run, as text and as JSON: snapshots of typical and extreme reports.
 
 use pagewalk::report::{
-    Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, OutOfMemory, ProcessRow,
-    ReplayReport, Schedule, SeedRow, SeedsReport, Segv, Spread, SyscallCount, Time, TlbSide, TraceFile,
-    Translation, Verification, Violation, WalkCacheUse,
+    Accesses, CpuTime, FaultLatency, Faults, FileRow, Held, HotPage, KernelWork, KindCount, KindLatency,
+    MappingKind, MappingRow, MemoryUse, Origin, OutOfMemory, ProcessRow, ReplayReport, Schedule, SeedRow,
+    SeedsReport, Segv, Spread, SyscallCount, ThreadRow, Time, Timeline, TlbSide, TraceFile, Translation,
+    Verification, Violation, WaitRow, WalkCacheUse,
 };
 use pagewalk::style::Paint;
 
@@ -67,6 +68,85 @@ fn sample_time() -> Time {
             cpu(1_000, 0, 9_080_456),
         ],
         fault_latency: Some(FaultLatency { min: 1_700, median: 2_380, p99: 9_100, max: 40_800 }),
+        fault_latencies: vec![latency("first_touch", 3_101, 2_380), latency("file_major", 7, 610_000)],
+        waits: vec![
+            WaitRow { class: "mmap_sem".into(), lock: true, count: 12, cycles: 90_000 },
+            WaitRow { class: "zone->lock".into(), lock: true, count: 1, cycles: 200 },
+            WaitRow { class: "shootdown acknowledgement".into(), lock: false, count: 120, cycles: 400_000 },
+        ],
+    }
+}
+
+fn latency(kind: &str, count: u64, median: u64) -> KindLatency {
+    let quantiles = FaultLatency { min: median - 100, median, p99: median * 2, max: median * 3 };
+    let histogram = vec![(median, count)];
+    KindLatency { kind: kind.into(), count, cycles: count.saturating_mul(median), quantiles, histogram }
+}
+
+fn sample_origin() -> Origin {
+    let row = |pid, mapping: &str, kind, tlb_misses, pgmajfault| MappingRow {
+        pid,
+        mapping: mapping.into(),
+        kind,
+        start: 0x7f00_0000_0000 + tlb_misses * 4096,
+        end: 0x7f10_0000_0000 + tlb_misses * 4096,
+        tlb_misses,
+        pgfault: tlb_misses / 9,
+        pgmajfault,
+        faults: vec![KindCount { kind: "first_touch".into(), count: tlb_misses / 9 }],
+        ..MappingRow::default()
+    };
+    let file = "/usr/lib/x86_64-linux-gnu/libcrypto.so.3";
+    let page = |address, unseen| HotPage {
+        pid: 100,
+        address,
+        mapping: "heap".into(),
+        tlb_misses: 900,
+        pgfault: 3,
+        unseen,
+        ..HotPage::default()
+    };
+    let thread = |pid, tid| ThreadRow {
+        pid,
+        tid,
+        accesses: 10_000,
+        tlb_misses: u64::from(tid) * 50,
+        pgfault: 51,
+        ..ThreadRow::default()
+    };
+    Origin {
+        mappings: vec![
+            row(100, "heap", MappingKind::Named, 30_120, 0),
+            row(100, "anonymous", MappingKind::Anonymous, 3_120, 0),
+            row(100, file, MappingKind::File, 690, 6),
+            row(101, file, MappingKind::File, 240, 1),
+            row(101, "stack", MappingKind::Named, 40, 0),
+            row(101, "outside any mapping", MappingKind::Outside, 9, 0),
+            row(0, "other mappings", MappingKind::Rest, 1, 0),
+        ],
+        files: vec![FileRow {
+            file: file.into(),
+            processes: 2,
+            tlb_misses: 930,
+            pgfault: 102,
+            pgmajfault: 7,
+        }],
+        threads: vec![thread(100, 100), thread(100, 102), thread(101, 101)],
+        hot_pages: vec![page(0x5555_0000_1000, 0), page(0x5555_0000_3000, 12)],
+    }
+}
+
+fn sample_timeline() -> Timeline {
+    let series = |of: fn(u64) -> u64| (0..30).map(of).collect();
+    Timeline {
+        epoch_cycles: 131_072,
+        accesses: series(|n| 8_000 + n * 7),
+        tlb_misses: series(|n| (n * n) % 97),
+        pgfault: series(|n| 30 - n),
+        pgmajfault: series(|n| u64::from(n % 10 == 3)),
+        nr_anon_pages: series(|n| n * 107),
+        nr_file_pages: series(|n| 40 + n / 3),
+        nr_dirty: vec![0; 30],
     }
 }
 
@@ -124,6 +204,7 @@ fn sample() -> ReplayReport {
             copy_on_write: 780,
             permission: 12,
             spurious: 9,
+            ..Faults::default()
         },
         kernel: sample_kernel(),
         time: sample_time(),
@@ -134,6 +215,8 @@ fn sample() -> ReplayReport {
             nr_free_pages: 131_071,
             leftovers: vec![],
         },
+        origin: sample_origin(),
+        timeline: sample_timeline(),
         verify: sample_verify(),
         processes: sample_processes(),
         ..ReplayReport::default()
@@ -186,6 +269,17 @@ fn huge() -> ReplayReport {
     report.time.per_cpu = vec![all; 256];
     report.time.fault_latency = Some(FaultLatency { min: most, median: most, p99: most, max: most });
     report.memory.peak_used_frames = most;
+    report.time.fault_latencies = vec![latency("first_touch", most, most / 4); 2];
+    report.time.waits[0].cycles = most;
+    for row in &mut report.origin.mappings {
+        (row.tlb_misses, row.pgfault, row.pgmajfault) = (most, most, most);
+        row.mapping = "m".repeat(80);
+    }
+    report.origin.threads =
+        vec![ThreadRow { pid: 1, tid: u32::MAX, tlb_misses: most, ..ThreadRow::default() }; 90];
+    let page = HotPage { address: most, tlb_misses: most, pgfault: most, unseen: most, ..HotPage::default() };
+    report.origin.hot_pages = vec![page; 9];
+    report.timeline.tlb_misses = vec![most; 30];
     report.verify.loads_checked = most;
     let row = ProcessRow {
         pid: u32::MAX,

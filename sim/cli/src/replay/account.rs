@@ -6,6 +6,7 @@ use pagewalk_engine::{Schedule, Stop};
 use pagewalk_kernel::{Kernel, Syscall};
 use pagewalk_mmu::{TlbSideCounters, WalkCacheCounters};
 
+use super::origin;
 use super::run::{Finished, Replay};
 use crate::machine::Machine;
 use crate::report::{
@@ -61,6 +62,8 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
         kernel: work(kernel),
         time: time(kernel),
         memory: memory(finished),
+        origin: origin::origin(&replay.watch.seen()),
+        timeline: origin::timeline(&replay.watch.seen()),
         verify: verification(finished),
         processes: processes(replay),
         ..ReplayReport::default()
@@ -165,6 +168,8 @@ fn faults(kernel: &Kernel) -> Faults {
         copy_on_write: stat.fault_cow_copied.get(),
         permission: stat.fault_permission.get(),
         spurious: stat.fault_spurious.get(),
+        file_minor: stat.fault_file_minor.get(),
+        pgmajfault: stat.pgmajfault.get(),
     }
 }
 
@@ -226,6 +231,8 @@ fn time(kernel: &Kernel) -> Time {
             p99: latency.quantile(990),
             max: latency.max(),
         }),
+        fault_latencies: origin::latencies(&kernel.stat.fault_latency),
+        waits: origin::waits(&kernel.engine),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod args;
 pub mod build;
 mod feed;
 mod inspect;
+mod origin;
 mod place;
 mod progress;
 pub mod run;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use pagewalk_engine::{CpuId, Stop};
-use pagewalk_kernel::{Errno, Kernel, Mm, Segv, Task};
+use pagewalk_kernel::{Errno, Kernel, Mm, Observer, Segv, Task};
 use pagewalk_trace::{AccessCursor, EventRecord, ThreadInfo, TraceError, TraceFile};
 
 use super::build::{self, RunOptions};
@@ -17,6 +17,7 @@ use super::thread::{Refill, run_thread};
 use crate::diagnostic::Diagnostic;
 use crate::machine::Machine;
 use crate::trace_error::diagnose;
+use crate::watch::Watch;
 
 /// What a replay does with its traces.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ pub struct Replay {
     pub traces: Vec<ReplayedTrace>,
     /// What to do with them.
     pub options: ReplayOptions,
+    /// Where its misses and faults come from.
+    pub watch: Rc<Watch>,
     shared: Arc<Shared>,
     started: Cell<u32>,
     first_segv: Cell<Option<Segv>>,
@@ -75,6 +78,8 @@ pub struct Finished {
     pub stop: Stop,
 }
 
+/// At least so many epochs of a long run are told apart, at most twice as many.
+const EPOCHS: usize = 100;
 /// Refused calls that are quoted; the rest is counted.
 const REFUSALS_KEPT: usize = 8;
 
@@ -99,8 +104,11 @@ impl Replay {
             let feed = Feed::new(file.events(), number, options.ordered).map_err(|error| diagnose(&error))?;
             open.push(ReplayedTrace { name: name.clone(), file, feed: RefCell::new(feed) });
         }
+        let watch = Rc::new(Watch::new(EPOCHS));
+        kernel.watch(Rc::clone(&watch) as Rc<dyn Observer>);
         let replay = Rc::new_cyclic(|this| Self {
             kernel,
+            watch,
             traces: open,
             options,
             shared,
@@ -134,7 +142,8 @@ impl Replay {
         let cpu = self.next_cpu(pid);
         let process = self.traces[trace].feed.borrow_mut().process(pid);
         tids.iter().for_each(|&tid| self.announce_thread(trace, &process, tid));
-        self.kernel.engine.spawn(cpu, async move |cx| {
+        let first = tids[0];
+        let id = self.kernel.engine.spawn(cpu, async move |cx| {
             let mm = Mm::alloc(&replay.kernel, &cx).await;
             let others = &tids[1..];
             for &tid in others {
@@ -145,6 +154,7 @@ impl Replay {
             let info = replay.info(trace, pid, tids[0]);
             run_thread(replay, trace, process, task, info).await;
         });
+        self.watch.thread(id, trace, pid, first);
     }
 
     /// Starts thread `tid`, whose user of `mm` is counted already.
@@ -164,10 +174,12 @@ impl Replay {
         let replay = self.this.upgrade().expect("a run is shared");
         let process = Rc::clone(process);
         let info = self.info(trace, process.pid, tid);
-        self.kernel.engine.spawn(cpu, |cx| {
+        let pid = process.pid;
+        let id = self.kernel.engine.spawn(cpu, |cx| {
             let task = Task::new(cx, Rc::clone(&replay.kernel), mm, process.pid, tid);
             run_thread(replay, trace, process, task, info)
         });
+        self.watch.thread(id, trace, pid, tid);
     }
 
     fn info(&self, trace: usize, pid: u32, tid: u32) -> ThreadInfo {

@@ -2,6 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
+use super::origin::{KindLatency, WaitRow};
+
 /// One trace that was replayed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TraceFile {
@@ -103,6 +105,10 @@ pub struct Faults {
     pub permission: u64,
     /// Nothing was left to do: another CPU had done it.
     pub spurious: u64,
+    /// A page of a file that the page cache had.
+    pub file_minor: u64,
+    /// A page of a file that had to be read from the disk.
+    pub pgmajfault: u64,
 }
 
 /// Accesses outside every mapping, or against its permissions.
@@ -230,6 +236,10 @@ pub struct Time {
     pub per_cpu: Vec<CpuTime>,
     /// Latency of page faults; absent if there were none.
     pub fault_latency: Option<FaultLatency>,
+    /// The same by kind, those that happened.
+    pub fault_latencies: Vec<KindLatency>,
+    /// What contexts waited for, by class.
+    pub waits: Vec<WaitRow>,
 }
 
 /// What memory held.

@@ -5,6 +5,8 @@
 
 mod facts;
 mod lines;
+mod origin;
+mod origin_text;
 mod seeds;
 mod seeds_text;
 mod text;
@@ -15,6 +17,9 @@ pub use self::facts::{
     Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, OutOfMemory, ProcessRow, Refusals,
     Schedule, Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification, Violation,
     WalkCacheUse,
+};
+pub use self::origin::{
+    FileRow, HotPage, KindCount, KindLatency, MappingKind, MappingRow, Origin, ThreadRow, Timeline, WaitRow,
 };
 pub use self::seeds::{SeedRow, SeedsReport, Spread};
 
@@ -66,6 +71,10 @@ pub struct ReplayReport {
     pub time: Time,
     /// What memory held.
     pub memory: MemoryUse,
+    /// Where misses and faults come from.
+    pub origin: Origin,
+    /// The run's history.
+    pub timeline: Timeline,
     /// What was checked.
     pub verify: Verification,
     /// One row a process.
@@ -107,5 +116,24 @@ impl ReplayReport {
 fn json<T: Serialize>(report: &T) -> String {
     let mut text = serde_json::to_string_pretty(report).expect("a report is plain data with text keys");
     text.push('\n');
-    text
+    numbers_on_one_line(&text)
+}
+
+/// Indented JSON with every list of nothing but numbers on a line of its own: a series is not worth a page.
+fn numbers_on_one_line(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    let number = |line: &&str| line.trim().trim_end_matches(',').parse::<u64>().is_ok();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        told.push_str(line);
+        let count = if line.ends_with('[') { lines.clone().take_while(number).count() } else { 0 };
+        let closed = lines.clone().nth(count).is_some_and(|line| line.trim().starts_with(']'));
+        if count > 0 && closed {
+            let numbers: Vec<&str> = lines.by_ref().take(count).map(str::trim).collect();
+            told.push_str(&numbers.join(" "));
+            told.push_str(lines.next().map_or("", str::trim));
+        }
+        told.push('\n');
+    }
+    told
 }

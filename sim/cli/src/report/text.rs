@@ -14,9 +14,11 @@ impl ReplayReport {
         let mut lines = Lines::new(paint);
         self.header(&mut lines);
         self.accesses_text(&mut lines);
+        self.origin_text(&mut lines);
         self.kernel_text(&mut lines);
         self.memory_text(&mut lines);
         self.time_text(&mut lines);
+        self.timeline_text(&mut lines);
         self.processes_text(&mut lines);
         self.promises_text(&mut lines);
         lines.line("");
@@ -102,6 +104,8 @@ impl ReplayReport {
             (f.copy_on_write, "copied on write"),
             (f.permission, "permission"),
             (f.spurious, "already done"),
+            (f.file_minor, "from the page cache"),
+            (f.pgmajfault, "from the disk"),
         ]);
         let first = self.segv.first_address.map(|address| format!("the first at {address:#x}"));
         let mut rows = vec![
@@ -175,6 +179,7 @@ impl ReplayReport {
                     .collect();
             lines.wrapped("    a fault took   ", 19, &remarks);
         }
+        self.waits_text(lines);
     }
 
     fn processes_text(&self, lines: &mut Lines) {

@@ -6,4 +6,5 @@ mod errors;
 mod help;
 mod interrupt;
 mod order;
+mod origin;
 mod replay;
