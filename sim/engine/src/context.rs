@@ -250,6 +250,11 @@ impl Context {
         }
     }
 
+    /// `need_resched`: this context's quantum is over and others wait for the CPU.
+    pub fn need_resched(&self) -> bool {
+        self.cpu.clock() >= self.cpu.slice_end.get() && !self.cpu.run_queue.borrow().is_empty()
+    }
+
     /// Lets another context of this CPU run if this one's quantum is over.
     #[track_caller]
     pub fn cond_resched(&self) -> impl Future<Output = ()> {

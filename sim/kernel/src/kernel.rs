@@ -8,6 +8,8 @@ use std::rc::{Rc, Weak};
 use pagewalk_engine::{Context, Engine, EngineConfig};
 use pagewalk_mmu::{Hardware, HardwareSpec, PageRef, Pfn, SpecError};
 
+use pagewalk_pagecache::PageCache;
+
 use crate::check::Oracle;
 use crate::config::KernelConfig;
 use crate::fs::{Disk, DiskStat, Inode, Inodes};
@@ -44,6 +46,8 @@ pub struct Kernel {
     config: KernelConfig,
     pub(crate) cpus: Box<[CpuTlbState]>,
     pub(crate) anon_vmas: AnonVmas,
+    /// The page cache.
+    pub cache: Rc<PageCache>,
     pub(crate) inodes: Inodes,
     pub(crate) disk: Disk,
     /// When the periodic flusher runs next, and whether it is running.
@@ -73,13 +77,16 @@ impl Kernel {
         let cpus = usize::from(engine.cpus);
         let hw = Hardware::new(hardware)?;
         hw.set_switches(config.switches);
+        // A node of a tree takes 576 bytes in Linux: as many as memory holds.
+        let cache = PageCache::new(&hw, hardware.frames.saturating_mul(7));
         Ok(Rc::new(Self {
             engine: Engine::new(engine),
             hw,
             stat: VmStat::default(),
             cpus: (0..cpus).map(|_| CpuTlbState::default()).collect(),
             anon_vmas: AnonVmas::default(),
-            inodes: Inodes::default(),
+            inodes: Inodes::new(Rc::clone(&cache)),
+            cache,
             disk: Disk::new(config.disk.clone()),
             next_flush: Cell::new(config.writeback_interval),
             flusher_runs: Cell::new(false),

@@ -5,6 +5,7 @@
 
 mod check;
 mod config;
+mod file_calls;
 mod fs;
 mod kernel;
 mod latency;
@@ -19,7 +20,11 @@ mod user;
 
 pub use check::{Leftover, Oracle};
 pub use config::KernelConfig;
-pub use fs::{Advice, DiskSpec, DiskStat, File, Inode, InodeKind};
+pub use file_calls::{
+    sys_drop_caches, sys_fadvise, sys_fsync, sys_invalidate, sys_madvise, sys_msync, sys_punch_hole, sys_read, sys_sync,
+    sys_truncate, sys_write,
+};
+pub use fs::{Advice, AdviceCall, DiskSpec, DiskStat, File, Inode, InodeKind, Transfer};
 pub use kernel::{Kernel, OutOfMemory};
 pub use latency::{FaultKind, FaultLatencies, Latency};
 pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};

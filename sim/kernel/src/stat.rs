@@ -58,12 +58,16 @@ counters! {
     pgmajfault,
     /// Accesses outside every mapping, or against its protection; each was skipped.
     sigsegv,
+    /// Accesses to pages of files beyond their end; each was skipped.
+    sigbus,
     /// Pages whose mapping was removed (`zap_pte_range`).
     pages_zapped,
     /// Anonymous pages mapped now.
     nr_anon_pages,
     /// The most anonymous pages mapped at one time.
     peak_anon_pages,
+    /// Pages of files mapped now.
+    nr_mapped,
     /// Pages of files in the page cache now.
     nr_file_pages,
     /// The most pages of files in the page cache at one time.

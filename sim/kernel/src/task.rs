@@ -15,6 +15,8 @@ use crate::stat::Syscall;
 pub struct TaskCounters {
     /// Page faults it has had (`min_flt`).
     pub min_flt: Cell<u64>,
+    /// Those that had to wait for a disk (`maj_flt`).
+    pub maj_flt: Cell<u64>,
     /// Accesses it has finished.
     pub accesses: Cell<u64>,
 }
@@ -78,6 +80,7 @@ impl Task {
     /// Enters the kernel by system call `call`.
     pub fn enter_syscall(&self, call: Syscall) {
         self.enter_kernel(self.kernel.config().syscall);
+        self.kernel.tick(self.cpu());
         self.kernel.stat.syscalls[call as usize].add(1);
     }
 

@@ -21,6 +21,17 @@ pub struct Segv {
     pub kind: AccessKind,
     /// The process.
     pub pid: u32,
+    /// What was wrong.
+    pub signal: Signal,
+}
+
+/// What a program gets for an access that it may not make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// `SIGSEGV`: nothing is mapped there, or the protection forbids it.
+    Segv,
+    /// `SIGBUS`: the page is beyond the end of the file that is mapped there.
+    Bus,
 }
 
 /// Runs `accesses` of the current task's program to their end. Accesses that the program may not make are skipped;
@@ -66,6 +77,21 @@ impl Told {
             observer.ran(current, began, (index - self.0) as u64, miss);
         }
         self.0 = index;
+    }
+}
+
+/// Loads the address space of the current task, which the kernel is about to use.
+pub(crate) async fn load_mm(current: &Task) -> Root {
+    let kernel = current.kernel();
+    loop {
+        let mm = current.mm();
+        if !kernel.cpus[usize::from(current.cpu().id().0)].is_active(&mm) {
+            switch_mm(current, &mm).await;
+            current.event(event::SWITCH, u64::from(mm.id()), 0);
+        }
+        if let Some(root) = kernel.hw.core(current.cpu().id()).root() {
+            return root;
+        }
     }
 }
 

@@ -268,8 +268,13 @@ impl Process {
             }
             Event::Remap { .. } | Event::Fork { .. } | Event::ExitProcess { .. } => Reach::Everything,
             Event::Clone { .. } | Event::ExitThread | Event::Wait { .. } => Reach::Nothing,
-            // What uses files is refused before anything runs.
-            _ => Reach::Everything,
+            // A page beyond the new end is gone for whoever has it mapped.
+            Event::Truncate { .. } => Reach::Everything,
+            // The kernel fills or reads the buffer.
+            Event::Read { buffer: Some(start), len, .. } | Event::Write { buffer: Some(start), len, .. } => {
+                if len == 0 { Reach::Nothing } else { range(start, len) }
+            }
+            _ => Reach::Nothing,
         }
     }
 }

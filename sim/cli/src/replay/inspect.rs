@@ -4,11 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagewalk_trace::{Event, EventRecord, ThreadInfo, TraceFile};
 
+use super::files::FileList;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::trace_error::diagnose;
 
-/// The threads that no other thread of the trace creates, ascending by process and thread.
-pub(super) struct Roots(pub(super) Vec<ThreadInfo>);
+/// What is known of a trace before it runs.
+pub(super) struct Inspected {
+    /// The threads that no other thread of the trace creates, ascending by process and thread.
+    pub(super) roots: Vec<ThreadInfo>,
+    /// The files that it uses.
+    pub(super) files: FileList,
+}
 
 /// What is known of threads and processes up to an event.
 struct Inspection<'a> {
@@ -25,8 +31,8 @@ struct Inspection<'a> {
 ///
 /// # Errors
 /// If the trace is damaged, or cannot be replayed: a thread created twice, after its first record, or in another process
-/// than its records say; records after an exit; a wait for a process that nothing starts; a shared mapping.
-pub(super) fn inspect(file: &TraceFile) -> Result<Roots, Diagnostic> {
+/// than its records say; records after an exit; a wait for a process that nothing starts.
+pub(super) fn inspect(file: &TraceFile) -> Result<Inspected, Diagnostic> {
     let damaged = |error| diagnose(&error);
     let mut created = BTreeSet::new();
     let mut events = file.events();
@@ -45,11 +51,13 @@ pub(super) fn inspect(file: &TraceFile) -> Result<Roots, Diagnostic> {
         known: live.clone(),
         live,
     };
+    let mut files = FileList::default();
     let mut events = file.events();
     while let Some(record) = events.next().map_err(damaged)? {
         inspection.check(&record)?;
+        files.note(&record);
     }
-    Ok(Roots(roots))
+    Ok(Inspected { roots, files })
 }
 
 impl Inspection<'_> {
@@ -73,23 +81,8 @@ impl Inspection<'_> {
                 self.exits(record)
             }
             Event::ExitThread => self.exits(record),
-            Event::Map { shared: true, start, .. } => {
-                let found = format!("a shared mapping at {start:#x}");
-                let refusal = self.refuse(record, &found, "private mappings");
-                Err(refusal.help("shared mappings need a page cache, which this version does not simulate"))
-            }
-            Event::Msync { .. } | Event::Madvise { .. } | Event::DropCaches | Event::Sync => {
-                Err(self.refuse_file(record))
-            }
-            _ if record.event.file().is_some() => Err(self.refuse_file(record)),
             _ => Ok(()),
         }
-    }
-
-    fn refuse_file(&self, record: &EventRecord) -> Diagnostic {
-        let found = format!("an event `{}`", record.event.name());
-        let refusal = self.refuse(record, &found, "events of address spaces, threads and processes");
-        refusal.help("what programs do to files needs a page cache, which this version does not simulate")
     }
 
     fn creates(&mut self, record: &EventRecord, pid: u32, tid: u32) -> Result<(), Diagnostic> {

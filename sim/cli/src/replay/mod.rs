@@ -4,6 +4,8 @@ mod account;
 pub mod args;
 pub mod build;
 mod feed;
+mod file_calls;
+mod files;
 mod inspect;
 mod origin;
 mod place;

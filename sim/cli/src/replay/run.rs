@@ -10,7 +10,8 @@ use pagewalk_trace::{AccessCursor, EventRecord, ThreadInfo, TraceError, TraceFil
 
 use super::build::{self, RunOptions};
 use super::feed::{Feed, Process};
-use super::inspect::{Roots, inspect};
+use super::files::Files;
+use super::inspect::inspect;
 use super::place::Placement;
 use super::progress::Shared;
 use super::thread::{Refill, run_thread};
@@ -42,6 +43,9 @@ pub struct ReplayedTrace {
     pub file: TraceFile,
     /// Its events.
     pub feed: RefCell<Feed>,
+    /// The files it uses.
+    pub files: Files,
+    roots: Vec<ThreadInfo>,
 }
 
 impl ReplayedTrace {
@@ -101,8 +105,15 @@ impl Replay {
         let mut open = Vec::new();
         for (number, name) in traces.iter().enumerate() {
             let file = TraceFile::open(name).map_err(|error| diagnose(&error))?;
+            let inspected = inspect(&file)?;
             let feed = Feed::new(file.events(), number, options.ordered).map_err(|error| diagnose(&error))?;
-            open.push(ReplayedTrace { name: name.clone(), file, feed: RefCell::new(feed) });
+            open.push(ReplayedTrace {
+                name: name.clone(),
+                file,
+                feed: RefCell::new(feed),
+                files: Files::new(inspected.files),
+                roots: inspected.roots,
+            });
         }
         let watch = Rc::new(Watch::new(EPOCHS));
         kernel.watch(Rc::clone(&watch) as Rc<dyn Observer>);
@@ -119,9 +130,7 @@ impl Replay {
             error: RefCell::new(None),
             this: std::rc::Weak::clone(this),
         });
-        for (number, trace) in replay.traces.iter().enumerate() {
-            replay.start_roots(number, &inspect(&trace.file)?);
-        }
+        (0..replay.traces.len()).for_each(|number| replay.start_roots(number));
         let stop = replay.kernel.engine.run();
         match replay.error.take() {
             Some(error) => Err(diagnose(&error)),
@@ -130,8 +139,8 @@ impl Replay {
     }
 
     /// Starts the threads that no other thread of the trace creates.
-    fn start_roots(&self, trace: usize, roots: &Roots) {
-        for threads in roots.0.chunk_by(|one, other| one.pid == other.pid) {
+    fn start_roots(&self, trace: usize) {
+        for threads in self.traces[trace].roots.chunk_by(|one, other| one.pid == other.pid) {
             self.boot(trace, threads[0].pid, threads.iter().map(|info| info.tid).collect());
         }
     }

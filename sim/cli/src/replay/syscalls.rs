@@ -5,10 +5,11 @@ use std::rc::Rc;
 use pagewalk_engine::Context;
 use pagewalk_kernel as kernel;
 use pagewalk_kernel::{MapRequest, Mm, Task, VmaKind};
-use pagewalk_mmu::Vaddr;
+use pagewalk_mmu::{BASE_PAGE_BYTES, Vaddr};
 use pagewalk_trace::{Event, EventRecord, MapKind, Prot};
 
 use super::feed::{Process, pages};
+use super::file_calls::use_file;
 use super::run::Replay;
 
 fn prot(prot: Prot) -> kernel::Prot {
@@ -34,7 +35,7 @@ pub(super) async fn execute(
         | Event::Discard { .. }
         | Event::Remap { .. }
         | Event::Brk { .. } => {
-            let refused = change_mapping(current, &record.event).await;
+            let refused = change_mapping(replay, trace, current, &record.event).await;
             replay.note_refusal(record, refused);
         }
         Event::Fork { child_pid, child_tid } => {
@@ -67,19 +68,31 @@ pub(super) async fn execute(
             process.moved.wake_up(current);
             return true;
         }
-        _ => unreachable!("what uses files is refused before anything runs"),
+        event => {
+            let refused = use_file(replay, trace, current, event).await;
+            replay.note_refusal(record, refused);
+        }
     }
     false
 }
 
 /// The mapping calls; yields why the kernel refused, if it did.
-async fn change_mapping(current: &Task, event: &Event) -> Option<kernel::Errno> {
+async fn change_mapping(replay: &Replay, trace: usize, current: &Task, event: &Event) -> Option<kernel::Errno> {
     let einval = Some(kernel::Errno::Einval);
     match *event {
-        Event::Map { start, len, prot: allowed, ref kind, .. } => {
+        Event::Map { start, len, prot: allowed, ref kind, shared, .. } => {
             let Some(range) = pages(start, len) else { return einval };
+            let mut pgoff = 0;
             let kind = match kind {
-                MapKind::Anonymous | MapKind::File { .. } => VmaKind::Anonymous,
+                MapKind::Anonymous => VmaKind::Anonymous,
+                MapKind::File { path, offset } => {
+                    let Some(first) = offset.checked_sub(start - range.start().0) else { return einval };
+                    if !first.is_multiple_of(BASE_PAGE_BYTES) {
+                        return einval;
+                    }
+                    pgoff = first / BASE_PAGE_BYTES;
+                    VmaKind::File(replay.traces[trace].files.by_path(&replay.kernel, current.pid(), path))
+                }
                 MapKind::Stack => VmaKind::Stack,
                 MapKind::Heap => VmaKind::Heap,
             };
@@ -88,8 +101,8 @@ async fn change_mapping(current: &Task, event: &Event) -> Option<kernel::Errno> 
                 len: range.len(),
                 prot: prot(allowed),
                 kind,
-                shared: false,
-                pgoff: 0,
+                shared,
+                pgoff,
             };
             kernel::sys_mmap(current, request).await.err()
         }

@@ -54,20 +54,32 @@ impl Discards {
         self.under_way.iter().any(|discard| discard.mm == mm && discard.range.contains(address))
     }
 
-    /// A touch of a covered page whose frame held `stamp` and holds `after` now. `Err` with the stamps that would have
-    /// been right.
+    /// The chains of a covered page: until it is touched, one for each value that it may have.
+    fn chains(&mut self, page: (u32, u64), shadow: &Shadow) -> &mut Vec<Chain> {
+        self.chains.entry(page).or_insert_with(|| {
+            shadow.admitted(page.1).into_iter().map(|stamp| Chain { stamp, born: 0 }).collect()
+        })
+    }
+
+    /// A covered page of a private area has got a copy of its file's page, with one of these values.
+    pub(crate) fn born(&mut self, page: (u32, u64), shadow: &Shadow, values: &[u64]) {
+        let born = self.tick();
+        self.chains(page, shadow).extend(values.iter().map(|&stamp| Chain { stamp, born }));
+    }
+
+    /// A touch of a covered page whose frame held `stamp` and holds `after` now; `fresh` frames may have come from the
+    /// allocator that very moment. `Err` with the stamps that would have been right.
     pub(crate) fn touch(
         &mut self,
-        (mm, vpn): (u32, u64),
+        page: (u32, u64),
         shadow: &Shadow,
+        fresh: bool,
         stamp: u64,
         after: u64,
     ) -> Result<(), Vec<u64>> {
         let now = self.tick();
-        let chains = self.chains.entry((mm, vpn)).or_insert_with(|| {
-            shadow.admitted(vpn).into_iter().map(|stamp| Chain { stamp, born: 0 }).collect()
-        });
-        if stamp == 0 {
+        let chains = self.chains(page, shadow);
+        if fresh {
             chains.retain(|chain| chain.stamp != 0);
             chains.push(Chain { stamp: after, born: now });
             return Ok(());
@@ -127,12 +139,12 @@ mod tests {
     #[test]
     fn the_old_frame_lives_beside_the_new_one_until_the_call_returns() {
         let (mut discards, mut shadow) = discarded();
-        assert_eq!(discards.touch(PAGE, &shadow, 0, 0), Ok(()), "faulted in again");
-        assert_eq!(discards.touch(PAGE, &shadow, 5, 6), Ok(()), "a store through a stale translation");
-        assert_eq!(discards.touch(PAGE, &shadow, 0, 7), Ok(()), "a store to the new frame");
-        assert_eq!(discards.touch(PAGE, &shadow, 6, 6), Ok(()));
-        assert_eq!(discards.touch(PAGE, &shadow, 7, 7), Ok(()));
-        assert_eq!(discards.touch(PAGE, &shadow, 5, 5), Err(vec![6, 7, 0]), "the store is lost");
+        assert_eq!(discards.touch(PAGE, &shadow, true, 0, 0), Ok(()), "faulted in again");
+        assert_eq!(discards.touch(PAGE, &shadow, false, 5, 6), Ok(()), "a store through a stale translation");
+        assert_eq!(discards.touch(PAGE, &shadow, true, 0, 7), Ok(()), "a store to the new frame");
+        assert_eq!(discards.touch(PAGE, &shadow, false, 6, 6), Ok(()));
+        assert_eq!(discards.touch(PAGE, &shadow, false, 7, 7), Ok(()));
+        assert_eq!(discards.touch(PAGE, &shadow, false, 5, 5), Err(vec![6, 7, 0]), "the store is lost");
         discards.end(1, range(), &mut shadow);
         assert_eq!(shadow.admitted(PAGE.1), [0, 7]);
         assert!(discards.is_empty() && discards.chains.is_empty());
@@ -141,7 +153,7 @@ mod tests {
     #[test]
     fn a_page_that_nobody_touched_anew_is_zero_when_the_call_has_returned() {
         let (mut discards, mut shadow) = discarded();
-        assert_eq!(discards.touch(PAGE, &shadow, 5, 6), Ok(()));
+        assert_eq!(discards.touch(PAGE, &shadow, false, 5, 6), Ok(()));
         discards.end(1, range(), &mut shadow);
         assert_eq!(shadow.admitted(PAGE.1), [0]);
     }
@@ -149,13 +161,13 @@ mod tests {
     #[test]
     fn the_first_of_two_calls_to_return_ends_what_was_there_when_it_began() {
         let (mut discards, mut shadow) = discarded();
-        assert_eq!(discards.touch(PAGE, &shadow, 0, 7), Ok(()), "new to the first call, old to the second");
+        assert_eq!(discards.touch(PAGE, &shadow, true, 0, 7), Ok(()), "new to the first call, old to the second");
         discards.begin(1, range());
-        assert_eq!(discards.touch(PAGE, &shadow, 0, 8), Ok(()));
-        assert_eq!(discards.touch(PAGE, &shadow, 5, 5), Ok(()));
+        assert_eq!(discards.touch(PAGE, &shadow, true, 0, 8), Ok(()));
+        assert_eq!(discards.touch(PAGE, &shadow, false, 5, 5), Ok(()));
         // The calls look alike: the one that ends is the one that began first.
         discards.end(1, range(), &mut shadow);
-        assert_eq!(discards.touch(PAGE, &shadow, 5, 5), Err(vec![7, 8, 0]));
+        assert_eq!(discards.touch(PAGE, &shadow, false, 5, 5), Err(vec![7, 8, 0]));
         discards.end(1, range(), &mut shadow);
         assert_eq!(shadow.admitted(PAGE.1), [0, 8]);
     }

@@ -12,6 +12,7 @@ use pagewalk_engine::Context;
 use pagewalk_mmu::Pfn;
 
 use super::oracle::mix;
+use crate::fs::Holes;
 use crate::kernel::Kernel;
 
 /// What a file's page holds when the machine starts: never 0, and another value for every page.
@@ -39,12 +40,31 @@ impl FilePage {
     }
 }
 
+/// What is known of a file as a whole.
+#[derive(Debug, Default)]
+struct FileSize {
+    /// Pages that the file had when the machine started.
+    initial: u64,
+    /// Holes whose old contents may still be seen, the latest last.
+    cuts: Vec<Cut>,
+    /// Older holes: what nobody has touched since is zeroes.
+    gone: Holes,
+}
+
+/// Pages `first..end` became zeroes.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    first: u64,
+    end: u64,
+    /// When the call returned.
+    settled: Option<u64>,
+}
+
 /// The shadow of all files.
 #[derive(Default)]
 pub(crate) struct FileShadow {
     pages: RefCell<BTreeMap<(u32, u64), FilePage>>,
-    /// Pages that each file began with; beyond them it holds zeroes.
-    sizes: RefCell<BTreeMap<u32, u64>>,
+    sizes: RefCell<BTreeMap<u32, FileSize>>,
     /// The beginnings of the calls under way, each with how many.
     open: RefCell<BTreeMap<u64, u32>>,
     ticks: Cell<u64>,
@@ -66,10 +86,43 @@ impl FileShadow {
         self.open.borrow_mut().remove(&began);
     }
 
+    /// A page that nobody has touched.
     fn initial(&self, inode: u32, index: u64) -> FilePage {
-        let inside = self.sizes.borrow().get(&inode).is_some_and(|&pages| index < pages);
-        let current = if inside { initial_stamp(inode, index) } else { 0 };
-        FilePage { current, ..FilePage::default() }
+        let sizes = self.sizes.borrow();
+        let Some(size) = sizes.get(&inode).filter(|size| index < size.initial) else {
+            return FilePage::default();
+        };
+        let stamp = initial_stamp(inode, index);
+        if size.gone.contains(index) {
+            return FilePage::default();
+        }
+        // The first hole took the contents away; those after it found zeroes.
+        match size.cuts.iter().find(|cut| (cut.first..cut.end).contains(&index)) {
+            None => FilePage { current: stamp, ..FilePage::default() },
+            Some(Cut { settled: None, .. }) => FilePage { replaced: vec![stamp], ..FilePage::default() },
+            Some(Cut { settled: Some(at), .. }) => FilePage { past: vec![(stamp, *at)], ..FilePage::default() },
+        }
+    }
+
+    /// Pages `first..end` become zeroes.
+    fn cut(&self, inode: u32, first: u64, end: u64) {
+        let known: Vec<u64> = {
+            let pages = self.pages.borrow();
+            pages.range((inode, first)..(inode, end)).map(|(&(_, index), _)| index).collect()
+        };
+        known.into_iter().for_each(|index| self.set(inode, index, 0));
+        let oldest = self.open.borrow().keys().next().copied();
+        let mut sizes = self.sizes.borrow_mut();
+        let FileSize { initial, cuts, gone } = sizes.entry(inode).or_default();
+        let matters = |cut: &Cut| cut.settled.is_none_or(|at| oldest.is_some_and(|oldest| at > oldest));
+        while let Some(cut) = cuts.first().filter(|cut| !matters(cut)).copied() {
+            gone.add(cut.first, cut.end);
+            cuts.remove(0);
+        }
+        let end = end.min(*initial);
+        if first < end {
+            cuts.push(Cut { first, end, settled: None });
+        }
     }
 
     fn look<R>(&self, inode: u32, index: u64, look: impl FnOnce(&FilePage) -> R) -> R {
@@ -159,12 +212,24 @@ impl FileShadow {
         for index in indices {
             self.change(inode, index, |page| page.replaced.clear());
         }
+        let now = self.tick();
+        if let Some(size) = self.sizes.borrow_mut().get_mut(&inode) {
+            let inside = |cut: &&mut Cut| cut.settled.is_none() && cut.first >= first && cut.end <= end;
+            size.cuts.iter_mut().filter(inside).for_each(|cut| cut.settled = Some(now));
+        }
     }
 }
 
 /// A call under way that reads a file's contents: what it may see is any value since it began. Dropping it ends the call.
 pub(crate) struct FileTicket {
     open: Option<(Rc<FileShadow>, u64)>,
+}
+
+impl FileTicket {
+    /// The values that the call may find in a page.
+    pub(super) fn admitted(&self, inode: u32, index: u64) -> Vec<u64> {
+        self.open.as_ref().map_or(Vec::new(), |(files, began)| files.admitted_since(inode, index, *began))
+    }
 }
 
 impl Drop for FileTicket {
@@ -176,25 +241,30 @@ impl Drop for FileTicket {
 }
 
 impl Kernel {
-    fn files(&self) -> Option<&Rc<FileShadow>> {
-        self.oracle.as_ref().map(|oracle| &oracle.files)
+    /// The shadow of files, which knows file `inode` from now on.
+    fn files(&self, inode: u32) -> Option<&Rc<FileShadow>> {
+        let files = &self.oracle.as_ref()?.files;
+        if !files.sizes.borrow().contains_key(&inode) {
+            let all = self.inodes.all();
+            let initial = all.get(inode as usize - 1).map_or(0, |inode| inode.initial_pages());
+            files.sizes.borrow_mut().insert(inode, FileSize { initial, ..FileSize::default() });
+        }
+        Some(files)
     }
 
-    /// A file exists, with the initial contents in its first `pages` pages and zeroes beyond.
-    pub(crate) fn shadow_file_created(&self, inode: u32, pages: u64) {
-        if let Some(files) = self.files() {
-            files.sizes.borrow_mut().insert(inode, pages);
-        }
+    /// Page contents of file `inode` are followed from now on.
+    pub(super) fn know_file(&self, inode: u32) {
+        self.files(inode);
     }
 
     /// A call that reads contents of files begins.
     pub(crate) fn file_op_begin(&self) -> FileTicket {
-        FileTicket { open: self.files().map(|files| (Rc::clone(files), files.begin())) }
+        FileTicket { open: self.oracle.as_ref().map(|oracle| (Rc::clone(&oracle.files), oracle.files.begin())) }
     }
 
     /// The call of `ticket` has read `seen` from a page: right if the page has had that value since the call began.
     pub(crate) fn shadow_file_read(&self, ticket: &FileTicket, inode: u32, index: u64, seen: u64) {
-        let Some((files, began)) = &ticket.open else { return };
+        let (Some((_, began)), Some(files)) = (&ticket.open, self.files(inode)) else { return };
         let right = files.admitted_since(inode, index, *began);
         if !right.contains(&seen) {
             self.engine.violation(
@@ -206,7 +276,7 @@ impl Kernel {
 
     /// A store into a page's frame, in the step that changes it: both become `mix(old, store_id)`.
     pub(crate) fn shadow_file_store(&self, inode: u32, index: u64, store_id: u64) {
-        if let Some(files) = self.files() {
+        if let Some(files) = self.files(inode) {
             files.change(inode, index, |page| page.current = mix(page.current, store_id));
         }
     }
@@ -214,32 +284,26 @@ impl Kernel {
     /// The page's contents are replaced: by direct I/O, or by zeroes where the file is cut or punched. The old value
     /// may still be seen until [`Kernel::shadow_file_settle`].
     pub(crate) fn shadow_file_set(&self, inode: u32, index: u64, value: u64) {
-        if let Some(files) = self.files() {
+        if let Some(files) = self.files(inode) {
             files.set(inode, index, value);
         }
     }
 
     /// Every page from `first` on holds zeroes: the file is cut. As [`Kernel::shadow_file_set`] for each.
     pub(crate) fn shadow_file_cut(&self, inode: u32, first: u64) {
-        let Some(files) = self.files() else { return };
-        let initial = files.sizes.borrow().get(&inode).copied().unwrap_or(0);
-        let known: Vec<u64> = files
-            .pages
-            .borrow()
-            .range((inode, first)..=(inode, u64::MAX))
-            .map(|(&(_, index), _)| index)
-            .collect();
-        let untouched = (first..initial).filter(|index| known.binary_search(index).is_err());
-        for index in known.iter().copied().chain(untouched) {
-            files.set(inode, index, 0);
+        self.shadow_file_punch(inode, first, u64::MAX);
+    }
+
+    /// Pages `first..end` hold zeroes: a hole. As [`Kernel::shadow_file_set`] for each.
+    pub(crate) fn shadow_file_punch(&self, inode: u32, first: u64, end: u64) {
+        if let Some(files) = self.files(inode) {
+            files.cut(inode, first, end);
         }
-        // What was never touched is zeroes from now on.
-        files.sizes.borrow_mut().insert(inode, initial.min(first));
     }
 
     /// The call that replaced contents of pages `first..end` returns: no frame holds the old ones.
     pub(crate) fn shadow_file_settle(&self, inode: u32, first: u64, end: u64) {
-        if let Some(files) = self.files() {
+        if let Some(files) = self.files(inode) {
             files.settle(inode, first, end);
         }
     }
@@ -252,7 +316,7 @@ impl Kernel {
     /// `write` copies into the page at `pfn`, page `index` of the file: one step. With `whole`, nothing of what was there
     /// stays (a page that was never read in); otherwise the contents are mixed with the store.
     pub(crate) async fn write_file_page(&self, cx: &Context, pfn: Pfn, inode: u32, index: u64, whole: bool) {
-        let change = |old: u64| match self.files() {
+        let change = |old: u64| match self.files(inode) {
             None => 0,
             Some(files) => {
                 let store = self.next_store();
@@ -285,7 +349,7 @@ mod tests {
     #[test]
     fn a_call_may_see_what_was_replaced_since_it_began() {
         let files = FileShadow::default();
-        files.sizes.borrow_mut().insert(1, 4);
+        files.sizes.borrow_mut().insert(1, FileSize { initial: 4, ..FileSize::default() });
         let old = initial_stamp(1, 3);
         let before = files.begin();
         assert!(files.store(1, 3, old, 30));
@@ -310,9 +374,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_file_lost_to_truncation_is_seen_by_calls_that_began_before_it_returned() {
+        let files = FileShadow::default();
+        files.sizes.borrow_mut().insert(1, FileSize { initial: 1 << 50, ..FileSize::default() });
+        let (low, high) = (initial_stamp(1, 3), initial_stamp(1, 1 << 40));
+        let early = files.begin();
+        files.cut(1, 2, u64::MAX);
+        assert_eq!(files.admitted(1, 1 << 40), [0, high]);
+        let within = files.begin();
+        files.settle(1, 2, u64::MAX);
+        let late = files.begin();
+        for (ticket, old) in [(early, true), (within, true), (late, false)] {
+            assert_eq!(files.admitted_since(1, 1 << 40, ticket).contains(&high), old);
+            assert_eq!(files.admitted_since(1, 3, ticket).contains(&low), old);
+        }
+        assert_eq!(files.admitted(1, 3), [0]);
+        assert_eq!(files.admitted(1, 1), [initial_stamp(1, 1)]);
+    }
+
+    #[test]
     fn beyond_its_first_pages_a_file_holds_zeroes() {
         let files = FileShadow::default();
-        files.sizes.borrow_mut().insert(2, 1);
+        files.sizes.borrow_mut().insert(2, FileSize { initial: 1, ..FileSize::default() });
         assert_eq!(files.admitted(2, 0), [initial_stamp(2, 0)]);
         assert_eq!(files.admitted(2, 1), [0]);
     }

@@ -1,5 +1,6 @@
 //! What watches the kernel from outside its text: the memory oracle and the observers of the invariants.
 
+mod backing;
 mod discards;
 mod files;
 mod invariants;

@@ -11,11 +11,12 @@ use std::rc::Rc;
 use pagewalk_engine::Engine;
 use pagewalk_mmu::{AccessKind, AccessObserver, Pfn, PhysicalMemory, Vaddr, VaddrRange};
 
+use super::backing::{Backing, Backings, token};
 use super::discards::Discards;
-use super::files::FileShadow;
+use super::files::{FileShadow, FileTicket};
 use super::shadow::Shadow;
 use crate::kernel::Kernel;
-use crate::mm::Mm;
+use crate::mm::{Mm, Vma};
 use crate::task::Task;
 
 /// A move under way: pages of `old` appear one by one from `new_first` on.
@@ -45,6 +46,14 @@ pub struct Oracle {
     stores: Cell<u64>,
     loads: Cell<u64>,
     pub(super) files: Rc<FileShadow>,
+    /// By address space; one without files has none.
+    backings: RefCell<BTreeMap<u32, Backings>>,
+}
+
+/// What a touch ought to have found, and the invariant that says so.
+struct Wrong {
+    invariant: &'static str,
+    right: Vec<u64>,
 }
 
 pub(super) fn mix(old: u64, store: u64) -> u64 {
@@ -70,34 +79,104 @@ impl Oracle {
         self.stores.get()
     }
 
+    /// What file is behind a page.
+    #[inline]
+    fn backing(&self, mm: u32, vpn: u64) -> Option<Backing> {
+        self.backings.borrow().get(&mm)?.of(vpn)
+    }
+
     /// One touch of `vpn` in `mm`, whose frame holds `stamp`. Yields what the frame holds after it, or the values that
     /// would have been right.
-    fn touch(&self, mm: u32, vpn: u64, stamp: u64, kind: AccessKind) -> Result<u64, Vec<u64>> {
-        let mut shadows = self.shadows.borrow_mut();
-        let shadow = shadows.entry(mm).or_default();
+    fn touch(&self, mm: u32, vpn: u64, stamp: u64, kind: AccessKind) -> Result<u64, Wrong> {
         if kind != AccessKind::Store {
             self.loads.set(self.loads.get() + 1);
         }
+        let after = if kind.is_write() { mix(stamp, self.stores.get() + 1) } else { stamp };
+        match self.backing(mm, vpn) {
+            Some(backing) if backing.shared => self.touch_shared(backing, stamp, after, kind)?,
+            backing => self.touch_private(mm, vpn, (stamp, after), kind, backing)?,
+        }
+        self.stores.set(self.stores.get() + u64::from(kind.is_write()));
+        Ok(after)
+    }
+
+    /// A touch of a shared page of a file: of what the file holds.
+    fn touch_shared(&self, at: Backing, stamp: u64, after: u64, kind: AccessKind) -> Result<(), Wrong> {
+        let Backing { inode, index, .. } = at;
+        let right = if kind.is_write() {
+            self.files.store(inode, index, stamp, after)
+        } else {
+            self.files.admits(inode, index, stamp)
+        };
+        if right {
+            return Ok(());
+        }
+        Err(Wrong { invariant: "I15", right: self.files.admitted(inode, index) })
+    }
+
+    /// A touch of a page that the address space has for itself, or that still follows a file.
+    fn touch_private(
+        &self,
+        mm: u32,
+        vpn: u64,
+        (stamp, after): (u64, u64),
+        kind: AccessKind,
+        backing: Option<Backing>,
+    ) -> Result<(), Wrong> {
+        let mut shadows = self.shadows.borrow_mut();
+        let shadow = shadows.entry(mm).or_default();
+        // A page that follows a file may only be loaded from: a store copies it first.
+        let (stamp, after, follows) = match backing {
+            None => (stamp, after, false),
+            Some(Backing { inode, index, .. }) => {
+                let follows = !kind.is_write() && self.files.admits(inode, index, stamp);
+                (token(stamp), token(after), follows)
+            }
+        };
         let quiet = self.discards.borrow().is_empty()
             && self.forks.borrow().is_empty()
             && self.moves.borrow().is_empty();
-        let after = if kind.is_write() { mix(stamp, self.stores.get() + 1) } else { stamp };
-        if !quiet && self.discards.borrow().cover(mm, vpn) {
-            self.discards.borrow_mut().touch((mm, vpn), shadow, stamp, after)?;
-        } else {
-            let right = shadow.admits(vpn, stamp) || (!quiet && self.has_moved(shadow, mm, vpn, stamp));
-            if !right {
-                return Err(shadow.admitted(vpn));
+        let wrong = |mut right: Vec<u64>| {
+            if let Some(Backing { inode, index, .. }) = backing {
+                right.retain(|&token| token != 0);
+                right.extend(self.files.admitted(inode, index));
             }
-            shadow.set(vpn, after);
+            Wrong { invariant: "I14", right }
+        };
+        if !quiet && self.discards.borrow().cover(mm, vpn) {
+            if !follows {
+                let fresh = stamp == 0;
+                self.discards.borrow_mut().touch((mm, vpn), shadow, fresh, stamp, after).map_err(wrong)?;
+            }
+        } else if shadow.admits(vpn, stamp) || (!quiet && self.has_moved(shadow, mm, vpn, stamp)) {
+            // Where a page may also follow its file, with the same contents, a load does not tell which.
+            if kind.is_write() || !(follows && shadow.admits(vpn, 0)) {
+                shadow.set(vpn, after);
+            }
+        } else if follows && shadow.admits(vpn, 0) {
+            shadow.set(vpn, 0);
+        } else {
+            return Err(wrong(shadow.admitted(vpn)));
         }
-        self.stores.set(self.stores.get() + u64::from(kind.is_write()));
         if !quiet && kind.is_write() {
             for &(_, child) in self.forks.borrow().iter().filter(|&&(parent, _)| parent == mm) {
                 shadows.entry(child).or_default().admit(vpn, after);
             }
         }
-        Ok(after)
+        Ok(())
+    }
+
+    /// A private area's page has a copy of its own now, of what the file held at some time since the ticket.
+    fn private_copy(&self, mm: u32, vpn: u64, ticket: &FileTicket) {
+        let Some(Backing { inode, index, .. }) = self.backing(mm, vpn) else { return };
+        let values: Vec<u64> = ticket.admitted(inode, index).into_iter().map(token).collect();
+        let mut shadows = self.shadows.borrow_mut();
+        let shadow = shadows.entry(mm).or_default();
+        if self.discards.borrow().cover(mm, vpn) {
+            self.discards.borrow_mut().born((mm, vpn), shadow, &values);
+        } else {
+            shadow.set_any(vpn, values);
+        }
     }
 
     fn discard_begins(&self, mm: u32, range: VaddrRange) {
@@ -113,6 +192,10 @@ impl Oracle {
         let mut shadows = self.shadows.borrow_mut();
         let copy = shadows.entry(parent).or_default().clone();
         shadows.insert(child, copy);
+        let backings = self.backings.borrow().get(&parent).cloned();
+        if let Some(backings) = backings {
+            self.backings.borrow_mut().insert(child, backings);
+        }
         self.forks.borrow_mut().push((parent, child));
     }
 
@@ -160,9 +243,9 @@ impl AccessObserver for Witness<'_> {
         match self.oracle.touch(self.mm, vaddr.vpn().0, stamp, kind) {
             Ok(after) if after == stamp => {}
             Ok(after) => self.memory.set_stamp(pfn, after),
-            Err(right) => {
+            Err(Wrong { invariant, right }) => {
                 let found = format!("{kind:?} of {vaddr:?} in mm {} found {pfn:?} with {stamp:#x}", self.mm);
-                self.engine.violation("I14", format!("{found}, ought to be {right:x?}"));
+                self.engine.violation(invariant, format!("{found}, ought to be {right:x?}"));
             }
         }
     }
@@ -218,9 +301,35 @@ impl Kernel {
         }
     }
 
+    /// An area is mapped: if a file is behind it, its pages are the file's from now on.
+    pub(crate) fn shadow_mapped(&self, mm: &Mm, vma: &Vma) {
+        let (Some(oracle), Some(file)) = (&self.oracle, vma.file()) else { return };
+        let inode = file.inode().id();
+        self.know_file(inode);
+        let backing = Backing { inode, index: vma.pgoff, shared: vma.shared };
+        oracle.backings.borrow_mut().entry(mm.id()).or_default().map(vma.range, backing);
+    }
+
+    /// Nothing is mapped in `range` any more.
+    pub(crate) fn shadow_unmapped(&self, mm: &Mm, range: VaddrRange) {
+        let Some(oracle) = &self.oracle else { return };
+        let had = oracle.backings.borrow_mut().get_mut(&mm.id()).is_some_and(|backings| backings.unmap(range));
+        if had && let Some(shadow) = oracle.shadows.borrow_mut().get_mut(&mm.id()) {
+            shadow.clear(range.start().vpn().0, range.end().vpn().0);
+        }
+    }
+
+    /// The private page at `address` has a copy of its own from this step on, made since the ticket.
+    pub(crate) fn shadow_private_copy(&self, mm: &Mm, address: Vaddr, ticket: &FileTicket) {
+        if let Some(oracle) = &self.oracle {
+            oracle.private_copy(mm.id(), address.vpn().0, ticket);
+        }
+    }
+
     /// An address space is gone.
     pub(crate) fn shadow_dropped(&self, mm: &Mm) {
         if let Some(oracle) = &self.oracle {
+            oracle.backings.borrow_mut().remove(&mm.id());
             oracle.shadows.borrow_mut().remove(&mm.id());
         }
     }

@@ -7,9 +7,11 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Class, ObjectId, RwSem, Word};
 use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT};
+use pagewalk_pagecache::{AddressSpace, PageCache};
 
 use super::holes::Holes;
 use crate::check::initial_stamp;
+use crate::mm::IMmap;
 
 /// `inode->i_mutex`: writers and truncation; not taken by reads and faults.
 static I_MUTEX: Class = Class::new(50, "inode->i_mutex");
@@ -34,8 +36,12 @@ pub struct Inode {
     /// Pages that the file had before the run, and those of them whose contents are gone since.
     initial: u64,
     gone: RefCell<Holes>,
+    /// Its pages in the cache.
+    pub mapping: Rc<AddressSpace>,
     /// Writers and truncation of this file, one at a time.
     pub(crate) i_mutex: RwSem,
+    /// The areas that map it.
+    pub(crate) i_mmap: IMmap,
 }
 
 impl Inode {
@@ -52,6 +58,11 @@ impl Inode {
     /// What is behind it.
     pub fn kind(&self) -> InodeKind {
         self.kind
+    }
+
+    /// Pages that it had before the run.
+    pub(crate) fn initial_pages(&self) -> u64 {
+        if self.kind == InodeKind::Shmem { 0 } else { self.initial }
     }
 
     /// What page `index` held before the run: a stamp of its own for each page of a disk's file, zeros beyond its end.
@@ -88,13 +99,18 @@ pub(crate) fn page_of(offset: u64) -> u64 {
 }
 
 /// Every file of the machine.
-#[derive(Default)]
 pub(crate) struct Inodes {
+    cache: Rc<PageCache>,
     all: RefCell<Vec<Rc<Inode>>>,
     by_path: RefCell<BTreeMap<String, u32>>,
 }
 
 impl Inodes {
+    /// No files yet; their pages will be in `cache`.
+    pub(crate) fn new(cache: Rc<PageCache>) -> Self {
+        Self { cache, all: RefCell::default(), by_path: RefCell::default() }
+    }
+
     /// The file at `path`, made with `size` bytes if it is not there.
     pub(crate) fn open(&self, path: &str, size: u64) -> Rc<Inode> {
         let known = self.by_path.borrow().get(path).copied();
@@ -126,7 +142,7 @@ impl Inodes {
         let id = u32::try_from(all.len() + 1).expect("fewer than 2^32 files");
         let i_mutex = RwSem::new(&I_MUTEX, u64::from(id));
         let (initial, size) = (pages_of(size), Cell::new(size));
-        let inode = Rc::new(Inode { id, path, kind, size, initial, gone: RefCell::default(), i_mutex });
+        let inode = Rc::new(Inode { id, path, kind, size, initial, gone: RefCell::default(), mapping: self.cache.address_space(id), i_mutex, i_mmap: IMmap::new(id) });
         all.push(Rc::clone(&inode));
         inode
     }

@@ -67,7 +67,7 @@ pub(crate) async fn transfer_and_wait(
     let left = u32::try_from(frames.len()).expect("a request of fewer than 2^32 pages");
     let done = Rc::new(Completion::new(&READ_BUFFERS, u64::from(current.id().number()), left));
     let signal = Rc::clone(&done);
-    let end_io: EndIo = Rc::new(move |kernel: &Kernel, cpu: &Cpu, _, _| signal.complete(&kernel.engine, cpu));
+    let end_io: EndIo = Rc::new(move |kernel: &Kernel, _: &Cpu, _, _| signal.complete(&kernel.engine));
     submit_bio(current, Bio { inode: Rc::clone(inode), direction, first, frames, end_io }).await;
     done.wait(current).await;
 }

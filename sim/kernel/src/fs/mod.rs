@@ -1,12 +1,36 @@
 //! Files: inodes and open files, the disk under them, reading and writing through the page cache.
 
+mod calls;
+mod direct;
 mod disk;
 mod file;
 mod holes;
 mod inode;
+mod invalidate;
+mod io;
+mod ranges;
+mod read;
+mod readahead;
+mod shmem;
+mod truncate;
+mod write;
+mod writeback;
 
-pub(crate) use disk::{Bio, Direction, Disk, submit_bio};
+pub use calls::{AdviceCall, Transfer};
+pub(crate) use calls::{
+    do_fadvise, do_fsync, do_invalidate, do_punch_hole, do_truncate, vfs_read, vfs_write,
+};
+pub(crate) use disk::Disk;
 pub use disk::{DiskSpec, DiskStat};
 pub use file::{Advice, File};
-pub use inode::{Inode, InodeKind};
+pub(crate) use holes::Holes;
 pub(crate) use inode::Inodes;
+pub(crate) use inode::pages_of;
+pub use inode::{Inode, InodeKind};
+pub(crate) use invalidate::drop_pagecache;
+pub(crate) use io::readpage;
+pub(crate) use ranges::{do_madvise, do_msync};
+pub(crate) use read::mark_page_accessed;
+pub(crate) use readahead::{do_page_cache_readahead, page_cache_async_readahead, page_cache_sync_readahead};
+pub(crate) use shmem::shmem_evict_inode;
+pub(crate) use writeback::{do_sync, set_page_dirty};

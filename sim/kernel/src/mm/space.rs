@@ -29,6 +29,13 @@ pub(crate) struct Heap {
     pub(crate) end: Vaddr,
 }
 
+/// What a mapped page is (`PageAnon`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageKind {
+    Anon,
+    File,
+}
+
 /// An address space.
 pub struct Mm {
     id: u32,
@@ -43,8 +50,9 @@ pub struct Mm {
     pub(crate) cpu_vm_mask: CpuMask,
     tlb_gen: Cell<u64>,
     flush_pending: Cell<u32>,
-    /// Anonymous pages mapped. An atomic counter of its own in Linux; commutes.
+    /// Anonymous pages mapped, and pages of files. Counters of their own in Linux; they commute.
     pub(crate) anon_rss: Cell<u64>,
+    pub(crate) file_rss: Cell<u64>,
     pub(crate) peak_rss: Cell<u64>,
 }
 
@@ -68,6 +76,7 @@ impl Mm {
             tlb_gen: Cell::new(1),
             flush_pending: Cell::new(0),
             anon_rss: Cell::new(0),
+            file_rss: Cell::new(0),
             peak_rss: Cell::new(0),
         });
         kernel.register_mm(&mm);
@@ -80,7 +89,7 @@ impl Mm {
         self.id
     }
 
-    /// The most anonymous pages it had mapped at one time.
+    /// The most pages it had mapped at one time.
     pub fn peak_rss(&self) -> u64 {
         self.peak_rss.get()
     }
@@ -111,15 +120,24 @@ impl Mm {
         Word::new(&self.flush_pending, ObjectId::new(&TLB_FLUSH_PENDING, u64::from(self.id)))
     }
 
-    /// One anonymous page more is mapped.
-    pub(crate) fn add_rss(&self) {
-        self.anon_rss.set(self.anon_rss.get() + 1);
-        self.peak_rss.set(self.peak_rss.get().max(self.anon_rss.get()));
+    fn rss(&self, kind: PageKind) -> &Cell<u64> {
+        match kind {
+            PageKind::Anon => &self.anon_rss,
+            PageKind::File => &self.file_rss,
+        }
     }
 
-    /// One anonymous page less is mapped.
-    pub(crate) fn sub_rss(&self) {
-        self.anon_rss.set(self.anon_rss.get() - 1);
+    /// One page more is mapped.
+    pub(crate) fn add_rss(&self, kind: PageKind) {
+        let rss = self.rss(kind);
+        rss.set(rss.get() + 1);
+        self.peak_rss.set(self.peak_rss.get().max(self.anon_rss.get() + self.file_rss.get()));
+    }
+
+    /// One page less is mapped.
+    pub(crate) fn sub_rss(&self, kind: PageKind) {
+        let rss = self.rss(kind);
+        rss.set(rss.get() - 1);
     }
 }
 

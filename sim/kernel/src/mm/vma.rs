@@ -116,9 +116,14 @@ impl Vma {
         }
     }
 
-    /// Whether a store to it copies the page (`is_cow_mapping`, for areas that may be written).
-    pub fn is_private(&self) -> bool {
-        !self.shared
+    /// `vma_wants_writenotify`: pages are mapped read-only until the first store, so that it is noticed.
+    pub(crate) fn wants_writenotify(&self) -> bool {
+        self.shared && self.prot.write && self.file().is_some_and(|file| file.inode().kind() == InodeKind::Disk)
+    }
+
+    /// Whether a fault that only reads may map a file's page for writing too (`vm_page_prot`).
+    pub(crate) fn maps_writable(&self) -> bool {
+        self.shared && self.prot.write && !self.wants_writenotify()
     }
 
     /// What it is, for people: `heap`, `stack`, `anonymous`, or the file's path.

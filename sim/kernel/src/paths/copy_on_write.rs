@@ -2,59 +2,89 @@
 //!
 //! Follows mm/memory.c of v2.6.27.
 
-use std::rc::Rc;
+use pagewalk_engine::SpinGuard;
+use pagewalk_mmu::{Fix, PG_LOCKED, Pfn, Pte};
+use pagewalk_pagecache::wait_on_page_locked;
 
-use pagewalk_engine::{Held, SpinGuard};
-use pagewalk_mmu::{Fix, PG_LOCKED, Pfn, Pte, Vaddr};
-
-use super::fault::{Resolved, vma_pte};
-use super::gather::free_anon_page;
-use super::rmap::{page_add_new_anon_rmap, page_remove_rmap};
-use crate::mm::{Mm, Table, Vma, anon_vma_prepare, pte_word};
+use super::fault::{Fault, Resolved, vma_pte};
+use super::gather::free_page;
+use super::rmap::{page_add_new_anon_rmap, page_kind, page_remove_rmap};
+use crate::fs::set_page_dirty;
+use crate::mm::{PageKind, anon_vma_prepare};
 use crate::task::Task;
 use crate::tlb::flush_tlb_page;
 
 /// `do_wp_page`: enters with the PTL held and the PTE equal to `orig`, which is read-only; leaves with the PTL
 /// released.
-#[expect(clippy::too_many_arguments, reason = "the arguments of the Linux function")]
 pub(crate) async fn do_wp_page(
     current: &Task,
-    mm: &Rc<Mm>,
-    mmap_sem: &impl Held,
-    vma: &Rc<Vma>,
-    table: Table,
-    address: Vaddr,
+    fault: &Fault<'_>,
     orig: Pte,
     ptl: SpinGuard<'_>,
 ) -> Resolved {
     let old = orig.pfn();
-    let word = pte_word(current, table, address);
-    if can_reuse(current, old).await {
+    if fault.vma.shared {
+        return share_file_page(current, fault, orig, ptl).await;
+    }
+    let kind = page_kind(current, fault.vma, old).await;
+    if kind == PageKind::Anon && can_reuse(current, old).await {
         // Nobody else has the page: the entry only needs permission. Write protection on other CPUs is stale in
         // the harmless direction, so the local TLB is enough; the hardware walks again on a denied entry.
         let entry = orig.accessed(true).dirty(true).writable(true);
-        word.write_once(current, entry).await;
+        fault.pte(current).write_once(current, entry).await;
         ptl.unlock().await;
         return Resolved::Permission;
     }
+    copy_page(current, fault, orig, kind, ptl).await
+}
 
-    // Copy. The page must not go away while the PTL is dropped.
-    let held = current.kernel().hw.memory.get_page(current, old).await;
+/// The first store to a page of a shared file since it was mapped, or cleaned: the entry gets its permission, and the
+/// page is marked dirty.
+///
+/// Who cleans the page holds its lock, and has perhaps passed this entry already: it must have ended before the page is
+/// marked, or the mark would be taken away and the entry would stay writable (79352894b285).
+async fn share_file_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl: SpinGuard<'_>) -> Resolved {
+    let hw = &current.kernel().hw;
+    let dirty_page = hw.memory.get_page(current, orig.pfn()).await;
+    fault.pte(current).write_once(current, orig.accessed(true).dirty(true).writable(true)).await;
     ptl.unlock().await;
-    anon_vma_prepare(current, mm, mmap_sem, vma).await;
-    let kernel = current.kernel();
+    wait_on_page_locked(current, hw, dirty_page.pfn()).await;
+    set_page_dirty(current, dirty_page.pfn()).await;
+    hw.put_page(current, dirty_page).await;
+    Resolved::Permission
+}
+
+/// The copy: of an anonymous page that others have too, or of a page of a file in a private area.
+async fn copy_page(
+    current: &Task,
+    fault: &Fault<'_>,
+    orig: Pte,
+    kind: PageKind,
+    ptl: SpinGuard<'_>,
+) -> Resolved {
+    let Fault { mm, vma, address, .. } = *fault;
+    let (kernel, old, word) = (current.kernel(), orig.pfn(), fault.pte(current));
+    // The page must not go away while the PTL is dropped.
+    let held = kernel.hw.memory.get_page(current, old).await;
+    ptl.unlock().await;
+    anon_vma_prepare(current, mm, fault.mmap_sem, vma).await;
     let new = kernel.alloc_page(current, "a copy of a page").await;
+    let ticket = (kind == PageKind::File).then(|| kernel.file_op_begin());
     kernel.hw.memory.copy_page(current, old, new.pfn()).await;
     current.charge(kernel.hw.costs().copy_page);
 
-    let ptl = table.lock(current).lock(current).await;
+    let ptl = fault.lock(current).await;
     let now = word.read_once(current).await;
     if now != orig {
         // pte_same failed: the fault was resolved meanwhile, or the page was discarded.
         ptl.unlock().await;
         kernel.hw.put_page(current, new).await;
-        free_anon_page(current, held.into_pfn()).await;
+        free_page(current, held.into_pfn()).await;
         return Resolved::Spurious;
+    }
+    if kind == PageKind::File {
+        mm.sub_rss(PageKind::File);
+        mm.add_rss(PageKind::Anon);
     }
     // ptep_clear_flush: no CPU may read the old page through this entry once the new one can be written.
     word.xchg(current, Pte::NONE).await;
@@ -62,12 +92,15 @@ pub(crate) async fn do_wp_page(
     // The reverse mapping before the PTE, as later kernels have it; v2.6.27 stores the PTE first. Both are under the PTL.
     page_add_new_anon_rmap(current, new.pfn(), vma, address).await;
     word.write_once(current, vma_pte(new.into_pfn(), vma.prot).accessed(true).dirty(true)).await;
+    if let Some(ticket) = &ticket {
+        kernel.shadow_private_copy(mm, address, ticket);
+    }
     // Only after the flush may the old page look unmapped to anybody (945754a1754f).
-    page_remove_rmap(current, old).await;
+    page_remove_rmap(current, old, kind).await;
     // v2.6.27 drops the references before it unlocks; they are ours either way.
     ptl.unlock().await;
-    free_anon_page(current, old).await; // the PTE's reference
-    free_anon_page(current, held.into_pfn()).await; // ours
+    free_page(current, old).await; // the PTE's reference
+    free_page(current, held.into_pfn()).await; // ours
     Resolved::Copied
 }
 

@@ -4,18 +4,41 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::Held;
+use pagewalk_engine::{ReadGuard, SpinGuard, Word};
 use pagewalk_mmu::{PageFault, Pfn, Pte, Vaddr};
 
 use super::copy_on_write::do_wp_page;
 use super::event;
+use super::file_fault::do_linear_fault;
 use super::rmap::page_add_new_anon_rmap;
-use crate::mm::{Mm, Prot, Table, Vma, alloc_table, anon_vma_prepare, pte_word};
+use crate::mm::{Mm, PageKind, Prot, Table, Vma, alloc_table, anon_vma_prepare, pte_word};
 use crate::observe::FaultEnd;
 use crate::task::Task;
-use crate::user::Segv;
+use crate::user::{Segv, Signal};
 
 pub(crate) use crate::latency::FaultKind as Resolved;
+
+/// `struct vm_fault`: one fault on its way through the paths.
+pub(crate) struct Fault<'a> {
+    pub(crate) mm: &'a Rc<Mm>,
+    pub(crate) mmap_sem: &'a ReadGuard<'a>,
+    pub(crate) vma: &'a Rc<Vma>,
+    pub(crate) address: Vaddr,
+    pub(crate) table: Table,
+    pub(crate) write: bool,
+}
+
+impl Fault<'_> {
+    /// The PTE.
+    pub(crate) fn pte<'c>(&self, current: &'c Task) -> Word<'c, Pte> {
+        pte_word(current, self.table, self.address)
+    }
+
+    /// Locks the PTL.
+    pub(crate) async fn lock<'c>(&self, current: &'c Task) -> SpinGuard<'c> {
+        self.table.lock(current).lock(current).await
+    }
+}
 
 /// `do_page_fault`: makes the access possible, or says that the program may not do it.
 pub(crate) async fn do_page_fault(current: &Task, fault: PageFault) -> Result<(), Segv> {
@@ -26,43 +49,65 @@ pub(crate) async fn do_page_fault(current: &Task, fault: PageFault) -> Result<()
     }
     current.enter_kernel(kernel.config().fault_entry);
     let mm = current.mm();
+    match fault_in(current, &mm, fault).await {
+        Ok((kind, vma)) => {
+            kernel.stat.fault_latency.record(kind, current.cpu().clock() - began);
+            current.event(event::FAULT, fault.vaddr.vpn().0, kind as u64 | u64::from(mm.id()) << 8);
+            if let Some(observer) = kernel.observer() {
+                observer.fault_ends(current, Some(FaultEnd { fault, area: &vma, kind, began }));
+            }
+            Ok(())
+        }
+        Err(signal) => {
+            let (counter, code) = match signal {
+                Signal::Segv => (&kernel.stat.sigsegv, event::SEGV),
+                Signal::Bus => (&kernel.stat.sigbus, event::SIGBUS),
+            };
+            counter.add(1);
+            current.event(code, fault.vaddr.0, u64::from(mm.id()));
+            if let Some(observer) = kernel.observer() {
+                observer.fault_ends(current, None);
+            }
+            Err(Segv { vaddr: fault.vaddr, kind: fault.kind, pid: current.pid(), signal })
+        }
+    }
+}
+
+/// The area of the fault and, if the program may do what it attempted there, the fault.
+pub(crate) async fn fault_in(
+    current: &Task,
+    mm: &Rc<Mm>,
+    fault: PageFault,
+) -> Result<(Resolved, Rc<Vma>), Signal> {
     let mmap_sem = mm.mmap_sem.down_read(current).await;
     let vma = mm.areas.get(&mmap_sem).find_vma(fault.vaddr).cloned();
     let good = vma.filter(|vma| vma.range.contains(fault.vaddr) && vma.prot.allows(fault));
     let Some(vma) = good else {
         mmap_sem.up_read().await;
-        kernel.stat.sigsegv.add(1);
-        current.event(event::SEGV, fault.vaddr.0, u64::from(mm.id()));
-        if let Some(observer) = kernel.observer() {
-            observer.fault_ends(current, None);
-        }
-        return Err(Segv { vaddr: fault.vaddr, kind: fault.kind, pid: current.pid() });
+        return Err(Signal::Segv);
     };
-    let resolved = handle_mm_fault(current, &mm, &mmap_sem, &vma, fault.vaddr, fault.kind.is_write()).await;
+    let resolved = handle_mm_fault(current, mm, &mmap_sem, &vma, fault.vaddr, fault.kind.is_write()).await;
     mmap_sem.up_read().await;
-    kernel.stat.fault_latency.record(resolved, current.cpu().clock() - began);
-    current.event(event::FAULT, fault.vaddr.vpn().0, resolved as u64 | u64::from(mm.id()) << 8);
-    if let Some(observer) = kernel.observer() {
-        observer.fault_ends(current, Some(FaultEnd { fault, area: &vma, kind: resolved, began }));
-    }
-    Ok(())
+    resolved.map(|kind| (kind, vma))
 }
 
 /// `handle_mm_fault`: the table for the address, then the fault itself.
-async fn handle_mm_fault(
+pub(crate) async fn handle_mm_fault(
     current: &Task,
     mm: &Rc<Mm>,
-    mmap_sem: &impl Held,
+    mmap_sem: &ReadGuard<'_>,
     vma: &Rc<Vma>,
     address: Vaddr,
     write: bool,
-) -> Resolved {
+) -> Result<Resolved, Signal> {
     let table = alloc_table(current, mm, address).await;
-    let resolved = handle_pte_fault(current, mm, mmap_sem, vma, table, address, write).await;
+    let fault = Fault { mm, mmap_sem, vma, address, table, write };
+    let resolved = handle_pte_fault(current, &fault).await?;
     let stat = &current.kernel().stat;
     stat.pgfault.add(1);
     let counters = current.counters();
-    counters.min_flt.set(counters.min_flt.get() + 1);
+    let faults = if resolved.is_major() { &counters.maj_flt } else { &counters.min_flt };
+    faults.set(faults.get() + 1);
     let kind = match resolved {
         Resolved::FirstTouch => &stat.fault_first_touch,
         Resolved::Copied => &stat.fault_cow_copied,
@@ -72,67 +117,55 @@ async fn handle_mm_fault(
         Resolved::FileMajor => &stat.pgmajfault,
     };
     kind.add(1);
-    resolved
+    Ok(resolved)
 }
 
 /// `handle_pte_fault`: what to do is decided on an unlocked look at the PTE, and checked again under the PTL.
-async fn handle_pte_fault(
-    current: &Task,
-    mm: &Rc<Mm>,
-    mmap_sem: &impl Held,
-    vma: &Rc<Vma>,
-    table: Table,
-    address: Vaddr,
-    write: bool,
-) -> Resolved {
-    let word = pte_word(current, table, address);
+async fn handle_pte_fault(current: &Task, fault: &Fault<'_>) -> Result<Resolved, Signal> {
+    let word = fault.pte(current);
     let orig = word.read_once(current).await;
     if orig.is_none() {
-        return do_anonymous_page(current, mm, mmap_sem, vma, table, address, write).await;
+        return match fault.vma.file() {
+            None => Ok(do_anonymous_page(current, fault).await),
+            Some(file) => do_linear_fault(current, fault, file).await,
+        };
     }
-    let ptl = table.lock(current).lock(current).await;
+    let ptl = fault.lock(current).await;
     if word.read_once(current).await != orig {
         // pte_same: somebody changed it meanwhile; the access decides anew.
         ptl.unlock().await;
-        return Resolved::Spurious;
+        return Ok(Resolved::Spurious);
     }
-    if write && !orig.is_writable() {
-        return do_wp_page(current, mm, mmap_sem, vma, table, address, orig, ptl).await;
+    if fault.write && !orig.is_writable() {
+        return Ok(do_wp_page(current, fault, orig, ptl).await);
     }
     // ptep_set_access_flags: the hardware may have been faster, hence compare-exchange.
-    let used = orig.accessed(true).dirty(orig.is_dirty() || write);
+    let used = orig.accessed(true).dirty(orig.is_dirty() || fault.write);
     if used != orig {
         let _ = word.cmpxchg(current, orig, used).await;
     }
     ptl.unlock().await;
-    Resolved::Spurious
+    Ok(Resolved::Spurious)
 }
 
 /// `do_anonymous_page`: the first touch. The page is allocated and zeroed before the PTL is taken.
-async fn do_anonymous_page(
-    current: &Task,
-    mm: &Rc<Mm>,
-    mmap_sem: &impl Held,
-    vma: &Rc<Vma>,
-    table: Table,
-    address: Vaddr,
-    write: bool,
-) -> Resolved {
+async fn do_anonymous_page(current: &Task, fault: &Fault<'_>) -> Resolved {
+    let Fault { mm, vma, address, .. } = *fault;
     let kernel = current.kernel();
-    anon_vma_prepare(current, mm, mmap_sem, vma).await;
+    anon_vma_prepare(current, mm, fault.mmap_sem, vma).await;
     let page = kernel.alloc_zeroed_page(current, "anonymous memory").await;
-    let ptl = table.lock(current).lock(current).await;
-    let word = pte_word(current, table, address);
+    let ptl = fault.lock(current).await;
+    let word = fault.pte(current);
     if !word.read_once(current).await.is_none() {
         // Another thread has mapped a page here: it stays, ours goes.
         ptl.unlock().await;
         kernel.hw.put_page(current, page).await;
         return Resolved::Spurious;
     }
-    mm.add_rss();
+    mm.add_rss(PageKind::Anon);
     page_add_new_anon_rmap(current, page.pfn(), vma, address).await;
     // From here the reference of the allocation is the PTE's.
-    word.write_once(current, vma_pte(page.into_pfn(), vma.prot).accessed(true).dirty(write)).await;
+    word.write_once(current, vma_pte(page.into_pfn(), vma.prot).accessed(true).dirty(fault.write)).await;
     ptl.unlock().await;
     Resolved::FirstTouch
 }

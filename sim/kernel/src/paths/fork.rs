@@ -6,8 +6,10 @@ use std::rc::Rc;
 
 use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, Vaddr};
 
-use super::rmap::page_dup_rmap;
-use crate::mm::{Mm, Table, Vma, alloc_table, anon_vma_link, find_table, next_boundary, pte_word};
+use super::rmap::{page_dup_rmap, page_kind};
+use crate::mm::{
+    Mm, Table, Vma, alloc_table, anon_vma_link, find_table, next_boundary, pte_word, vma_link_file,
+};
 use crate::task::Task;
 use crate::tlb::flush_tlb_mm;
 
@@ -23,7 +25,9 @@ pub(crate) async fn do_fork(current: &Task) -> Rc<Mm> {
     for vma in areas {
         let copy = Rc::new(Vma::clone(&vma));
         child.areas.get_mut(&child_sem).insert(Rc::clone(&copy));
+        vma_link_file(current, &child, &copy).await;
         anon_vma_link(current, &child, &copy).await;
+        // Without anonymous pages there is nothing that a fault would not bring back from the file.
         if vma.anon_vma.get().is_some() {
             copy_page_range(current, &child, &parent, &vma).await;
         }
@@ -57,7 +61,7 @@ async fn copy_page_range(current: &Task, child: &Mm, parent: &Mm, vma: &Vma) {
             Ok(source) => {
                 let end = next_boundary(&format, address, 2).min(vma.range.end());
                 let target = alloc_table(current, child, address).await;
-                copy_pte_range(current, child, target, source, address, end).await;
+                copy_pte_range(current, child, vma, (target, source), address, end).await;
                 address = end;
             }
         }
@@ -65,12 +69,19 @@ async fn copy_page_range(current: &Task, child: &Mm, parent: &Mm, vma: &Vma) {
 }
 
 /// `copy_pte_range`: both PTLs are held, the child's outside.
-async fn copy_pte_range(current: &Task, child: &Mm, target: Table, source: Table, start: Vaddr, end: Vaddr) {
+async fn copy_pte_range(
+    current: &Task,
+    child: &Mm,
+    vma: &Vma,
+    (target, source): (Table, Table),
+    start: Vaddr,
+    end: Vaddr,
+) {
     let child_ptl = target.lock(current).lock(current).await;
     let parent_ptl = source.lock(current).lock_nested(current).await;
     let mut address = start;
     while address < end {
-        copy_one_pte(current, child, target, source, address).await;
+        copy_one_pte(current, child, vma, (target, source), address).await;
         address = Vaddr(address.0 + BASE_PAGE_BYTES);
     }
     parent_ptl.unlock().await;
@@ -78,7 +89,13 @@ async fn copy_pte_range(current: &Task, child: &Mm, target: Table, source: Table
 }
 
 /// `copy_one_pte`, for a private area: both entries become read-only, and the page has one more user.
-async fn copy_one_pte(current: &Task, child: &Mm, target: Table, source: Table, address: Vaddr) {
+async fn copy_one_pte(
+    current: &Task,
+    child: &Mm,
+    vma: &Vma,
+    (target, source): (Table, Table),
+    address: Vaddr,
+) {
     let word = pte_word(current, source, address);
     let mut pte = word.read_once(current).await;
     if pte.is_none() {
@@ -90,7 +107,7 @@ async fn copy_one_pte(current: &Task, child: &Mm, target: Table, source: Table, 
     }
     let page: PageRef<'_> = current.kernel().hw.memory.get_page(current, pte.pfn()).await;
     page_dup_rmap(current, page.pfn()).await;
-    child.add_rss();
+    child.add_rss(page_kind(current, vma, page.pfn()).await);
     pte_word(current, target, address).write_once(current, pte.accessed(false)).await;
     page.into_pfn(); // the reference is the child's PTE's now
 }

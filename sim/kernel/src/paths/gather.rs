@@ -54,7 +54,8 @@ impl<'a> MmuGather<'a> {
         }
     }
 
-    fn cover(&mut self, address: Vaddr) {
+    /// `tlb_remove_tlb_entry`: the translation of `address` must be flushed.
+    pub(crate) fn cover(&mut self, address: Vaddr) {
         let start = address.align_down(PageSize::BASE);
         let page = VaddrRange::with_len(start, BASE_PAGE_BYTES).expect("a user page");
         self.range = Some(match self.range {
@@ -64,13 +65,19 @@ impl<'a> MmuGather<'a> {
         });
     }
 
+    /// `tlb_flush_mmu_tlbonly` (1cf35d47712d, Linux 3.15): flush every CPU; the batch keeps its references.
+    pub(crate) async fn flush_tlb(&mut self, current: &Task) {
+        if let Some(range) = self.range.take() {
+            flush_tlb_range(current, self.mm, range).await;
+        }
+    }
+
     /// `tlb_flush_mmu`: flush every CPU, and only then drop the references.
     pub(crate) async fn flush(&mut self, current: &Task) {
-        let Some(range) = self.range.take() else { return };
-        flush_tlb_range(current, self.mm, range).await;
+        self.flush_tlb(current).await;
         let kernel = current.kernel();
         for pfn in self.pages.drain(..) {
-            free_anon_page(current, pfn).await;
+            free_page(current, pfn).await;
         }
         for table in self.tables.drain(..) {
             kernel.free_table_page(current, table).await;
@@ -94,7 +101,7 @@ impl<'a> MmuGather<'a> {
     }
 }
 
-/// Drops a reference to an anonymous page; the last one takes its mapping away (`free_hot_cold_page`) and frees it.
-pub(crate) async fn free_anon_page(current: &Task, pfn: Pfn) {
+/// `put_page` of a counted reference that a PTE had. The last one frees the page; one of a file has left the cache by then.
+pub(crate) async fn free_page(current: &Task, pfn: Pfn) {
     current.kernel().hw.put_page(current, PageRef::counted(current, pfn)).await;
 }

@@ -10,7 +10,9 @@ use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT, PageSize, Vaddr, VaddrRange};
 use super::Errno;
 use super::unmap::unmap_locked;
 use crate::fs::File;
-use crate::mm::{Mm, Prot, Vma, VmaKind, anon_vma_link, anon_vma_unlink};
+use crate::mm::{
+    Mm, Prot, Vma, VmaKind, anon_vma_link, anon_vma_unlink, unlink_file_vma, vma_link_file,
+};
 use crate::task::Task;
 
 /// The arguments of `mmap`.
@@ -71,6 +73,7 @@ pub(crate) async fn map_locked(
         }
         kind => Vma::new(range, request.prot, kind),
     };
+    current.kernel().shadow_mapped(mm, &vma);
     insert_vma(current, mm, mmap_sem, vma, None).await;
     Ok(range)
 }
@@ -79,7 +82,7 @@ pub(crate) async fn map_locked(
 /// (`vma_merge`).
 pub(crate) async fn insert_vma(
     current: &Task,
-    mm: &Mm,
+    mm: &Rc<Mm>,
     mmap_sem: &WriteGuard<'_>,
     vma: Vma,
     old: Option<Rc<Vma>>,
@@ -113,17 +116,21 @@ fn join(first: &Vma, second: &Vma) -> Vma {
 /// leave it, so that it never looks empty.
 pub(crate) async fn replace_vmas(
     current: &Task,
-    mm: &Mm,
+    mm: &Rc<Mm>,
     mmap_sem: &WriteGuard<'_>,
     old: &[Rc<Vma>],
     new: impl IntoIterator<Item = Vma>,
 ) {
     let new: Vec<Rc<Vma>> = new.into_iter().map(Rc::new).collect();
     for vma in &new {
+        vma_link_file(current, mm, vma).await;
         anon_vma_link(current, mm, vma).await;
     }
     for vma in old {
         anon_vma_unlink(current, vma).await;
+        // A new area of the same file has joined.
+        let last = unlink_file_vma(current, vma).await;
+        debug_assert!(last.is_none(), "areas are replaced by areas of the same file");
     }
     let mut areas = mm.areas.get_mut(mmap_sem);
     old.iter().for_each(|vma| areas.remove(vma));
@@ -131,7 +138,7 @@ pub(crate) async fn replace_vmas(
 }
 
 /// `split_vma`: makes `address` a boundary between areas.
-pub(crate) async fn split_vma(current: &Task, mm: &Mm, mmap_sem: &WriteGuard<'_>, address: Vaddr) {
+pub(crate) async fn split_vma(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGuard<'_>, address: Vaddr) {
     let inside = mm.areas.get(mmap_sem).find_vma(address).filter(|vma| vma.range.start() < address).cloned();
     let Some(vma) = inside else { return };
     let half = |start, end| vma.part(VaddrRange::new(start, end).expect("inside the area"));

@@ -5,14 +5,20 @@ mod copy_on_write;
 mod exec;
 mod exit;
 mod fault;
+mod fault_around;
+mod file_fault;
+mod filemap_fault;
 mod fork;
 mod gather;
 mod madvise;
 mod map;
 mod mprotect;
 mod mremap;
+mod page_mkclean;
 mod rmap;
 mod unmap;
+mod unmap_mapping;
+mod user_pages;
 mod zap;
 
 use std::fmt;
@@ -28,7 +34,11 @@ pub use map::MapRequest;
 pub(crate) use map::do_mmap;
 pub(crate) use mprotect::mprotect;
 pub(crate) use mremap::do_mremap;
+pub(crate) use page_mkclean::page_mkclean;
+pub(crate) use rmap::page_mapped;
 pub(crate) use unmap::do_munmap;
+pub(crate) use unmap_mapping::unmap_mapping_range;
+pub(crate) use user_pages::{get_user_pages, touch_user};
 
 /// Why a system call refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,4 +74,6 @@ pub(crate) mod event {
     pub(crate) const SWITCH: u64 = 3;
     /// An access outside every mapping.
     pub(crate) const SEGV: u64 = 4;
+    /// An access to a page of a file beyond its end.
+    pub(crate) const SIGBUS: u64 = 5;
 }

@@ -48,12 +48,12 @@ async fn mprotect_fixup(
     split_vma(current, mm, mmap_sem, range.end()).await;
     let vma = mm.areas.get(mmap_sem).find_vma(range.start()).cloned().expect("the range is mapped");
     let changed = Vma { prot, ..Vma::clone(&vma) };
-    insert_vma(current, mm, mmap_sem, changed, Some(vma)).await;
-    change_protection(current, mm, range, prot).await;
+    insert_vma(current, mm, mmap_sem, changed.clone(), Some(vma)).await;
+    change_protection(current, mm, range, &changed).await;
 }
 
 /// `change_protection`: every PTE of the range gets the new protection, then every TLB forgets the old one.
-async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, prot: Prot) {
+async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, vma: &Vma) {
     let format = *current.kernel().hw.format();
     let mut address = range.start();
     while address < range.end() {
@@ -71,7 +71,7 @@ async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, prot:
             if !word.read_once(current).await.is_none() {
                 // ptep_modify_prot_start: with the entry gone the hardware cannot set dirty in what is thrown away.
                 let old = word.xchg(current, Pte::NONE).await;
-                word.write_once(current, pte_modify(old, prot)).await;
+                word.write_once(current, pte_modify(old, vma)).await;
             }
             address = Vaddr(address.0 + BASE_PAGE_BYTES);
         }
@@ -80,7 +80,9 @@ async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, prot:
     flush_tlb_range(current, mm, range).await;
 }
 
-/// `pte_modify`: a private page never becomes writable here; its next write fault decides whether to copy.
-fn pte_modify(pte: Pte, prot: Prot) -> Pte {
-    pte.writable(false).executable(prot.exec).user(prot.any())
+/// `pte_modify`: a private page never becomes writable here; its next write fault decides whether to copy. A page of a file
+/// does if nobody has to be told of the next store, because the page is dirty already or nothing is behind the file.
+fn pte_modify(pte: Pte, vma: &Vma) -> Pte {
+    let writable = vma.maps_writable() || (vma.wants_writenotify() && pte.is_dirty());
+    pte.writable(writable).executable(vma.prot.exec).user(vma.prot.any())
 }

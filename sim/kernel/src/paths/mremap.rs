@@ -71,7 +71,9 @@ async fn remap_locked(
         let tail = VaddrRange::with_len(old.end(), new_len - old.len()).expect("checked to fit");
         let pgoff =
             whole.index_of(whole.range.start()) + (tail.start().0 - whole.range.start().0) / BASE_PAGE_BYTES;
-        insert_vma(current, mm, mmap_sem, Vma { range: tail, pgoff, ..Vma::clone(&whole) }, None).await;
+        let grown = Vma { range: tail, pgoff, ..Vma::clone(&whole) };
+        current.kernel().shadow_mapped(mm, &grown);
+        insert_vma(current, mm, mmap_sem, grown, None).await;
         return Ok(old.start());
     }
     let start = match target {
@@ -102,15 +104,17 @@ fn can_grow_in_place(
 async fn move_vma(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGuard<'_>, old: VaddrRange, new: VaddrRange) {
     let vma = mm.areas.get(mmap_sem).find_vma(old.start()).cloned().expect("checked by the caller");
     let pgoff = vma.index_of(old.start());
-    insert_vma(current, mm, mmap_sem, Vma { range: new, pgoff, ..Vma::clone(&vma) }, None).await;
+    let moved = Vma { range: new, pgoff, ..Vma::clone(&vma) };
+    current.kernel().shadow_mapped(mm, &moved);
+    insert_vma(current, mm, mmap_sem, moved, None).await;
     current.kernel().shadow_move_begins(mm, old, new.start());
-    move_page_tables(current, mm, old, new.start()).await;
+    move_page_tables(current, mm, &vma, old, new.start()).await;
     current.kernel().shadow_move_ends(mm, old, new.start());
     unmap_locked(current, mm, mmap_sem, old).await;
 }
 
 /// `move_page_tables`: each PTE from its old place to its new one.
-async fn move_page_tables(current: &Task, mm: &Rc<Mm>, old: VaddrRange, new_start: Vaddr) {
+async fn move_page_tables(current: &Task, mm: &Rc<Mm>, vma: &Vma, old: VaddrRange, new_start: Vaddr) {
     let mut address = old.start();
     while address < old.end() {
         let from = match find_table(current, mm, address).await {
@@ -123,7 +127,7 @@ async fn move_page_tables(current: &Task, mm: &Rc<Mm>, old: VaddrRange, new_star
         let target = Vaddr(new_start.0 + (address.0 - old.start().0));
         if !pte_word(current, from, address).read_once(current).await.is_none() {
             let to = alloc_table(current, mm, target).await;
-            move_pte(current, mm, (from, address), (to, target)).await;
+            move_pte(current, mm, vma, (from, address), (to, target)).await;
         }
         address = Vaddr(address.0 + BASE_PAGE_BYTES);
     }
@@ -131,13 +135,19 @@ async fn move_page_tables(current: &Task, mm: &Rc<Mm>, old: VaddrRange, new_star
 
 /// `move_ptes` for one page (Linux holds both locks over a whole table; here they are taken for each page, which moves
 /// the same entries with the same flushes and lets others in between): the old entry is cleared and flushed before the new one is stored, so that the page is
-/// never reachable through both. Both PTLs are held, the old one first.
+/// never reachable through both. Both PTLs are held, the old one first; of a file also the lock of its index, so that a
+/// truncation finds the page in one of the two places.
 async fn move_pte(
     current: &Task,
     mm: &Rc<Mm>,
+    vma: &Vma,
     (from, address): (Table, Vaddr),
     (to, target): (Table, Vaddr),
 ) {
+    let i_mmap = match vma.file() {
+        Some(file) => Some(file.inode().i_mmap.lock(current).await),
+        None => None,
+    };
     let old_ptl = from.lock(current).lock(current).await;
     let new_ptl = if from == to { None } else { Some(to.lock(current).lock_nested(current).await) };
     let pte = pte_word(current, from, address).xchg(current, Pte::NONE).await;
@@ -147,4 +157,7 @@ async fn move_pte(
         ptl.unlock().await;
     }
     old_ptl.unlock().await;
+    if let Some(held) = i_mmap {
+        held.unlock().await;
+    }
 }

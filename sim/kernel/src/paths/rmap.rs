@@ -1,10 +1,10 @@
-//! The reverse mapping of anonymous pages.
+//! The reverse mapping: how many PTEs map a page.
 //!
 //! Follows mm/rmap.c of v2.6.27.
 
 use pagewalk_mmu::{PageMapping, Pfn, Vaddr};
 
-use crate::mm::Vma;
+use crate::mm::{PageKind, Vma};
 use crate::task::Task;
 
 /// `page_add_new_anon_rmap`: a page that nobody knows yet gets its first mapping. Holds the PTL.
@@ -19,18 +19,49 @@ pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, 
     stat.peak_anon_pages.at_least(stat.nr_anon_pages.get());
 }
 
+/// `page_add_file_rmap`: a page of a file gets one mapping more. Holds the PTL.
+pub(crate) async fn page_add_file_rmap(current: &Task, pfn: Pfn) {
+    if current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, 1).await == 0 {
+        current.kernel().stat.nr_mapped.add(1);
+    }
+}
+
 /// `page_dup_rmap`: fork maps the page once more. Holds the PTLs of parent and child.
 pub(crate) async fn page_dup_rmap(current: &Task, pfn: Pfn) {
     current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, 1).await;
 }
 
 /// `page_remove_rmap`: one mapping less. Holds the PTL.
-pub(crate) async fn page_remove_rmap(current: &Task, pfn: Pfn) {
+pub(crate) async fn page_remove_rmap(current: &Task, pfn: Pfn, kind: PageKind) {
     let before = current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, -1).await;
     if before <= 0 {
         current.engine().violation("I1", format!("the map count of {pfn:?} went below 0"));
     }
     if before == 1 {
-        current.kernel().stat.nr_anon_pages.sub(1);
+        let stat = &current.kernel().stat;
+        match kind {
+            PageKind::Anon => stat.nr_anon_pages.sub(1),
+            PageKind::File => stat.nr_mapped.sub(1),
+        }
+    }
+}
+
+/// `page_mapped`.
+pub(crate) async fn page_mapped(current: &Task, pfn: Pfn) -> bool {
+    current.kernel().hw.memory.words(pfn).mapcount().read_once(current).await > 0
+}
+
+/// `PageAnon` of a page that is mapped in `vma`. In an area without a file every page is anonymous, in a shared one none.
+pub(crate) async fn page_kind(current: &Task, vma: &Vma, pfn: Pfn) -> PageKind {
+    if vma.file().is_none() {
+        return PageKind::Anon;
+    }
+    if vma.shared {
+        return PageKind::File;
+    }
+    let mapping = current.kernel().hw.memory.words(pfn).mapping().read_once(current).await;
+    match PageMapping::decode(mapping) {
+        PageMapping::Anon(_) => PageKind::Anon,
+        PageMapping::File(_) | PageMapping::None => PageKind::File,
     }
 }

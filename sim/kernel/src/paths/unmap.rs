@@ -10,8 +10,9 @@ use pagewalk_mmu::{Vaddr, VaddrRange};
 use super::Errno;
 use super::gather::MmuGather;
 use super::map::{split_vma, user_range};
-use super::zap::unmap_page_range;
-use crate::mm::{Mm, Vma, anon_vma_unlink, free_pgtables};
+use super::zap::Zap;
+use crate::fs::shmem_evict_inode;
+use crate::mm::{Mm, Vma, anon_vma_unlink, free_pgtables, unlink_file_vma};
 use crate::task::Task;
 
 /// `munmap`.
@@ -43,6 +44,7 @@ pub(crate) async fn unmap_locked(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGu
     current.kernel().shadow_discard_begins(mm, range);
     unmap_region(current, mm, mmap_sem, &gone).await;
     current.kernel().shadow_discard_ends(mm, range);
+    current.kernel().shadow_unmapped(mm, range);
 }
 
 /// `unmap_region`: the areas are out of the tree; their pages go, they leave the reverse mapping, their tables go, and at
@@ -52,10 +54,14 @@ pub(crate) async fn unmap_region(current: &Task, mm: &Rc<Mm>, held: &impl Held, 
     let whole = VaddrRange::new(first.range.start(), last.range.end()).expect("areas in order");
     let mut gather = MmuGather::begin(current, mm, whole).await;
     for vma in gone {
-        unmap_page_range(current, mm, &mut gather, vma.range).await;
+        let mut zap = Zap { mm, vma, details: None, gather: &mut gather };
+        zap.unmap_page_range(current, vma.range).await;
     }
+    // Hidden from the reverse mapping and from truncation before the tables go.
+    let mut closed = Vec::new();
     for vma in gone {
         anon_vma_unlink(current, vma).await;
+        closed.extend(unlink_file_vma(current, vma).await);
     }
     let (floor, ceiling) = {
         let areas = mm.areas.get(held);
@@ -65,4 +71,8 @@ pub(crate) async fn unmap_region(current: &Task, mm: &Rc<Mm>, held: &impl Held, 
     };
     free_pgtables(current, mm, &mut gather, whole, floor, ceiling).await;
     gather.finish(current).await;
+    // remove_vma, fput: memory that has no other name goes with its last area.
+    for file in closed {
+        shmem_evict_inode(current, file.inode()).await;
+    }
 }

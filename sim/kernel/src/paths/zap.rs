@@ -4,68 +4,131 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, Pte, Vaddr, VaddrRange};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, Mutant, PG_REFERENCED, PageRef, Pfn, Pte, Vaddr, VaddrRange};
 
-use super::gather::MmuGather;
-use super::rmap::page_remove_rmap;
-use crate::mm::{Mm, Table, find_table, next_boundary, pte_word};
+use super::gather::{MmuGather, free_page};
+use super::rmap::{page_kind, page_remove_rmap};
+use crate::fs::set_page_dirty;
+use crate::mm::{Mm, PageKind, Table, Vma, find_table, next_boundary, pte_word};
 use crate::task::Task;
 
-/// `zap_page_range`: the pages of `range` go; the areas stay. Holds `mmap_sem` (for reading is enough).
-pub(crate) async fn zap_page_range(current: &Task, mm: &Rc<Mm>, range: VaddrRange) {
+/// `struct zap_details`: which pages are removed. Without it, all are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ZapDetails {
+    /// Only pages that have this in `page->mapping`: private copies stay.
+    pub(crate) check_mapping: u32,
+}
+
+/// What is zapped, and with what.
+pub(crate) struct Zap<'a, 'b> {
+    pub(crate) mm: &'a Mm,
+    pub(crate) vma: &'a Vma,
+    pub(crate) details: Option<ZapDetails>,
+    pub(crate) gather: &'a mut MmuGather<'b>,
+}
+
+/// `zap_page_range`: the pages of `range`, inside `vma`, go; the area stays. Holds `mmap_sem` (for reading is enough), or
+/// the lock of the index that the area is in.
+pub(crate) async fn zap_page_range(
+    current: &Task,
+    mm: &Rc<Mm>,
+    vma: &Vma,
+    range: VaddrRange,
+    details: Option<ZapDetails>,
+) {
     let mut gather = MmuGather::begin(current, mm, range).await;
-    unmap_page_range(current, mm, &mut gather, range).await;
+    Zap { mm, vma, details, gather: &mut gather }.unmap_page_range(current, range).await;
     gather.finish(current).await;
 }
 
-/// `unmap_page_range`: every table of the range, one at a time.
-pub(crate) async fn unmap_page_range(current: &Task, mm: &Mm, gather: &mut MmuGather<'_>, range: VaddrRange) {
-    let format = *current.kernel().hw.format();
-    let mut address = range.start();
-    while address < range.end() {
-        match find_table(current, mm, address).await {
-            Err(resume) => address = resume,
-            Ok(table) => {
-                let end = next_boundary(&format, address, 2).min(range.end());
-                // A full batch stops the walk: the flush must not happen under the PTL.
-                address = zap_pte_range(current, mm, gather, table, address, end).await;
-                if gather.is_full(current) {
-                    gather.flush(current).await;
+impl Zap<'_, '_> {
+    /// `unmap_page_range`: every table of the range, one at a time.
+    pub(crate) async fn unmap_page_range(&mut self, current: &Task, range: VaddrRange) {
+        let format = *current.kernel().hw.format();
+        let mut address = range.start();
+        while address < range.end() {
+            match find_table(current, self.mm, address).await {
+                Err(resume) => address = resume,
+                Ok(table) => {
+                    let end = next_boundary(&format, address, 2).min(range.end());
+                    // A full batch stops the walk: the references must not be dropped under the PTL.
+                    address = self.zap_pte_range(current, table, address, end).await;
+                    if self.gather.is_full(current) {
+                        self.gather.flush(current).await;
+                    }
                 }
             }
         }
     }
+
+    /// `zap_pte_range`: clears the PTEs of one table and hands their pages to the batch. Returns where it stopped: `end`,
+    /// or earlier if the batch is full.
+    ///
+    /// For each PTE, in this order:
+    ///  1. exchange it for none: this captures what the hardware set up to this instant;
+    ///  2. of a file's page, what the hardware noted goes to the page's flags;
+    ///  3. the page loses this mapping;
+    ///  4. the PTE's reference moves to the batch, which drops it only after every TLB is flushed.
+    ///
+    /// A CPU whose TLB has a dirty entry stores through it until the flush, without a word to anybody. Whoever cleans the
+    /// page must not finish before that: so the flush comes under the PTL (1cf35d47712d), and the page stays mapped until
+    /// then (5df397dec7c4, Linux 6.2), for who cleans looks only at mapped pages, under the PTL. v2.6.27 flushes later.
+    async fn zap_pte_range(&mut self, current: &Task, table: Table, start: Vaddr, end: Vaddr) -> Vaddr {
+        let switches = current.kernel().hw.switches();
+        let ptl = table.lock(current).lock(current).await;
+        let mut address = start;
+        let mut full = false;
+        let mut dirty: Vec<Pfn> = Vec::new();
+        while address < end && !full {
+            let word = pte_word(current, table, address);
+            let seen = word.read_once(current).await;
+            if seen.is_none() || self.is_spared(current, seen.pfn()).await {
+                address = Vaddr(address.0 + BASE_PAGE_BYTES);
+                continue;
+            }
+            let kind = page_kind(current, self.vma, seen.pfn()).await;
+            let pte = word.xchg(current, Pte::NONE).await; // 1
+            if kind == PageKind::File {
+                note_used(current, pte).await; // 2
+            }
+            self.mm.sub_rss(kind);
+            current.kernel().stat.pages_zapped.add(1);
+            if kind == PageKind::File && pte.is_dirty() && switches.has(Fix::FlushUnderPtl) {
+                dirty.push(pte.pfn());
+            } else {
+                page_remove_rmap(current, pte.pfn(), kind).await; // 3
+            }
+            if switches.mutant(Mutant::ZapFreeBeforeFlush) {
+                self.gather.cover(address);
+                free_page(current, pte.pfn()).await;
+            } else {
+                full = self.gather.remove_page(current, PageRef::counted(current, pte.pfn()), address); // 4
+            }
+            address = Vaddr(address.0 + BASE_PAGE_BYTES);
+        }
+        if !dirty.is_empty() {
+            self.gather.flush_tlb(current).await;
+            for pfn in dirty {
+                page_remove_rmap(current, pfn, PageKind::File).await; // 3
+            }
+        }
+        ptl.unlock().await;
+        address
+    }
+
+    /// Whether the details say that this page stays.
+    async fn is_spared(&self, current: &Task, pfn: Pfn) -> bool {
+        let Some(ZapDetails { check_mapping }) = self.details else { return false };
+        current.kernel().hw.memory.words(pfn).mapping().read_once(current).await != check_mapping
+    }
 }
 
-/// `zap_pte_range`: clears the PTEs of one table and hands their pages to the batch. Returns where it stopped: `end`,
-/// or earlier if the batch is full.
-///
-/// For each PTE, in this order:
-///  1. exchange it for none: this captures what the hardware set up to this instant;
-///  2. the page loses this mapping;
-///  3. the PTE's reference moves to the batch, which drops it only after every TLB is flushed.
-async fn zap_pte_range(
-    current: &Task,
-    mm: &Mm,
-    gather: &mut MmuGather<'_>,
-    table: Table,
-    start: Vaddr,
-    end: Vaddr,
-) -> Vaddr {
-    let ptl = table.lock(current).lock(current).await;
-    let mut address = start;
-    let mut full = false;
-    while address < end && !full {
-        let word = pte_word(current, table, address);
-        if !word.read_once(current).await.is_none() {
-            let pte = word.xchg(current, Pte::NONE).await; // 1
-            page_remove_rmap(current, pte.pfn()).await; // 2
-            mm.sub_rss();
-            current.kernel().stat.pages_zapped.add(1);
-            full = gather.remove_page(current, PageRef::counted(current, pte.pfn()), address); // 3
-        }
-        address = Vaddr(address.0 + BASE_PAGE_BYTES);
+/// What the hardware noted in a PTE that is gone, for the page of a file.
+async fn note_used(current: &Task, pte: Pte) {
+    if pte.is_dirty() {
+        set_page_dirty(current, pte.pfn()).await;
     }
-    ptl.unlock().await;
-    address
+    if pte.is_accessed() {
+        current.kernel().hw.memory.words(pte.pfn()).flags().set_bit(current, PG_REFERENCED).await;
+    }
 }

@@ -1,0 +1,88 @@
+//! `do_fault_around`: a read fault maps what is cached around it, too.
+//!
+//! Follows mm/memory.c and mm/filemap.c (`filemap_map_pages`) of Linux 3.15 (8c6e50b0290c, f1820361f83d); v2.6.27 maps one
+//! page for each fault.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{BASE_SHIFT, PG_READAHEAD, PG_UPTODATE, PageRef, Vaddr};
+use pagewalk_pagecache::{find_get_pages, trylock_page, unlock_page};
+
+use super::fault::Fault;
+use super::file_fault::file_pte;
+use super::rmap::page_add_file_rmap;
+use crate::fs::{File, pages_of};
+use crate::mm::{PageKind, pte_word};
+use crate::task::Task;
+
+/// Maps the pages of the aligned block around the fault that are cached, up to date, and locked by nobody. True if the
+/// fault's own is among them, or somebody has mapped it.
+pub(crate) async fn do_fault_around(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> bool {
+    let (first, last) = block(current, fault);
+    let wanted = usize::try_from(last - first + 1).expect("at most one table of entries");
+    let pages = find_get_pages(current, &file.inode().mapping, first, wanted).await;
+    let ptl = fault.lock(current).await;
+    let mut unused = Vec::new();
+    for page in pages {
+        if let Some(page) = map_page(current, fault, file, page, last).await {
+            unused.push(page);
+        }
+    }
+    let mapped = !fault.pte(current).read_once(current).await.is_none();
+    ptl.unlock().await;
+    for page in unused {
+        current.kernel().hw.put_page(current, page).await;
+    }
+    mapped
+}
+
+/// The file's pages of the block: inside the area and inside one table.
+fn block(current: &Task, fault: &Fault<'_>) -> (u64, u64) {
+    let kernel = current.kernel();
+    let table = u64::from(kernel.hw.format().entries());
+    let size = kernel.config().fault_around_pages.min(table);
+    // A power of two, so that a block never reaches over the end of a table.
+    let bytes = (1 << size.ilog2()) << BASE_SHIFT;
+    let area = fault.vma.range;
+    let start = Vaddr(fault.address.0 & !(bytes - 1)).max(area.start());
+    let end = Vaddr((fault.address.0 | (bytes - 1)) + 1).min(area.end());
+    (fault.vma.index_of(start), fault.vma.index_of(end) - 1)
+}
+
+/// Maps one page if it may be: its reference is the PTE's then. Holds the PTL, and so only tries to lock the page.
+async fn map_page<'a>(
+    current: &'a Task,
+    fault: &Fault<'_>,
+    file: &Rc<File>,
+    page: PageRef<'a>,
+    last: u64,
+) -> Option<PageRef<'a>> {
+    let (hw, inode) = (&current.kernel().hw, file.inode());
+    let words = hw.memory.words(page.pfn());
+    let flags = words.flags().read_once(current).await;
+    if flags & 1 << PG_UPTODATE == 0 || flags & 1 << PG_READAHEAD != 0 {
+        return Some(page);
+    }
+    if !trylock_page(current, hw, page.pfn()).await {
+        return Some(page);
+    }
+    let index = words.index().read_once(current).await;
+    let ours = words.mapping().read_once(current).await == inode.mapping.page_mapping() && index <= last;
+    let inside = ours && index < pages_of(inode.i_size().read_once(current).await);
+    let word = fault.vma.address_of(index).map(|address| pte_word(current, fault.table, address));
+    let mut left = Some(page);
+    if inside
+        && let Some(word) = word
+        && word.read_once(current).await.is_none()
+        && let Some(page) = left.take()
+    {
+        fault.mm.add_rss(PageKind::File);
+        page_add_file_rmap(current, page.pfn()).await;
+        word.write_once(current, file_pte(page.pfn(), fault.vma, false)).await;
+        unlock_page(current, hw, page.into_pfn()).await;
+        return None;
+    }
+    let page = left.expect("it was not mapped");
+    unlock_page(current, hw, page.pfn()).await;
+    Some(page)
+}

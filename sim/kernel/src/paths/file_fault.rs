@@ -1,0 +1,124 @@
+//! `__do_fault`: the first touch of a page of a file.
+//!
+//! Follows mm/memory.c of v2.6.27.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{Fix, PageRef, Pfn, Pte};
+use pagewalk_pagecache::unlock_page;
+
+use super::fault::{Fault, Resolved, vma_pte};
+use super::fault_around::do_fault_around;
+use super::filemap_fault::filemap_fault;
+use super::rmap::{page_add_file_rmap, page_add_new_anon_rmap};
+use crate::check::FileTicket;
+use crate::fs::{File, set_page_dirty};
+use crate::mm::{PageKind, Vma, anon_vma_prepare};
+use crate::task::Task;
+use crate::user::Signal;
+
+/// `do_linear_fault`: no page is mapped at the address, whose area has a file behind it.
+pub(crate) async fn do_linear_fault(
+    current: &Task,
+    fault: &Fault<'_>,
+    file: &Rc<File>,
+) -> Result<Resolved, Signal> {
+    if !fault.write
+        && current.kernel().config().fault_around_pages > 1
+        && do_fault_around(current, fault, file).await
+    {
+        return Ok(Resolved::FileMinor);
+    }
+    do_fault(current, fault, file).await
+}
+
+/// `__do_fault`.
+///
+///  1. the page, locked: nobody truncates it until it is unlocked;
+///  2. a store to a private area copies it;
+///  3. lock the PTL; if somebody was faster, back out;
+///  4. count the mapping, and store the PTE;
+///  5. unlock the PTL;
+///  6. mark a page that is stored to dirty, and unlock it, in this order: v2.6.27 unlocks first, and a truncation comes
+///     between.
+async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<Resolved, Signal> {
+    let kernel = current.kernel();
+    let index = fault.vma.index_of(fault.address);
+    let (page, major) = filemap_fault(current, file, index).await?; // 1
+    let pfn = page.pfn();
+    let copy = match fault.write && !fault.vma.shared {
+        true => Some(copy_of(current, fault, pfn).await), // 2
+        false => None,
+    };
+    let ptl = fault.lock(current).await; // 3
+    if !fault.pte(current).read_once(current).await.is_none() {
+        ptl.unlock().await;
+        unlock_page(current, &kernel.hw, pfn).await;
+        if let Some((copy, _)) = copy {
+            kernel.hw.put_page(current, copy).await;
+        }
+        kernel.hw.put_page(current, page).await;
+        return Ok(Resolved::Spurious);
+    }
+    if let Some((copy, ticket)) = copy {
+        map_copy(current, fault, copy, &ticket).await; // 4
+        ptl.unlock().await; // 5
+        unlock_page(current, &kernel.hw, pfn).await;
+        kernel.hw.put_page(current, page).await;
+    } else {
+        fault.mm.add_rss(PageKind::File);
+        page_add_file_rmap(current, pfn).await; // 4
+        fault.pte(current).write_once(current, file_pte(pfn, fault.vma, fault.write)).await;
+        // The PTE has the reference of the lookup. Who marks the page dirty has one of its own.
+        page.into_pfn();
+        let dirty_page = match fault.write {
+            true => Some(kernel.hw.memory.get_page(current, pfn).await),
+            false => None,
+        };
+        ptl.unlock().await; // 5
+        unlock_and_dirty(current, pfn, dirty_page).await; // 6
+    }
+    Ok(if major { Resolved::FileMajor } else { Resolved::FileMinor })
+}
+
+/// Step 6.
+async fn unlock_and_dirty(current: &Task, pfn: Pfn, dirty_page: Option<PageRef<'_>>) {
+    let hw = &current.kernel().hw;
+    let before = hw.switches().has(Fix::DirtyBeforeUnlock);
+    if dirty_page.is_some() && before {
+        set_page_dirty(current, pfn).await;
+    }
+    unlock_page(current, hw, pfn).await;
+    if let Some(page) = dirty_page {
+        if !before {
+            set_page_dirty(current, pfn).await;
+        }
+        hw.put_page(current, page).await;
+    }
+}
+
+/// A private copy of the page, which is locked, and the ticket that says since when it may have been made.
+async fn copy_of<'a>(current: &'a Task, fault: &Fault<'_>, from: Pfn) -> (PageRef<'a>, FileTicket) {
+    let kernel = current.kernel();
+    anon_vma_prepare(current, fault.mm, fault.mmap_sem, fault.vma).await;
+    let copy = kernel.alloc_page(current, "a private copy of a file's page").await;
+    let ticket = kernel.file_op_begin();
+    kernel.hw.memory.copy_page(current, from, copy.pfn()).await;
+    current.charge(kernel.hw.costs().copy_page);
+    (copy, ticket)
+}
+
+/// Step 4, for a private copy. Holds the PTL.
+async fn map_copy(current: &Task, fault: &Fault<'_>, copy: PageRef<'_>, ticket: &FileTicket) {
+    fault.mm.add_rss(PageKind::Anon);
+    page_add_new_anon_rmap(current, copy.pfn(), fault.vma, fault.address).await;
+    let entry = vma_pte(copy.into_pfn(), fault.vma.prot).accessed(true).dirty(true);
+    fault.pte(current).write_once(current, entry).await;
+    current.kernel().shadow_private_copy(fault.mm, fault.address, ticket);
+}
+
+/// `mk_pte` of a file's page: writable only for a store to a shared area, or where nobody wants to be told of stores.
+pub(crate) fn file_pte(pfn: Pfn, vma: &Vma, write: bool) -> Pte {
+    let writable = write || vma.maps_writable();
+    vma_pte(pfn, vma.prot).writable(writable).accessed(true).dirty(write)
+}

@@ -1,0 +1,137 @@
+//! `filemap_fault`: the page of a file that a fault wants, from the page cache or from the disk.
+//!
+//! Follows mm/filemap.c of v2.6.27, and mm/shmem.c (`shmem_fault`) for memory without a disk.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{Mutant, PG_ERROR, PG_READAHEAD, PG_UPTODATE, PageRef};
+use pagewalk_pagecache::{add_to_page_cache, find_lock_page, unlock_page, wait_on_page_locked};
+
+use crate::fs::{
+    Advice, File, Inode, InodeKind, do_page_cache_readahead, mark_page_accessed, page_cache_async_readahead,
+    page_cache_sync_readahead, pages_of, readpage,
+};
+use crate::task::Task;
+use crate::user::Signal;
+
+/// More misses than hits by this many, and reading around a fault is given up (`MMAP_LOTSAMISS`).
+const MMAP_LOTSAMISS: u32 = 100;
+
+/// `filemap_fault`: page `index` of the file, locked and referenced, and whether the disk had to be asked
+/// (`VM_FAULT_MAJOR`).
+///
+///  1. a page beyond the end of the file is a bus error;
+///  2. find and lock the page; on a miss read it, with what is around it, and look again;
+///  3. read a page that is in the cache and not up to date, and look again;
+///  4. compare with the end of the file once more, now that the page is locked: who truncates shrinks the file first, and
+///     takes this lock to remove the page. So either the fault sees the new end, or the truncation sees what it maps.
+pub(crate) async fn filemap_fault<'a>(
+    current: &'a Task,
+    file: &Rc<File>,
+    index: u64,
+) -> Result<(PageRef<'a>, bool), Signal> {
+    let (kernel, inode) = (current.kernel(), file.inode());
+    if index >= pages_of(inode.i_size().read_once(current).await) {
+        return Err(Signal::Bus); // 1
+    }
+    let mut major = false;
+    loop {
+        let Some(page) = find_page(current, file, index, &mut major).await else { continue }; // 2
+        let flags = kernel.hw.memory.words(page.pfn()).flags();
+        if !flags.test_bit(current, PG_UPTODATE).await {
+            read_again(current, inode, index, page).await; // 3
+            major = true;
+            continue;
+        }
+        let beyond = index >= pages_of(inode.i_size().read_once(current).await); // 4
+        if beyond && !kernel.hw.switches().mutant(Mutant::FaultNoIsizeRecheck) {
+            unlock_page(current, &kernel.hw, page.pfn()).await;
+            kernel.hw.put_page(current, page).await;
+            return Err(Signal::Bus);
+        }
+        mark_page_accessed(current, &page).await;
+        let mut ra = file.ra.get();
+        ra.prev_page = Some(index);
+        file.ra.set(ra);
+        return Ok((page, major));
+    }
+}
+
+/// Step 2, once: the page, locked; or `None` after it was put into the cache, to look again.
+async fn find_page<'a>(
+    current: &'a Task,
+    file: &Rc<File>,
+    index: u64,
+    major: &mut bool,
+) -> Option<PageRef<'a>> {
+    let inode = file.inode();
+    let mut page = find_lock_page(current, &inode.mapping, index).await;
+    let mut ra = file.ra.get();
+    let disk = inode.kind() == InodeKind::Disk;
+    match file.advice.get() {
+        // Memory without a disk is not read ahead, and neither is what is read in no order.
+        _ if !disk => {}
+        Advice::Random => {}
+        Advice::Sequential => {
+            if page.is_none() {
+                page_cache_sync_readahead(current, file, index, 1).await;
+                *major = true;
+                page = find_lock_page(current, &inode.mapping, index).await;
+            }
+            if let Some(page) = &page {
+                let flags = current.kernel().hw.memory.words(page.pfn()).flags();
+                if flags.test_bit(current, PG_READAHEAD).await {
+                    page_cache_async_readahead(current, file, page.pfn(), index, 1).await;
+                }
+            }
+        }
+        Advice::Normal => {
+            if page.is_some() {
+                ra.mmap_miss = ra.mmap_miss.saturating_sub(u32::from(!*major));
+                file.ra.set(ra);
+            } else {
+                ra.mmap_miss = ra.mmap_miss.saturating_add(1);
+                file.ra.set(ra);
+                if ra.mmap_miss <= MMAP_LOTSAMISS {
+                    *major = true;
+                    read_around(current, file, index).await;
+                    page = find_lock_page(current, &inode.mapping, index).await;
+                }
+            }
+        }
+    }
+    if page.is_none() {
+        *major |= page_cache_read(current, inode, index).await && disk;
+    }
+    page
+}
+
+/// Reads the window of the readahead, around the page instead of behind it.
+async fn read_around(current: &Task, file: &Rc<File>, index: u64) {
+    let pages = file.ra_pages(current);
+    if pages > 0 {
+        do_page_cache_readahead(current, file, index.saturating_sub(pages / 2), pages, 0).await;
+    }
+}
+
+/// `page_cache_read`: puts a new page into the cache and starts to read it. False if somebody was faster.
+async fn page_cache_read(current: &Task, inode: &Rc<Inode>, index: u64) -> bool {
+    let kernel = current.kernel();
+    let page = kernel.alloc_page(current, "a page of a file").await;
+    let added = add_to_page_cache(current, &page, &inode.mapping, index).await.is_ok();
+    if added {
+        readpage(current, inode, index, page.pfn()).await;
+    }
+    kernel.hw.put_page(current, page).await;
+    added
+}
+
+/// Step 3: reads a locked page again. It must have ended before the caller looks again, or a read that always fails would
+/// be started for ever (3ef0f720e47e).
+async fn read_again(current: &Task, inode: &Rc<Inode>, index: u64, page: PageRef<'_>) {
+    let hw = &current.kernel().hw;
+    hw.memory.words(page.pfn()).flags().clear_bit(current, PG_ERROR).await;
+    readpage(current, inode, index, page.pfn()).await;
+    wait_on_page_locked(current, hw, page.pfn()).await;
+    hw.put_page(current, page).await;
+}

@@ -1,0 +1,142 @@
+//! The kernel and the memory of programs: `get_user_pages`, and `copy_to_user` and `copy_from_user` as far as memory goes.
+//!
+//! Follows mm/memory.c of v2.6.27 (`get_user_pages`, `follow_page`).
+
+use std::rc::Rc;
+
+use pagewalk_engine::{Context, ReadGuard};
+use pagewalk_mmu::{AccessKind, AccessObserver, BASE_PAGE_BYTES, Fix, PG_DIRTY, PageFault, PageRef, Root, Vaddr};
+
+use super::fault::{Resolved, fault_in, handle_mm_fault};
+use crate::fs::{mark_page_accessed, set_page_dirty};
+use crate::mm::{Mm, Vma, find_table, pte_word};
+use crate::task::Task;
+use crate::user::load_mm;
+
+/// `get_user_pages` for one page: the page that the program has at `address`, with a reference, for a device to read, or to
+/// write. `None` if the program may not do the same.
+pub(crate) async fn get_user_pages<'a>(
+    current: &'a Task,
+    address: Vaddr,
+    write: bool,
+) -> Option<PageRef<'a>> {
+    let mm = current.mm();
+    let mmap_sem = mm.mmap_sem.down_read(current).await;
+    let vma = mm.areas.get(&mmap_sem).find_vma(address).cloned();
+    let allowed = |vma: &Rc<Vma>| if write { vma.prot.write } else { vma.prot.read };
+    let page = match vma.filter(|vma| vma.range.contains(address) && allowed(vma)) {
+        Some(vma) => pin(current, &mm, &mmap_sem, &vma, address, write).await,
+        None => None,
+    };
+    mmap_sem.up_read().await;
+    page
+}
+
+/// Looks for the page, and faults until it is there.
+///
+/// After a fault that has copied the page, v2.6.27 looks for it as for reading, because the entry of a copy need not be
+/// writable. If the copy is discarded between the two looks, the next fault maps the file's own page, and the device
+/// writes to that (19be0eaffa3a).
+async fn pin<'a>(
+    current: &'a Task,
+    mm: &Rc<Mm>,
+    mmap_sem: &ReadGuard<'_>,
+    vma: &Rc<Vma>,
+    address: Vaddr,
+    write: bool,
+) -> Option<PageRef<'a>> {
+    let mut wanted = write;
+    loop {
+        current.cond_resched().await;
+        if let Some(page) = follow_page(current, mm, address, wanted).await {
+            return Some(page);
+        }
+        let resolved = handle_mm_fault(current, mm, mmap_sem, vma, address, wanted).await.ok()?;
+        let may_write = matches!(resolved, Resolved::Copied | Resolved::Permission);
+        if may_write && !current.kernel().hw.switches().has(Fix::FollWriteCow) {
+            wanted = false;
+        }
+    }
+}
+
+/// `follow_page`: the page that the tables have, if its entry is good enough.
+async fn follow_page<'a>(current: &'a Task, mm: &Mm, address: Vaddr, write: bool) -> Option<PageRef<'a>> {
+    let hw = &current.kernel().hw;
+    let table = find_table(current, mm, address).await.ok()?;
+    let ptl = table.lock(current).lock(current).await;
+    let pte = pte_word(current, table, address).read_once(current).await;
+    if !pte.is_present() || (write && !pte.is_writable()) {
+        ptl.unlock().await;
+        return None;
+    }
+    let page = hw.memory.get_page(current, pte.pfn()).await;
+    if write && !pte.is_dirty() && !hw.memory.words(pte.pfn()).flags().test_bit(current, PG_DIRTY).await {
+        set_page_dirty(current, pte.pfn()).await;
+    }
+    mark_page_accessed(current, &page).await;
+    ptl.unlock().await;
+    Some(page)
+}
+
+/// `copy_to_user` (with `write`) and `copy_from_user`: touches `len` bytes of the program's memory from `address` on, page by
+/// page, with the rights that the program has. What the program may not touch ends it; true if there was none.
+pub(crate) async fn touch_user(current: &Task, address: Vaddr, len: u64, write: bool) -> bool {
+    let kind = if write { AccessKind::Store } else { AccessKind::Load };
+    let Some(end) = address.checked_add(len) else { return false };
+    let mut next = address;
+    while next < end {
+        while let Err(fault) = touch_page(current, next, kind).await {
+            let mm = current.mm();
+            current.enter_kernel(current.kernel().config().fault_entry);
+            if fault_in(current, &mm, fault).await.is_err() {
+                return false;
+            }
+        }
+        let Some(following) = Vaddr(next.0 & !(BASE_PAGE_BYTES - 1)).checked_add(BASE_PAGE_BYTES) else {
+            return true;
+        };
+        next = following;
+    }
+    true
+}
+
+/// One access by the CPU in kernel mode, through its TLB, as one instruction. It is none of the program's: only misses count.
+async fn touch_page(current: &Task, vaddr: Vaddr, kind: AccessKind) -> Result<(), PageFault> {
+    let root = load_mm(current).await;
+    let cx: &Context = current;
+    cx.begin_instruction();
+    let touched = access(current, root, vaddr, kind).await;
+    cx.end_instruction();
+    touched
+}
+
+async fn access(current: &Task, root: Root, vaddr: Vaddr, kind: AccessKind) -> Result<(), PageFault> {
+    let kernel = current.kernel();
+    current.charge(kernel.hw.costs().access);
+    let core = kernel.hw.core(current.cpu().id());
+    let hit = core.tlb().borrow().peek(vaddr, root.asid, kind);
+    let Some(entry) = hit else {
+        let entry = kernel.hw.walk(current, root, vaddr, kind).await?;
+        if let Some(mut witness) = kernel.witness(current) {
+            witness.touch(vaddr, entry.base_frame(vaddr), kind);
+        }
+        return Ok(());
+    };
+    let pfn = entry.base_frame(vaddr);
+    let touch = || {
+        if let Some(mut witness) = kernel.witness(current) {
+            witness.touch(vaddr, pfn, kind);
+        }
+    };
+    if kind.is_write() {
+        let change = |_| {
+            touch();
+            kernel.hw.memory.stamp(pfn)
+        };
+        kernel.hw.memory.change_page(current, pfn, change).await;
+    } else {
+        kernel.hw.memory.read_page(current, pfn).await;
+        touch();
+    }
+    Ok(())
+}
