@@ -37,6 +37,11 @@ impl PageCache {
         Rc::new(AddressSpace::new(Rc::clone(self), id))
     }
 
+    /// Outside a run: all nodes are free again. Each address space is to [`AddressSpace::restart`] too.
+    pub fn restart(&self) {
+        self.nodes.restart();
+    }
+
     /// How many nodes have left their trees and wait for lookups to leave them, for observers.
     pub fn observe_retired(&self) -> usize {
         self.nodes.observe_retired()
@@ -78,6 +83,29 @@ impl AddressSpace {
             ended: RefCell::default(),
             emptied: RefCell::default(),
         }
+    }
+
+    /// Outside a run: no pages, and nobody holds the lock. The pages it had are the caller's to set back.
+    pub fn restart(&self) {
+        self.tree.restart();
+        self.nrpages.set(0);
+        self.tree_lock.set_free();
+        self.tree_rwlock.set_free();
+        self.ended.borrow_mut().clear();
+        self.emptied.borrow_mut().clear();
+    }
+
+    /// Outside a run: `pfn` is at `index`, with the cache's reference added to its count.
+    ///
+    /// # Panics
+    /// If the place is taken, or there is no memory for a node.
+    pub fn set_up_page(&self, index: PageIndex, pfn: Pfn) {
+        assert!(self.tree.set_up(self.nodes(), index, pfn), "index {index} can be filled");
+        let words = self.hw().memory.words(pfn);
+        words.count().set_up(words.count().observe() + 1);
+        words.mapping().set_up(self.page_mapping());
+        words.index().set_up(index);
+        self.nrpages.set(self.nrpages.get() + 1);
     }
 
     /// Its number.

@@ -8,6 +8,7 @@ mod gang;
 mod insert;
 mod lookup;
 mod node;
+mod set_up;
 mod tag;
 
 use std::cell::Cell;

@@ -84,6 +84,14 @@ impl Node {
         Word::new(&self.tags[tag as usize], ObjectId::new(&NODE_TAGS, index))
     }
 
+    /// A free node: nothing in it.
+    fn empty(&self) {
+        self.slots.iter().for_each(|slot| slot.set(0));
+        self.tags.iter().for_each(|tags| tags.set(0));
+        self.count.set(0);
+        self.state.set(State::Free);
+    }
+
     /// Whether any slot has the tag. Only under `tree_lock`.
     pub(crate) fn any_tag_set(&self, tag: Tag) -> bool {
         self.tags[tag as usize].get() != 0
@@ -164,6 +172,17 @@ impl Nodes {
         NodeRef { node, generation: node.generation.get() }
     }
 
+    /// Every node is free again, in the order of a new machine. Outside a run.
+    pub(crate) fn restart(&self) {
+        for id in 0..self.fresh.get().min(self.most) {
+            self.get(id).empty();
+        }
+        self.fresh.set(0);
+        self.free.borrow_mut().clear();
+        self.retired.borrow_mut().clear();
+        self.preloads.iter().for_each(|kept| kept.borrow_mut().clear());
+    }
+
     fn new_node(&self) -> Option<u32> {
         let recycled = self.free.borrow_mut().pop();
         let id = recycled.or_else(|| {
@@ -220,10 +239,7 @@ impl Nodes {
         {
             engine.violation("I34", format!("radix node {id} changed between its retirement and its end"));
         }
-        node.slots.iter().for_each(|slot| slot.set(0));
-        node.tags.iter().for_each(|tags| tags.set(0));
-        node.count.set(0);
-        node.state.set(State::Free);
+        node.empty();
         node.generation.set(node.generation.get().wrapping_add(1));
         self.free.borrow_mut().push(id);
     }

@@ -37,6 +37,12 @@ impl RwSpinLock {
         self.writer.get() || self.readers.get() > 0
     }
 
+    /// Frees the lock between runs, whoever of an abandoned run held it. A kernel path must not use it.
+    pub fn set_free(&self) {
+        self.readers.set(0);
+        self.writer.set(false);
+    }
+
     /// `read_lock`.
     #[track_caller]
     pub fn read_lock<'a>(&'a self, cx: &'a Context) -> impl Future<Output = RwSpinGuard<'a>> {

@@ -39,6 +39,12 @@ impl SpinLock {
         self.taken.get()
     }
 
+    /// Frees the lock between runs, whoever of an abandoned run held it. A kernel path must not use it.
+    pub fn set_free(&self) {
+        self.taken.set(false);
+        self.given.set(None);
+    }
+
     /// `spin_lock`.
     #[inline(always)]
     #[track_caller]

@@ -1,0 +1,165 @@
+//! The machine that the tests use, and operations as contexts of it.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use pagewalk_engine::{Context, CpuId, Engine, EngineConfig, Schedule, Stop};
+use pagewalk_mmu::{
+    Format, Hardware, HardwareCosts, HardwareSpec, PageRef, PageSize, PageSizes, Pfn, Replacement, Switches,
+    TlbGeometry, TlbSpec, WalkCacheSpec,
+};
+use pagewalk_pagecache::{AddressSpace, PageCache};
+
+/// A machine with a page cache.
+pub(crate) struct World {
+    pub(crate) engine: Rc<Engine>,
+    pub(crate) hw: Rc<Hardware>,
+    pub(crate) cache: Rc<PageCache>,
+}
+
+/// The description of the hardware: TLBs do not matter here.
+fn spec(cpus: u16, frames: u32) -> HardwareSpec {
+    let array = TlbGeometry {
+        entries: 4,
+        ways: 4,
+        sizes: PageSizes::of(&[PageSize::BASE]),
+        replacement: Replacement::Lru,
+    };
+    HardwareSpec {
+        cpus,
+        frames,
+        format: Format::x86_64(4).expect("4 levels"),
+        tlb: TlbSpec { l1i: vec![array], l1d: vec![array], l2: vec![], l1_hit_cycles: 0, l2_hit_cycles: 0 },
+        walk_caches: WalkCacheSpec { levels: vec![None; 3] },
+        costs: HardwareCosts {
+            access: 1,
+            walk_step: 1,
+            clear_page: 1,
+            copy_page: 1,
+            invlpg: 1,
+            flush_all: 1,
+        },
+        pcp_batch: 1,
+        pcp_high: 64,
+        track_contents: true,
+    }
+}
+
+impl World {
+    pub(crate) fn new(cpus: u16, schedule: Schedule, seed: u64, kernel: Switches) -> Self {
+        Self::with_frames(cpus, schedule, seed, kernel, 512)
+    }
+
+    pub(crate) fn with_frames(
+        cpus: u16,
+        schedule: Schedule,
+        seed: u64,
+        kernel: Switches,
+        frames: u32,
+    ) -> Self {
+        let config = EngineConfig { cpus, schedule, seed, checks: true, ..EngineConfig::default() };
+        let hw = Hardware::new(&spec(cpus, frames)).expect("possible hardware");
+        hw.set_switches(kernel);
+        let cache = PageCache::new(&hw, 1 << 16);
+        Self { engine: Engine::new(config), hw, cache }
+    }
+
+    /// Starts a context on a CPU.
+    pub(crate) fn spawn<F, Fut>(&self, cpu: u16, body: F)
+    where
+        F: FnOnce(Rc<Context>) -> Fut,
+        Fut: Future<Output = ()> + 'static,
+    {
+        self.engine.spawn(CpuId(cpu), |cx| body(Rc::new(cx)));
+    }
+
+    /// Runs to the end and yields the invariants broken, each once, in order.
+    pub(crate) fn run(&self) -> Vec<&'static str> {
+        let stop = self.engine.run();
+        let mut broken: Vec<&'static str> = Vec::new();
+        if let Stop::Deadlock(_) = stop {
+            broken.push("I27");
+        }
+        for violation in self.engine.violations() {
+            if !broken.contains(&violation.invariant) {
+                broken.push(violation.invariant);
+            }
+        }
+        broken
+    }
+
+    /// Runs one context alone to its end; nothing may be broken.
+    #[track_caller]
+    pub(crate) fn alone<T: 'static, Fut>(&self, body: impl FnOnce(Rc<Context>) -> Fut) -> T
+    where
+        Fut: Future<Output = T> + 'static,
+    {
+        let result: Rc<RefCell<Option<T>>> = Rc::default();
+        let slot = Rc::clone(&result);
+        self.spawn(0, |cx| {
+            let work = body(cx);
+            async move {
+                *slot.borrow_mut() = Some(work.await);
+            }
+        });
+        let stop = self.engine.run();
+        assert_eq!((stop, self.engine.violations()), (Stop::Finished, Vec::new()));
+        result.take().expect("the context has ended")
+    }
+}
+
+/// A new page at `index` with contents `stamp`, unlocked and up to date; false if there is one already.
+pub(crate) async fn add(cx: &Context, mapping: &AddressSpace, index: u64, stamp: u64) -> bool {
+    let hw = mapping.hw();
+    let page = hw.alloc_page(cx).await.expect("a free frame");
+    hw.memory.fill_page(cx, page.pfn(), stamp).await;
+    let added = pagewalk_pagecache::add_to_page_cache(cx, &page, mapping, index).await.is_ok();
+    if added {
+        hw.memory.words(page.pfn()).flags().set_bit(cx, pagewalk_mmu::PG_UPTODATE).await;
+        pagewalk_pagecache::unlock_page(cx, hw, page.pfn()).await;
+    }
+    hw.put_page(cx, page).await;
+    added
+}
+
+/// Truncation of one page: out of the cache whatever its count. True if there was one.
+pub(crate) async fn truncate(cx: &Context, mapping: &AddressSpace, index: u64) -> bool {
+    let hw = mapping.hw();
+    let Some(page) = pagewalk_pagecache::find_lock_page(cx, mapping, index).await else { return false };
+    pagewalk_pagecache::wait_on_page_writeback(cx, hw, page.pfn()).await;
+    hw.memory.words(page.pfn()).flags().test_and_clear_bit(cx, pagewalk_mmu::PG_DIRTY).await;
+    pagewalk_pagecache::remove_from_page_cache(cx, mapping, page.pfn()).await;
+    pagewalk_pagecache::unlock_page(cx, hw, page.pfn()).await;
+    hw.put_page(cx, PageRef::counted(cx, page.pfn())).await; // the cache's
+    hw.put_page(cx, page).await;
+    true
+}
+
+/// Reclaim of one page, as `shrink_page_list` ends: frozen, out, and freed without a put. True if it went.
+pub(crate) async fn reclaim(cx: &Context, mapping: &AddressSpace, index: u64) -> bool {
+    let hw = mapping.hw();
+    let Some(page) = pagewalk_pagecache::find_get_page(cx, mapping, index).await else { return false };
+    if !pagewalk_pagecache::trylock_page(cx, hw, page.pfn()).await {
+        hw.put_page(cx, page).await;
+        return false;
+    }
+    let ours = hw.memory.words(page.pfn()).mapping().read_once(cx).await == mapping.page_mapping();
+    if ours && pagewalk_pagecache::__remove_mapping(cx, mapping, page.pfn()).await {
+        let pfn: Pfn = page.into_pfn();
+        pagewalk_pagecache::unlock_page(cx, hw, pfn).await;
+        hw.free_hot_page(cx, pfn).await;
+        return true;
+    }
+    pagewalk_pagecache::unlock_page(cx, hw, page.pfn()).await;
+    hw.put_page(cx, page).await;
+    false
+}
+
+/// Looks a page up and reads it: its contents.
+pub(crate) async fn read(cx: &Context, mapping: &AddressSpace, index: u64) -> Option<u64> {
+    let page = pagewalk_pagecache::find_get_page(cx, mapping, index).await?;
+    let stamp = mapping.hw().memory.read_page(cx, page.pfn()).await;
+    mapping.hw().put_page(cx, page).await;
+    Some(stamp)
+}

@@ -1,0 +1,1 @@
+//! Locks, buffers and invalidation of pages of files.

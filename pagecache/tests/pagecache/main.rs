@@ -1,0 +1,7 @@
+//! Behaviour of the page cache: the tree against a map, races under random schedules, and what each mutant breaks.
+
+mod common;
+mod files;
+mod mutants;
+mod races;
+mod tree_model;
