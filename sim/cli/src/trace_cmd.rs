@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use pagewalk_trace::{
-    GeneratorSpec, TraceError, TraceFile, TraceSummary, TraceWriter, decompress, export_text, generate,
-    import_lackey, import_text,
+    GeneratorSpec, Log, LogOptions, TraceError, TraceFile, TraceSummary, TraceWriter, decompress,
+    export_text, generate, has_calls, import_lackey, import_logs, import_text,
 };
 use serde_json::json;
 
@@ -28,14 +28,19 @@ pub struct TraceArgs {
 enum TraceCommand {
     /// Make a native trace from a log
     #[command(after_help = "Example:
-  valgrind --tool=lackey --trace-mem=yes --log-file=ls.log ls
-  pagewalk trace import ls.log -o ls.pwt")]
+  valgrind --tool=lackey --trace-mem=yes --trace-syscalls=yes --trace-sched=yes --trace-children=yes \\
+      --log-file=/tmp/ls.%p ls -l
+  pagewalk trace import /tmp/ls.* -o ls.pwt")]
     Import {
-        /// The log, plain or compressed with gzip or zstd; - reads standard input
-        log: String,
-        /// What the log is
+        /// The logs of one command, one for each process, plain or compressed with gzip or zstd; - reads standard input
+        #[arg(required = true, value_name = "LOG")]
+        logs: Vec<String>,
+        /// What the logs are
         #[arg(long, value_enum, default_value_t = LogFormat::Lackey)]
         format: LogFormat,
+        /// Record so many accesses and end there
+        #[arg(long, value_name = "ACCESSES")]
+        max: Option<u64>,
         #[command(flatten)]
         output: Output,
     },
@@ -71,7 +76,7 @@ struct Output {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum LogFormat {
-    /// Valgrind's lackey with --trace-mem=yes; mappings are inferred from the accesses
+    /// Valgrind's lackey with --trace-mem=yes, with or without system calls and threads; mappings that no call made are inferred
     Lackey,
     /// The text twin of the native format
     Text,
@@ -90,7 +95,7 @@ enum InfoFormat {
 /// Runs `pagewalk trace` and writes its answer.
 pub fn run(args: &TraceArgs, color: ColorChoice) -> Exit {
     let done = match &args.command {
-        TraceCommand::Import { log, format, output } => import(log, *format, output),
+        TraceCommand::Import { logs, format, max, output } => import(logs, *format, *max, output),
         TraceCommand::Info { traces, format } => {
             traces.iter().try_for_each(|trace| info(&trace.display().to_string(), *format))
         }
@@ -109,17 +114,31 @@ fn open_log(log: &str) -> io::Result<Box<dyn Read>> {
     if log == "-" { decompress(io::stdin()) } else { decompress(File::open(log)?) }
 }
 
-fn import(log: &str, format: LogFormat, output: &Output) -> Result<(), Diagnostic> {
-    let name = if log == "-" { "standard input" } else { log };
-    let refused = |error: io::Error| {
-        Diagnostic::new(Place::File { file: name.to_owned() }, format!("cannot be read: {error}"))
-    };
-    let input = open_log(log).map_err(refused)?;
+fn import(names: &[String], format: LogFormat, max: Option<u64>, output: &Output) -> Result<(), Diagnostic> {
+    let mut logs = Vec::new();
+    let mut calls = names.len() > 1 || max.is_some();
+    for name in names {
+        let name = if name == "-" { "standard input" } else { name };
+        let refused = |error: io::Error| {
+            Diagnostic::new(Place::File { file: name.to_owned() }, format!("cannot be read: {error}"))
+        };
+        let input = open_log(if name == "standard input" { "-" } else { name }).map_err(refused)?;
+        let (has_calls, input) = has_calls(input).map_err(refused)?;
+        calls |= has_calls;
+        logs.push(Log { name: name.to_owned(), input });
+    }
     let trace = || {
         let mut writer = TraceWriter::create(&output.output, output.level)?;
-        match format {
-            LogFormat::Lackey => import_lackey(input, name, &mut writer)?,
-            LogFormat::Text => import_text(input, name, &mut writer)?,
+        match logs.pop() {
+            Some(log) if format == LogFormat::Text && logs.is_empty() => {
+                import_text(log.input, &log.name, &mut writer)?;
+            }
+            Some(log) if !calls => import_lackey(log.input, &log.name, &mut writer)?,
+            last => {
+                logs.extend(last);
+                let options = LogOptions { look: true, max_accesses: max, ..LogOptions::default() };
+                import_logs(logs, options, &mut writer)?;
+            }
         }
         writer.finish()
     };

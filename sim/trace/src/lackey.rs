@@ -10,16 +10,14 @@ use crate::event::Event;
 use crate::lines::{Lines, token};
 use crate::native::{Provenance, TraceWriter};
 use crate::pages::{PAGE_SIZE, PageSet};
-use crate::record::{ADDRESS_LIMIT, EventRecord, MAX_ACCESS_LEN, MapKind, Op, RawAccess};
+use crate::record::{EventRecord, MapKind, RawAccess};
+use crate::valgrind::{Slow, slow};
 
 /// Touched pages with fewer than this many untouched ones between them share an inferred mapping.
 pub const MAX_GAP_PAGES: u64 = 32;
 
-const GRAMMAR: &str =
+pub(crate) const GRAMMAR: &str =
     "`I  HEX,DEC`, ` L HEX,DEC`, ` S HEX,DEC` or ` M HEX,DEC` (or a `==PID==` line of Valgrind)";
-const HEX: &str = "an address in hexadecimal digits, then a comma";
-const DEC: &str = "a length of 1 to 4096 in decimal digits, then the end of the line";
-
 /// The kinds of lines that carry no access.
 const IGNORED: [&str; 8] = [
     "blank",
@@ -54,7 +52,16 @@ pub fn import_lackey<W: Write>(
 ) -> Result<(), TraceError> {
     let mut lines = Lines::new(input, name);
     let mut import = Import::default();
-    while let Some(line) = lines.next()? {
+    loop {
+        let pid = import.pid;
+        import.accesses += lines.accesses(u64::MAX, |access| {
+            import.pages.touch(access)?;
+            writer.access(pid.unwrap_or(1), pid.unwrap_or(1), access)
+        })?;
+        if import.accesses > 0 {
+            import.pid.get_or_insert(1);
+        }
+        let Some(line) = lines.next()? else { break };
         match parse(line) {
             Line::Access(access) => {
                 let pid = *import.pid.get_or_insert(1);
@@ -153,49 +160,11 @@ impl Import {
 }
 
 fn parse(line: &[u8]) -> Line<'_> {
-    let op = match line {
-        [b'I', b' ', b' ', ..] => Op::Fetch,
-        [b' ', b'L', b' ', ..] => Op::Load,
-        [b' ', b'S', b' ', ..] => Op::Store,
-        [b' ', b'M', b' ', ..] => Op::Modify,
-        _ => return parse_other(line),
-    };
-    let mut at = 3;
-    let mut addr = 0u64;
-    let mut high = false;
-    while let Some(digit) = line.get(at).and_then(|b| hex_digit(*b)) {
-        high |= addr >> 52 != 0;
-        addr = addr << 4 | digit;
-        at += 1;
-    }
-    if at == 3 || line.get(at) != Some(&b',') {
-        return Line::Wrong(at + 1, HEX);
-    }
-    let digits = at + 1;
-    let mut len = 0u16;
-    at = digits;
-    while let Some(digit @ b'0'..=b'9') = line.get(at) {
-        len = (len * 10 + u16::from(digit - b'0')).min(MAX_ACCESS_LEN + 1);
-        at += 1;
-    }
-    if at != line.len() || at == digits {
-        return Line::Wrong(at + 1, DEC);
-    }
-    if !(1..=MAX_ACCESS_LEN).contains(&len) {
-        return Line::Wrong(digits + 1, DEC);
-    }
-    if high || addr + u64::from(len) >= ADDRESS_LIMIT {
-        return Line::Ignored(6);
-    }
-    Line::Access(RawAccess { addr, len, op })
-}
-
-fn hex_digit(byte: u8) -> Option<u64> {
-    match byte {
-        b'0'..=b'9' => Some(u64::from(byte - b'0')),
-        b'a'..=b'f' => Some(u64::from(byte - b'a' + 10)),
-        b'A'..=b'F' => Some(u64::from(byte - b'A' + 10)),
-        _ => None,
+    match slow(line) {
+        Slow::Access(access) => Line::Access(access),
+        Slow::High => Line::Ignored(6),
+        Slow::Wrong(column, expected) => Line::Wrong(column, expected),
+        Slow::Other => parse_other(line),
     }
 }
 
@@ -222,7 +191,7 @@ fn parse_other(line: &[u8]) -> Line<'_> {
 }
 
 /// Splits `==PID== text` or `--PID-- text`.
-fn between<'a>(line: &'a [u8], mark: &[u8; 2]) -> Option<(u32, &'a [u8])> {
+pub(crate) fn between<'a>(line: &'a [u8], mark: &[u8; 2]) -> Option<(u32, &'a [u8])> {
     let rest = line.strip_prefix(mark)?;
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let pid = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;

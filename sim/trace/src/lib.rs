@@ -15,6 +15,7 @@ mod native;
 mod pages;
 mod record;
 mod text;
+mod valgrind;
 
 pub use error::TraceError;
 pub use event::Event;
@@ -32,3 +33,4 @@ pub use record::{
     ADDRESS_LIMIT, EventRecord, MAX_ACCESS_LEN, MAX_PATH_LEN, MapKind, Op, Place, Prot, RawAccess,
 };
 pub use text::{export_text, import_text};
+pub use valgrind::{Log, LogImport, LogOptions, Turn, has_calls, import_logs, lackey_accesses};

@@ -3,6 +3,8 @@
 use std::io::{self, Cursor, Read};
 
 use crate::error::TraceError;
+use crate::record::RawAccess;
+use crate::valgrind::fast;
 
 /// The longest line that is read, in bytes.
 const MAX_LINE: usize = 64 << 10;
@@ -35,15 +37,54 @@ pub(crate) struct Lines<R> {
     end: usize,
     number: u64,
     ended: bool,
+    starved: bool,
 }
 
 impl<R: Read> Lines<R> {
     pub(crate) fn new(input: R, name: &str) -> Self {
         let buffer = vec![0; 4 * MAX_LINE];
-        Self { input, name: name.to_owned(), buffer, start: 0, end: 0, number: 0, ended: false }
+        Self {
+            input,
+            name: name.to_owned(),
+            buffer,
+            start: 0,
+            end: 0,
+            number: 0,
+            ended: false,
+            starved: false,
+        }
     }
 
-    /// The next line without its end (LF or CRLF), or `None` at the end of the input.
+    /// Gives the accesses of the lines that are already here, in the usual form, until one has another form or `most`
+    /// were given. The rest of the lines is for [`Self::next`].
+    #[inline]
+    pub(crate) fn accesses<E>(
+        &mut self,
+        most: u64,
+        mut take: impl FnMut(RawAccess) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let (before, mut rest) = (self.number, &self.buffer[self.start..self.end]);
+        let mut taken = Ok(());
+        while self.number - before < most {
+            let Some((access, used)) = fast(rest) else { break };
+            taken = take(access);
+            rest = &rest[used..];
+            self.number += 1;
+            if taken.is_err() {
+                break;
+            }
+        }
+        self.start = self.end - rest.len();
+        taken.map(|()| self.number - before)
+    }
+
+    /// True if the last call of [`Self::next`] gave nothing because the input has nothing yet (it said that it would
+    /// block); more may come.
+    pub(crate) fn starved(&self) -> bool {
+        self.starved
+    }
+
+    /// The next line without its end (LF or CRLF), or `None` at the end of the input, or if there is nothing yet.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, TraceError> {
         let mut searched = 0;
         loop {
@@ -61,6 +102,9 @@ impl<R: Read> Lines<R> {
                 return Err(self.error(1, text, "a text trace"));
             }
             self.fill()?;
+            if self.starved {
+                return Ok(None);
+            }
         }
     }
 
@@ -75,9 +119,14 @@ impl<R: Read> Lines<R> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
+        self.starved = false;
         let read = loop {
             match self.input.read(&mut self.buffer[self.end..]) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.starved = true;
+                    return Ok(());
+                }
                 result => break result,
             }
         };

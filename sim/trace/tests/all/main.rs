@@ -10,3 +10,4 @@ mod mutate;
 mod native;
 mod shipped;
 mod text;
+mod valgrind;
