@@ -61,32 +61,38 @@ impl fmt::Debug for Page {
 }
 
 /// A table with one `T` per frame, allocated by the section.
-struct PerFrame<T>(Box<[OnceCell<Box<[T]>>]>);
+struct PerFrame<T> {
+    frames: u32,
+    sections: Box<[OnceCell<Box<[T]>>]>,
+}
 
 impl<T: Default> PerFrame<T> {
     fn new(frames: u32) -> Self {
-        Self((0..frames.div_ceil(SECTION_FRAMES)).map(|_| OnceCell::new()).collect())
+        let sections = (0..frames.div_ceil(SECTION_FRAMES)).map(|_| OnceCell::new()).collect();
+        Self { frames, sections }
     }
 
     #[inline]
     fn get(&self, pfn: Pfn) -> &T {
-        let section = self.0[(pfn.0 / SECTION_FRAMES) as usize].get_or_init(new_section);
+        let section =
+            self.sections[(pfn.0 / SECTION_FRAMES) as usize].get_or_init(|| new_section(self.frames));
         &section[(pfn.0 % SECTION_FRAMES) as usize]
     }
 
     /// The same, without allocating a section not touched yet.
     fn peek(&self, pfn: Pfn) -> Option<&T> {
-        Some(&self.0[(pfn.0 / SECTION_FRAMES) as usize].get()?[(pfn.0 % SECTION_FRAMES) as usize])
+        Some(&self.sections[(pfn.0 / SECTION_FRAMES) as usize].get()?[(pfn.0 % SECTION_FRAMES) as usize])
     }
 
     fn touched(&self) -> usize {
-        self.0.iter().filter(|section| section.get().is_some()).count()
+        self.sections.iter().filter(|section| section.get().is_some()).count()
     }
 }
 
 #[cold]
-fn new_section<T: Default>() -> Box<[T]> {
-    (0..SECTION_FRAMES).map(|_| T::default()).collect()
+/// A section; of a machine smaller than one, as much as there is.
+fn new_section<T: Default>(frames: u32) -> Box<[T]> {
+    (0..frames.min(SECTION_FRAMES)).map(|_| T::default()).collect()
 }
 
 /// The frames of a machine.

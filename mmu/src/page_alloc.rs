@@ -6,12 +6,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Engine};
+use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, OpKind};
 
 use crate::page::{
     PG_DIRTY, PG_ERROR, PG_MAPPEDTODISK, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED, PG_UPTODATE, PageMapping,
 };
-use crate::{Hardware, Mutant, PageRef, Pfn};
+use crate::{Core, Hardware, Mutant, PageRef, Pfn};
 
 /// The flags that a page may have when its last reference goes (`free_pages_check` and `prep_new_page` of v2.6.27
 /// clear them); any other is a bug of who had it.
@@ -55,6 +55,10 @@ impl Hardware {
             zone.unlock().await;
         }
         let pfn = core.pcp.borrow_mut().pop();
+        if let Some(pfn) = pfn {
+            // Whether a page is on a list is told by its count's object.
+            cx.engine().touch(self.memory.words(pfn).count().id(), OpKind::Store, Effect::NONE);
+        }
         cx.local_irq_enable();
         pfn
     }
@@ -150,6 +154,13 @@ impl Hardware {
                 "I2",
                 format!("{pfn:?} {verb} with count {count}, mapcount {mapcount}, flags {flags:#x}, mapping {mapping}"),
             );
+        }
+        let listed = |core: &Core| core.pcp.borrow().contains(pfn);
+        if verb == "freed" && self.cores().iter().any(listed) {
+            engine.violation("I4", format!("{pfn:?} freed a second time"));
+        }
+        if self.cores().iter().any(|core| core.root().is_some()) {
+            engine.touch_anything(); // reads the TLBs of other CPUs, which are no shared words
         }
         for (cpu, core) in self.cores().iter().enumerate() {
             let root = core.root().map(|root| root.asid);

@@ -38,6 +38,12 @@ impl PerCpuPages {
         self.len() >= self.high
     }
 
+    /// Whether the frame is on the list, for observers.
+    #[must_use]
+    pub fn contains(&self, pfn: Pfn) -> bool {
+        self.frames.contains(&pfn)
+    }
+
     /// Frames on the list.
     #[must_use]
     pub fn len(&self) -> u32 {

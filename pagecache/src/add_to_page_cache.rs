@@ -55,7 +55,7 @@ pub async fn add_to_page_cache_locked(
 ) -> Result<(), AddError> {
     let late = mapping.hw().switches().mutant(Mutant::PublishBeforeInit);
     // 1. Nodes for the insertion, before the lock: with it there is no waiting for memory.
-    if !mapping.nodes().preload(cx.cpu().id()) {
+    if !mapping.nodes().preload(cx) {
         cx.mark("add_to_page_cache:no-memory");
         return Err(AddError::NoMemory);
     }

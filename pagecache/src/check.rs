@@ -1,6 +1,6 @@
 //! The observers of the invariants that lookups and removers must keep. They look from outside, when the engine checks.
 
-use pagewalk_engine::{Context, Engine};
+use pagewalk_engine::{Context, Effect, Engine, OpKind};
 use pagewalk_mmu::{PG_LOCKED, PG_WRITEBACK, PageRef, Pfn};
 
 use crate::address_space::AddressSpace;
@@ -19,8 +19,9 @@ pub(crate) struct Watch {
 impl Watch {
     /// The lookup has a reference to `pfn`, perhaps not the right one.
     #[inline(always)]
-    pub(crate) fn referenced(&self, _: &Context, mapping: &AddressSpace, pfn: Pfn) {
+    pub(crate) fn referenced(&self, cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
         if self.on {
+            mapping.touch_path(cx, self.index);
             self.there.set(mapping.observe(self.index) == Some(pfn));
         }
     }
@@ -35,6 +36,7 @@ impl Watch {
 
     #[cold]
     fn judge(&self, cx: &Context, mapping: &AddressSpace, page: Option<Pfn>) {
+        mapping.touch_path(cx, self.index);
         let (engine, index, id) = (cx.engine(), self.index, mapping.id());
         let now = mapping.observe(index);
         match page {
@@ -64,10 +66,20 @@ impl AddressSpace {
         let on = cx.engine().config().checks;
         let mut watch = Watch { on, index, occupied: false, emptied: 0, there: false.into() };
         if on {
+            self.touch_path(cx, index);
             watch.occupied = self.observe(index).is_some();
             watch.emptied = self.times_emptied(index);
         }
         watch
+    }
+
+    /// The words that the watcher reads, which the step being executed now depends on.
+    fn touch_path(&self, cx: &Context, index: u64) {
+        if cx.engine().exploring() {
+            for word in self.tree.observe_path(self.nodes(), index) {
+                cx.engine().touch(word, OpKind::Load, Effect::NONE);
+            }
+        }
     }
 
     fn times_emptied(&self, index: u64) -> u64 {
@@ -84,6 +96,9 @@ impl AddressSpace {
     /// I7, where it holds at every moment: a page that can be found says where.
     fn check_owner(&self, cx: &Context, pfn: Pfn, index: u64) {
         let words = self.hw().memory.words(pfn);
+        for word in [words.mapping().id(), words.index().id()] {
+            cx.engine().touch(word, OpKind::Load, Effect::NONE);
+        }
         let (mapping, at) = (words.mapping().observe(), words.index().observe());
         if mapping != self.page_mapping() || at != index {
             let message = format!(

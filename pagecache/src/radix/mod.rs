@@ -34,6 +34,10 @@ pub static ROOT_SLOT: Class = Class::new(64, "page_tree");
 pub static NODE_SLOT: Class = Class::packed(65, "radix slot", 3);
 /// The tags of a node: its number times 2, and the tag.
 pub(crate) static NODE_TAGS: Class = Class::new(66, "radix tags");
+/// Whether a node is free, in use or retired.
+pub(crate) static NODE_LIFE: Class = Class::new(70, "radix node");
+/// The free nodes.
+pub(crate) static NODES: Class = Class::new(71, "radix nodes");
 /// Which tags a tree has anywhere.
 pub(crate) static ROOT_TAGS: Class = Class::new(67, "page_tree tags");
 
@@ -131,6 +135,22 @@ impl RadixTree {
             Entry::Item(pfn) if below == 0 => Some(pfn),
             _ => None,
         }
+    }
+
+    /// The words on the way to what `index` holds, for observers.
+    pub(crate) fn observe_path(&self, nodes: &Nodes, index: u64) -> Vec<ObjectId> {
+        let mut path = vec![self.rnode().id()];
+        let mut word = self.rnode.get();
+        while let Entry::Node(id) = Entry::decode(word) {
+            let node = nodes.get(id);
+            if node.height() == 0 || path.len() > MAX_PATH {
+                break;
+            }
+            let slot = node.slot(offset_at(index, node.height()));
+            path.push(slot.id());
+            word = slot.observe();
+        }
+        path
     }
 
     /// Every item in the order of its index, for observers: index, page, and which tags its slot has.

@@ -6,10 +6,10 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use pagewalk_engine::{Context, CpuId, ObjectId, Word};
+use pagewalk_engine::{Context, CpuId, Effect, ObjectId, OpKind, Word};
 use pagewalk_mmu::{Mutant, Switches};
 
-use super::{MAP_SIZE, MAX_PATH, NODE_SLOT, NODE_TAGS, Tag};
+use super::{MAP_SIZE, MAX_PATH, NODE_LIFE, NODE_SLOT, NODE_TAGS, NODES, Tag};
 
 /// Nodes of the first chunk; each further chunk has twice as many as the one before.
 const FIRST_CHUNK: u32 = 64;
@@ -84,6 +84,11 @@ impl Node {
         Word::new(&self.tags[tag as usize], ObjectId::new(&NODE_TAGS, index))
     }
 
+    /// Whether it is free, in use or retired, as an object.
+    fn life(&self) -> ObjectId {
+        ObjectId::new(&NODE_LIFE, u64::from(self.id.get()))
+    }
+
     /// A free node: nothing in it.
     fn empty(&self) {
         self.slots.iter().for_each(|slot| slot.set(0));
@@ -113,6 +118,7 @@ impl<'m> NodeRef<'m> {
     /// I33, after an access: the node was not freed since it was found.
     #[inline(always)]
     pub(crate) fn check(self, cx: &Context) {
+        cx.engine().touch(self.node.life(), OpKind::Load, Effect::NONE);
         if self.node.generation.get() != self.generation || self.node.state.get() == State::Free {
             self.freed(cx);
         }
@@ -194,8 +200,11 @@ impl Nodes {
     }
 
     /// `radix_tree_preload`: enough nodes for one insertion by this CPU. False if there is no memory for them.
-    pub(crate) fn preload(&self, cpu: CpuId) -> bool {
-        let mut kept = self.preloads[usize::from(cpu.0)].borrow_mut();
+    pub(crate) fn preload(&self, cx: &Context) -> bool {
+        let mut kept = self.preloads[usize::from(cx.cpu().id().0)].borrow_mut();
+        if kept.len() < MAX_PATH {
+            cx.engine().touch(ObjectId::new(&NODES, 0), OpKind::Store, Effect::NONE);
+        }
         while kept.len() < MAX_PATH {
             let Some(id) = self.new_node() else { return false };
             kept.push(id);
@@ -239,6 +248,8 @@ impl Nodes {
         {
             engine.violation("I34", format!("radix node {id} changed between its retirement and its end"));
         }
+        engine.touch(node.life(), OpKind::Store, Effect::NONE);
+        engine.touch(ObjectId::new(&NODES, 0), OpKind::Store, Effect::NONE);
         node.empty();
         node.generation.set(node.generation.get().wrapping_add(1));
         self.free.borrow_mut().push(id);

@@ -96,6 +96,9 @@ pub trait Explorer {
 /// The queue of a CPU that several contexts share.
 pub static RUN_QUEUE: Class = Class::new(5, "run queue");
 
+/// Everything: the object of a step that does not say what it accesses.
+pub static ANYTHING: Class = Class::new(6, "anything");
+
 /// What the engine keeps while it is explored.
 #[derive(Default)]
 pub(crate) struct Exploring {
@@ -148,6 +151,7 @@ impl Engine {
     pub fn explore(&self, explorer: &mut dyn Explorer) -> Stop {
         assert!(self.exploring(), "an engine is explored under its explore schedule");
         assert!(self.config.cpus <= MOST_EXPLORED_CPUS, "actors fit a mask");
+        self.exploring.log.borrow_mut().clear();
         let stop = loop {
             self.settle();
             if let Some(reason) = self.stopped.borrow().as_ref() {
@@ -319,6 +323,12 @@ impl Engine {
     /// `context` knows `word` as it is now.
     pub(crate) fn note_seen(&self, context: ContextId, word: ObjectId) {
         self.exploring.log.borrow_mut().push((context, word, false));
+    }
+
+    /// Notes, while schedules are explored, that the step being executed may access anything. Otherwise nothing.
+    #[inline]
+    pub fn touch_anything(&self) {
+        self.touch(ObjectId::new(&ANYTHING, 0), OpKind::Store, Effect::NONE);
     }
 
     /// Whether one of `words` has changed since `context` last accessed it.

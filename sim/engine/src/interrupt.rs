@@ -21,9 +21,11 @@ pub type IpiHandler = Rc<dyn Fn(&Engine, &Cpu)>;
 
 pub(crate) struct Interrupt {
     pub(crate) arrival: u64,
+    /// A device's: what the handler accesses is not known.
+    pub(crate) device: bool,
     /// Where it was sent.
     pub(crate) location: &'static Location<'static>,
-    handler: IpiHandler,
+    pub(crate) handler: IpiHandler,
 }
 
 /// The class of a CPU's interrupt line.
@@ -40,7 +42,7 @@ impl Context {
         Step::new(self, op, move || {
             let engine = self.engine();
             let arrival = self.cpu().clock() + u64::from(engine.config.costs.ipi_latency);
-            engine.raise(engine.cpu(target), arrival, handler, location);
+            engine.raise(engine.cpu(target), Interrupt { arrival, device: false, location, handler });
             ((), Effect::NONE)
         })
     }
@@ -51,23 +53,18 @@ impl Engine {
     /// programs the device, or in a handler.
     #[track_caller]
     pub fn device_interrupt(&self, cpu: CpuId, arrival: u64, handler: IpiHandler) {
-        self.raise(self.cpu(cpu), arrival, handler, Location::caller());
+        let location = Location::caller();
+        self.raise(self.cpu(cpu), Interrupt { arrival, device: true, location, handler });
         self.touch(ObjectId::new(&IRQ, u64::from(cpu.0)), OpKind::Send, Effect::NONE);
     }
 
     /// Queues work for `cpu`'s pseudo-task, in the order of arrival.
-    pub(crate) fn raise(
-        &self,
-        cpu: &Cpu,
-        arrival: u64,
-        handler: IpiHandler,
-        location: &'static Location<'static>,
-    ) {
+    pub(crate) fn raise(&self, cpu: &Cpu, interrupt: Interrupt) {
         // Explored schedules have no clocks: first sent, first delivered.
-        let arrival = if self.exploring() { 0 } else { arrival };
+        let arrival = if self.exploring() { 0 } else { interrupt.arrival };
         let mut pending = cpu.pending.borrow_mut();
         let place = pending.partition_point(|earlier| earlier.arrival <= arrival);
-        pending.insert(place, Interrupt { arrival, location, handler });
+        pending.insert(place, Interrupt { arrival, ..interrupt });
         drop(pending);
         self.interrupted.insert(cpu.id());
         self.interrupt_due(cpu);
@@ -94,6 +91,9 @@ impl Engine {
         let before = cpu.set_mode(Mode::Interrupt);
         cpu.charge(u64::from(self.config.costs.ipi_deliver));
         cpu.steps.set(cpu.steps.get() + 1);
+        if interrupt.device {
+            self.touch_anything();
+        }
         (interrupt.handler)(self, cpu);
         // A handler that woke this CPU's own context has set its mode already.
         if cpu.mode() == Mode::Interrupt {

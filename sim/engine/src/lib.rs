@@ -41,7 +41,7 @@ pub use context::{Context, ContextId};
 pub use cpu::{Cpu, CpuId, CpuTimes, Mode};
 pub use digest::Digest;
 pub use engine::{Engine, SwitchWatcher, Violation};
-pub use explore::{Actor, Executed, Explorer, MOST_EXPLORED_CPUS, RUN_QUEUE, Touch};
+pub use explore::{ANYTHING, Actor, Executed, Explorer, MOST_EXPLORED_CPUS, RUN_QUEUE, Touch};
 pub use guard::{Guarded, Held};
 pub use interrupt::{Completion, IRQ, IpiHandler};
 pub use object::{Class, ObjectId};

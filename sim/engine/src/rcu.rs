@@ -12,6 +12,7 @@ use std::rc::Rc;
 use crate::context::{Context, ContextId};
 use crate::cpu::{Cpu, CpuId};
 use crate::engine::Engine;
+use crate::interrupt::Interrupt;
 use crate::object::{Class, ObjectId};
 use crate::record::{Effect, Op, OpKind, Order};
 use crate::step::Step;
@@ -70,7 +71,8 @@ impl Rcu {
                 let run = Rc::new(move |engine: &Engine, _: &Cpu| {
                     once.take().expect("a callback runs once")(engine);
                 });
-                engine.raise(engine.cpu(cpu), engine.now(), run, Location::caller());
+                let (arrival, location) = (engine.now(), Location::caller());
+                engine.raise(engine.cpu(cpu), Interrupt { arrival, device: false, location, handler: run });
             }
         }
     }

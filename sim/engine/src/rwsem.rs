@@ -76,6 +76,11 @@ impl RwSem {
         self.id
     }
 
+    /// Frees the lock between runs, whoever of an abandoned run held it. A kernel path must not use it.
+    pub fn set_free(&self) {
+        *self.state.borrow_mut() = RwState::default();
+    }
+
     /// `down_read`: may sleep.
     #[track_caller]
     pub fn down_read<'a>(&'a self, cx: &'a Context) -> impl Future<Output = ReadGuard<'a>> {

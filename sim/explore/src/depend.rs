@@ -1,6 +1,6 @@
 //! Which steps depend on each other: those whose order can be told from what they do.
 
-use pagewalk_engine::{Actor, Effect, Executed, Op, OpKind, Order, Touch};
+use pagewalk_engine::{ANYTHING, Actor, Effect, Executed, Op, OpKind, Order, Touch};
 
 /// Everything that one step accessed, by whom.
 #[derive(Clone, Debug)]
@@ -23,7 +23,8 @@ impl Access {
     /// The accesses of an executed step on a machine of `cpus` CPUs.
     pub fn of(step: &Executed<'_>, cpus: usize) -> Self {
         let mut access = Self::of_op(step.actor, step.op, step.effect, cpus);
-        access.wild = !access.program && step.touched.is_empty();
+        let anything = step.touched.iter().any(|touch| touch.object.class == &ANYTHING);
+        access.wild = anything || (!access.program && step.touched.is_empty());
         access.touches.extend_from_slice(step.touched);
         access
     }
