@@ -38,6 +38,7 @@ impl Hardware {
         self.allocated.set(self.allocated.get() + 1);
         // prep_new_page: the count of a free page is 0, so a plain store is legal here and only here.
         self.check_free(cx, pfn, "allocated");
+        self.memory.page(pfn).freed.set(false);
         self.memory.words(pfn).count().write_once(cx, 1).await;
         if self.switches().mutant(Mutant::SetCountClobber) {
             self.memory.words(pfn).count().write_once(cx, 1).await; // MUTANT R13: over what a lookup added meanwhile
@@ -95,6 +96,10 @@ impl Hardware {
             page.flags().write_once(cx, flags & !CLEARED_AT_FREE).await;
         }
         self.check_free(cx, pfn, "freed");
+        if cx.engine().config().checks && self.memory.page(pfn).freed.replace(true) {
+            cx.engine().violation("I4", format!("{pfn:?} is freed a second time"));
+            return;
+        }
         self.freed.set(self.freed.get() + 1);
         let core = self.core(cx.cpu().id());
         cx.local_irq_disable();

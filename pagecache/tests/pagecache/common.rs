@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use pagewalk_engine::{Context, CpuId, Engine, EngineConfig, Schedule, Stop};
+use pagewalk_engine::{Context, CpuId, Engine, EngineConfig, Executed, Explorer, Schedule, Stop};
 use pagewalk_mmu::{
     Format, Hardware, HardwareCosts, HardwareSpec, PageRef, PageSize, PageSizes, Pfn, Replacement, Switches,
     TlbGeometry, TlbSpec, WalkCacheSpec,
@@ -76,7 +76,15 @@ impl World {
 
     /// Runs to the end and yields the invariants broken, each once, in order.
     pub(crate) fn run(&self) -> Vec<&'static str> {
-        let stop = self.engine.run();
+        self.broken(&self.engine.run())
+    }
+
+    /// The same, each step chosen by priorities drawn from `seed`.
+    pub(crate) fn run_by_priorities(&self, seed: u64) -> Vec<&'static str> {
+        self.broken(&self.engine.explore(&mut Priorities::new(seed)))
+    }
+
+    fn broken(&self, stop: &Stop) -> Vec<&'static str> {
         let mut broken: Vec<&'static str> = Vec::new();
         if let Stop::Deadlock(_) = stop {
             broken.push("I27");
@@ -103,10 +111,71 @@ impl World {
                 *slot.borrow_mut() = Some(work.await);
             }
         });
-        let stop = self.engine.run();
+        let stop = match self.engine.config().schedule {
+            Schedule::Explore => self.engine.explore(&mut Priorities::new(0)),
+            Schedule::Timed | Schedule::Random => self.engine.run(),
+        };
         assert_eq!((stop, self.engine.violations()), (Stop::Finished, Vec::new()));
         result.take().expect("the context has ended")
     }
+}
+
+/// Schedules by priority: the enabled actor with the highest goes on, until one of a few random moments at which whoever goes
+/// on falls behind everyone (Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", 2010).
+///
+/// Every other seed is a walk instead: whoever goes on does so until a throw of an eight-sided die ends it.
+pub(crate) struct Priorities {
+    state: u64,
+    walk: bool,
+    last: usize,
+    priority: [u64; 64],
+    changes: [u64; 3],
+    step: u64,
+}
+
+/// Steps among which the moments are drawn: about what the scenarios of the tests take.
+const STEPS: u64 = 120;
+
+impl Priorities {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut new =
+            Self { state: seed, walk: seed % 2 == 1, last: 0, priority: [0; 64], changes: [0; 3], step: 0 };
+        for actor in 0..64 {
+            new.priority[actor] = 1_000 + new.draw() % 1_000_000;
+        }
+        for change in 0..3 {
+            new.changes[change] = new.draw() % STEPS;
+        }
+        new
+    }
+
+    /// SplitMix64.
+    fn draw(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ self.state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+}
+
+impl Explorer for Priorities {
+    fn choose(&mut self, _: &Engine, enabled: u64) -> Option<usize> {
+        if self.walk {
+            if enabled >> self.last & 1 == 0 || self.draw().is_multiple_of(8) {
+                let nth = self.draw() as usize % (enabled.count_ones().max(1) as usize);
+                self.last = (0..64).filter(|n| enabled >> n & 1 != 0).nth(nth)?;
+            }
+            return Some(self.last);
+        }
+        let chosen = (0..64).filter(|n| enabled >> n & 1 != 0).max_by_key(|&n| self.priority[n])?;
+        self.step += 1;
+        if let Some(change) = self.changes.iter().position(|&at| at == self.step) {
+            self.priority[chosen] = change as u64;
+        }
+        Some(chosen)
+    }
+
+    fn executed(&mut self, _: &Engine, _: &Executed<'_>) {}
 }
 
 /// A new page at `index` with contents `stamp`, unlocked and up to date; false if there is one already.

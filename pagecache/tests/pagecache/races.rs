@@ -12,7 +12,7 @@ use crate::common::{World, add, read, reclaim, truncate};
 
 /// What a page of a file holds: tells files and indexes apart.
 fn stamp(mapping: &AddressSpace, index: u64) -> u64 {
-    u64::from(mapping.id()) << 32 | index + 1
+    (u64::from(mapping.id()) << 32) | (index + 1)
 }
 
 /// One CPU's share of the turmoil.
@@ -28,9 +28,9 @@ async fn turmoil(cx: Rc<Context>, files: Rc<[Rc<AddressSpace>]>, seed: u64) {
         let file = &files[draw(files.len() as u64) as usize];
         let index = indexes[draw(indexes.len() as u64) as usize];
         match draw(8) {
-            0 | 1 => drop(add(&cx, file, index, stamp(file, index)).await),
-            2 => drop(truncate(&cx, file, index).await),
-            3 => drop(reclaim(&cx, file, index).await),
+            0 | 1 => _ = add(&cx, file, index, stamp(file, index)).await,
+            2 => _ = truncate(&cx, file, index).await,
+            3 => _ = reclaim(&cx, file, index).await,
             4 => gang(&cx, file).await,
             _ => {
                 let found = read(&cx, file, index).await;
