@@ -161,7 +161,11 @@ mod tests {
     #[test]
     fn the_first_of_two_calls_to_return_ends_what_was_there_when_it_began() {
         let (mut discards, mut shadow) = discarded();
-        assert_eq!(discards.touch(PAGE, &shadow, true, 0, 7), Ok(()), "new to the first call, old to the second");
+        assert_eq!(
+            discards.touch(PAGE, &shadow, true, 0, 7),
+            Ok(()),
+            "new to the first call, old to the second"
+        );
         discards.begin(1, range());
         assert_eq!(discards.touch(PAGE, &shadow, true, 0, 8), Ok(()));
         assert_eq!(discards.touch(PAGE, &shadow, false, 5, 5), Ok(()));

@@ -100,7 +100,9 @@ impl FileShadow {
         match size.cuts.iter().find(|cut| (cut.first..cut.end).contains(&index)) {
             None => FilePage { current: stamp, ..FilePage::default() },
             Some(Cut { settled: None, .. }) => FilePage { replaced: vec![stamp], ..FilePage::default() },
-            Some(Cut { settled: Some(at), .. }) => FilePage { past: vec![(stamp, *at)], ..FilePage::default() },
+            Some(Cut { settled: Some(at), .. }) => {
+                FilePage { past: vec![(stamp, *at)], ..FilePage::default() }
+            }
         }
     }
 
@@ -259,7 +261,9 @@ impl Kernel {
 
     /// A call that reads contents of files begins.
     pub(crate) fn file_op_begin(&self) -> FileTicket {
-        FileTicket { open: self.oracle.as_ref().map(|oracle| (Rc::clone(&oracle.files), oracle.files.begin())) }
+        FileTicket {
+            open: self.oracle.as_ref().map(|oracle| (Rc::clone(&oracle.files), oracle.files.begin())),
+        }
     }
 
     /// The call of `ticket` has read `seen` from a page: right if the page has had that value since the call began.

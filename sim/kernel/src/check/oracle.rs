@@ -313,7 +313,8 @@ impl Kernel {
     /// Nothing is mapped in `range` any more.
     pub(crate) fn shadow_unmapped(&self, mm: &Mm, range: VaddrRange) {
         let Some(oracle) = &self.oracle else { return };
-        let had = oracle.backings.borrow_mut().get_mut(&mm.id()).is_some_and(|backings| backings.unmap(range));
+        let had =
+            oracle.backings.borrow_mut().get_mut(&mm.id()).is_some_and(|backings| backings.unmap(range));
         if had && let Some(shadow) = oracle.shadows.borrow_mut().get_mut(&mm.id()) {
             shadow.clear(range.start().vpn().0, range.end().vpn().0);
         }

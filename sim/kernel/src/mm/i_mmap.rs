@@ -87,7 +87,13 @@ impl IMmap {
     }
 
     /// An area over any of the pages `first..=last` that truncation `count` is not done with.
-    pub(crate) fn next_to_unmap(&self, held: &SpinGuard<'_>, first: u64, last: u64, count: u64) -> Option<Mapped> {
+    pub(crate) fn next_to_unmap(
+        &self,
+        held: &SpinGuard<'_>,
+        first: u64,
+        last: u64,
+        count: u64,
+    ) -> Option<Mapped> {
         let areas = self.areas.get(held);
         let mut left = areas.overlapping(first, last).filter(|(_, linked)| linked.stamp < count);
         left.find_map(|(&place, linked)| linked.mapped(place))

@@ -118,7 +118,9 @@ impl Vma {
 
     /// `vma_wants_writenotify`: pages are mapped read-only until the first store, so that it is noticed.
     pub(crate) fn wants_writenotify(&self) -> bool {
-        self.shared && self.prot.write && self.file().is_some_and(|file| file.inode().kind() == InodeKind::Disk)
+        self.shared
+            && self.prot.write
+            && self.file().is_some_and(|file| file.inode().kind() == InodeKind::Disk)
     }
 
     /// Whether a fault that only reads may map a file's page for writing too (`vm_page_prot`).

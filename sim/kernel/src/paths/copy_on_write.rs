@@ -16,12 +16,7 @@ use crate::tlb::flush_tlb_page;
 
 /// `do_wp_page`: enters with the PTL held and the PTE equal to `orig`, which is read-only; leaves with the PTL
 /// released.
-pub(crate) async fn do_wp_page(
-    current: &Task,
-    fault: &Fault<'_>,
-    orig: Pte,
-    ptl: SpinGuard<'_>,
-) -> Resolved {
+pub(crate) async fn do_wp_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl: SpinGuard<'_>) -> Resolved {
     let old = orig.pfn();
     if fault.vma.shared {
         return share_file_page(current, fault, orig, ptl).await;

@@ -10,9 +10,7 @@ use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT, PageSize, Vaddr, VaddrRange};
 use super::Errno;
 use super::unmap::unmap_locked;
 use crate::fs::File;
-use crate::mm::{
-    Mm, Prot, Vma, VmaKind, anon_vma_link, anon_vma_unlink, unlink_file_vma, vma_link_file,
-};
+use crate::mm::{Mm, Prot, Vma, VmaKind, anon_vma_link, anon_vma_unlink, unlink_file_vma, vma_link_file};
 use crate::task::Task;
 
 /// The arguments of `mmap`.

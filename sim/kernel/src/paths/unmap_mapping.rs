@@ -23,7 +23,13 @@ const ZAP_BLOCK: u64 = 1024;
 ///
 /// No `mmap_sem` is taken: faults go on meanwhile, and it is the page lock that keeps them from mapping a page which leaves
 /// the cache.
-pub(crate) async fn unmap_mapping_range(current: &Task, inode: &Rc<Inode>, first: u64, last: u64, even_cows: bool) {
+pub(crate) async fn unmap_mapping_range(
+    current: &Task,
+    inode: &Rc<Inode>,
+    first: u64,
+    last: u64,
+    even_cows: bool,
+) {
     let i_mmap = &inode.i_mmap;
     let details = (!even_cows).then(|| ZapDetails { check_mapping: inode.mapping.page_mapping() });
     let mut held = i_mmap.lock(current).await; // 1

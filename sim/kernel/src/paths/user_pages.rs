@@ -5,7 +5,9 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, ReadGuard};
-use pagewalk_mmu::{AccessKind, AccessObserver, BASE_PAGE_BYTES, Fix, PG_DIRTY, PageFault, PageRef, Root, Vaddr};
+use pagewalk_mmu::{
+    AccessKind, AccessObserver, BASE_PAGE_BYTES, Fix, PG_DIRTY, PageFault, PageRef, Root, Vaddr,
+};
 
 use super::fault::{Resolved, fault_in, handle_mm_fault};
 use crate::fs::{mark_page_accessed, set_page_dirty};
