@@ -5,11 +5,13 @@
 
 mod actor;
 mod churn;
+mod files;
 mod forks;
 mod patterns;
 mod rng;
 mod slots;
 mod spec;
+mod storm;
 mod stress;
 
 use std::io::Write;
@@ -37,6 +39,9 @@ pub fn generate<W: Write>(spec: &GeneratorSpec, writer: &mut TraceWriter<W>) -> 
         Pattern::ForkStorm => forks::run(&mut emitter),
         Pattern::MapChurn => churn::run(&mut emitter),
         Pattern::Stress => stress::run(&mut emitter),
+        Pattern::FileStream => files::stream(&mut emitter),
+        Pattern::FileShare => files::share(&mut emitter),
+        Pattern::TruncateStorm => storm::run(&mut emitter),
         _ => patterns::run(&mut emitter),
     }
 }

@@ -30,6 +30,13 @@ pub enum Pattern {
     /// Threads of several processes touch shared regions while others unmap, map, protect, discard and move them, move
     /// the break, and fork. Every access is valid at its place in the order.
     Stress,
+    /// Each thread reads one file after another into a buffer, touches what it read, and writes some to a file of its own.
+    FileStream,
+    /// Processes map one set of files, and use them through the mappings and through reads and writes.
+    FileShare,
+    /// Processes read, write and map files while others truncate them, punch holes, write back, invalidate, drop the caches,
+    /// go past the cache, and fork. Every access is valid at its place in the order.
+    TruncateStorm,
 }
 
 /// The parameters of a generator.
@@ -38,7 +45,8 @@ pub enum Pattern {
 pub struct GeneratorSpec {
     /// Which generator.
     pub pattern: Pattern,
-    /// Pages of 4096 bytes in each process's region, 1 to 2^22. `map_churn` takes it as the largest mapping.
+    /// Pages of 4096 bytes in each process's region, 1 to 2^22. `map_churn` takes it as the largest mapping, the patterns that
+    /// use files as the size of each file.
     #[serde(default = "defaults::pages")]
     pub pages: u64,
     /// Data accesses in total, 1 to 2^40.
@@ -65,6 +73,9 @@ pub struct GeneratorSpec {
     /// Instruction fetches before each data access, 0 to 1000.
     #[serde(default)]
     pub fetch_per_access: u32,
+    /// Files of `pages` pages each, 1 to 1024, of the patterns that use files.
+    #[serde(default = "defaults::files")]
+    pub files: u32,
 }
 
 mod defaults {
@@ -86,6 +97,9 @@ mod defaults {
     pub(super) fn stride() -> u64 {
         4096
     }
+    pub(super) fn files() -> u32 {
+        4
+    }
 }
 
 impl GeneratorSpec {
@@ -102,6 +116,7 @@ impl GeneratorSpec {
             length: defaults::length(),
             stride: defaults::stride(),
             fetch_per_access: 0,
+            files: defaults::files(),
         }
     }
 
@@ -119,6 +134,7 @@ impl GeneratorSpec {
             ("length", self.length.into(), 1, u64::from(MAX_ACCESS_LEN)),
             ("stride", self.stride, 1, 1 << 34),
             ("fetch_per_access", self.fetch_per_access.into(), 0, 1000),
+            ("files", self.files.into(), 1, 1024),
         ];
         for (name, value, low, high) in ranges {
             if !(low..=high).contains(&value) {
@@ -143,10 +159,17 @@ impl fmt::Display for GeneratorSpec {
             Pattern::ForkStorm => "fork_storm",
             Pattern::MapChurn => "map_churn",
             Pattern::Stress => "stress",
+            Pattern::FileStream => "file_stream",
+            Pattern::FileShare => "file_share",
+            Pattern::TruncateStorm => "truncate_storm",
         };
         let Self { pages, accesses, seed, write_per_mille, processes, threads, length, stride, .. } = self;
         write!(f, "(pattern: {pattern}, pages: {pages}, accesses: {accesses}, seed: {seed}, ")?;
         write!(f, "write_per_mille: {write_per_mille}, processes: {processes}, threads: {threads}, ")?;
-        write!(f, "length: {length}, stride: {stride}, fetch_per_access: {})", self.fetch_per_access)
+        write!(f, "length: {length}, stride: {stride}, fetch_per_access: {}", self.fetch_per_access)?;
+        if matches!(self.pattern, Pattern::FileStream | Pattern::FileShare | Pattern::TruncateStorm) {
+            write!(f, ", files: {}", self.files)?;
+        }
+        f.write_str(")")
     }
 }

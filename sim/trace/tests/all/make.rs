@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::common::{Record, read};
-use pagewalk_trace::{Event, GeneratorSpec, Op, Pattern, Prot, RawAccess, TraceError, TraceWriter, generate};
+use pagewalk_trace::{
+    Event, GeneratorSpec, MapKind, Op, Pattern, Prot, RawAccess, TraceError, TraceWriter, generate,
+};
 
 const PAGE: u64 = 4096;
-const PATTERNS: [Pattern; 9] = [
+const PATTERNS: [Pattern; 12] = [
     Pattern::Sequential,
     Pattern::Strided,
     Pattern::Uniform,
@@ -16,11 +18,16 @@ const PATTERNS: [Pattern; 9] = [
     Pattern::ForkStorm,
     Pattern::MapChurn,
     Pattern::Stress,
+    Pattern::FileStream,
+    Pattern::FileShare,
+    Pattern::TruncateStorm,
 ];
 
 #[derive(Clone, Default)]
 struct Process {
     pages: BTreeMap<u64, Prot>,
+    /// Of mapped files: path and index of the page.
+    files: BTreeMap<u64, (String, u64)>,
     heap_end: Option<u64>,
     heap_base: u64,
     threads: Vec<u32>,
@@ -33,6 +40,8 @@ struct World {
     /// Exited children that nobody has waited for, with their parents.
     zombies: BTreeMap<u32, u32>,
     seen: Vec<u32>,
+    /// Paths and sizes by number.
+    files: BTreeMap<u32, (String, u64)>,
 }
 
 impl World {
@@ -46,7 +55,48 @@ impl World {
         process
     }
 
+    fn file_event(&mut self, pid: u32, tid: u32, event: &Event) {
+        let mapped = |world: &mut Self, start: u64, len: u64, need: Prot| {
+            let pages = &world.process(pid, tid).pages;
+            (start / PAGE..(start + len).div_ceil(PAGE))
+                .all(|at| pages.get(&at).is_some_and(|p| p.contains(need)))
+        };
+        match *event {
+            Event::File { file, ref path, size } => {
+                assert_eq!(self.files.insert(file, (path.clone(), size)), None);
+            }
+            Event::Read { file, offset, len, buffer, direct } => {
+                assert!(offset + len <= self.files[&file].1, "reads what is there");
+                assert!(!direct || (offset | len | buffer.unwrap()).is_multiple_of(512));
+                assert!(mapped(self, buffer.unwrap(), len, Prot::WRITE));
+            }
+            Event::Write { file, offset, len, buffer, direct } => {
+                let size = &mut self.files.get_mut(&file).unwrap().1;
+                *size = (*size).max(offset + len);
+                assert!(!direct || (offset | len | buffer.unwrap()).is_multiple_of(512));
+                assert!(mapped(self, buffer.unwrap(), len, Prot::READ));
+            }
+            Event::Truncate { file, size } => self.files.get_mut(&file).unwrap().1 = size,
+            Event::Msync { start, len, .. } | Event::Madvise { start, len, .. } => {
+                assert!(mapped(self, start, len, Prot::NONE));
+            }
+            Event::Fsync { file }
+            | Event::PunchHole { file, .. }
+            | Event::Fadvise { file, .. }
+            | Event::Invalidate { file, .. } => assert!(self.files.contains_key(&file)),
+            Event::DropCaches | Event::Sync => {}
+            _ => panic!("no generator executes programs: {event:?}"),
+        }
+    }
+
+    /// A page of a file is accessed only while it is in the file.
+    fn inside(&mut self, pid: u32, tid: u32, page: u64) -> bool {
+        let Some((path, index)) = self.process(pid, tid).files.get(&page).cloned() else { return true };
+        self.files.values().any(|(known, size)| *known == path && index < size.div_ceil(PAGE))
+    }
+
     fn access(&mut self, pid: u32, tid: u32, access: RawAccess) {
+        assert!(self.inside(pid, tid, access.addr / PAGE), "{access:?} past the end of a file");
         let need = match access.op {
             Op::Fetch => Prot::EXEC,
             Op::Load => Prot::READ,
@@ -67,7 +117,8 @@ impl World {
             pages.range(start / PAGE..(start + len) / PAGE).count() as u64 == len / PAGE
         };
         match *event {
-            Event::Map { start, len, prot, .. } => {
+            Event::Map { start, len, prot, ref kind, .. } => {
+                note_files(&mut process.files, start, len, kind);
                 for page in start / PAGE..(start + len) / PAGE {
                     assert_eq!(pages.insert(page, prot), None, "mapped over a mapping");
                 }
@@ -116,8 +167,17 @@ impl World {
                 self.zombies.extend(process.parent.map(|parent| (pid, parent)));
             }
             Event::Wait { child_pid } => assert_eq!(self.zombies.remove(&child_pid), Some(pid)),
-            _ => panic!("no generator executes programs or uses files: {event:?}"),
+            _ => self.file_event(pid, tid, event),
         }
+    }
+}
+
+/// Which pages of which file a new mapping has.
+fn note_files(files: &mut BTreeMap<u64, (String, u64)>, start: u64, len: u64, kind: &MapKind) {
+    files.retain(|page, _| !(start / PAGE..(start + len) / PAGE).contains(page));
+    if let MapKind::File { path, offset } = kind {
+        let pages = (start / PAGE..(start + len) / PAGE).zip(offset / PAGE..);
+        files.extend(pages.map(|(page, index)| (page, (path.clone(), index))));
     }
 }
 
@@ -204,6 +264,35 @@ fn stress_uses_every_kind_of_event_that_it_promises() {
 }
 
 #[test]
+fn patterns_of_files_use_every_kind_of_event_that_they_promise() {
+    let kinds = |pattern| {
+        let sizes = GeneratorSpec {
+            pages: 40,
+            accesses: 60_000,
+            processes: 2,
+            threads: 2,
+            ..GeneratorSpec::new(pattern)
+        };
+        let mut kinds = [0; Event::KINDS];
+        for record in check(&sizes) {
+            if let Record::Event(record) = record {
+                kinds[record.event.kind()] += 1;
+            }
+        }
+        kinds
+    };
+    let of = |pattern, least: u64| {
+        let kinds = kinds(pattern);
+        (16..Event::KINDS).filter(|kind| kinds[*kind] >= least).collect::<Vec<_>>()
+    };
+    assert_eq!(of(Pattern::FileStream, 4), [16, 17, 18, 19, 21, 23]);
+    assert_eq!(of(Pattern::FileShare, 4), [16, 17, 18, 19, 20, 23]);
+    assert_eq!(of(Pattern::TruncateStorm, 3), (16..28).collect::<Vec<_>>());
+    let storm = kinds(Pattern::TruncateStorm);
+    assert!([0, 1, 5, 6, 10, 11].iter().all(|kind| storm[*kind] > 5), "{storm:?}");
+}
+
+#[test]
 fn patterns_have_their_shape() {
     let touched = |pattern| {
         let spec = GeneratorSpec { accesses: 20_000, pages: 100, ..GeneratorSpec::new(pattern) };
@@ -243,7 +332,9 @@ fn parameters_out_of_range_are_named() {
         GeneratorSpec { threads: 0, ..good.clone() },
         GeneratorSpec { length: 4097, ..good.clone() },
         GeneratorSpec { stride: 0, ..good.clone() },
-        GeneratorSpec { fetch_per_access: 1001, ..good },
+        GeneratorSpec { fetch_per_access: 1001, ..good.clone() },
+        GeneratorSpec { files: 0, ..good.clone() },
+        GeneratorSpec { files: 1025, ..good },
     ];
     for spec in bad {
         let error = make(&spec).unwrap_err();
