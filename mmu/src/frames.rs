@@ -36,8 +36,6 @@ pub struct Page {
     pub(crate) link_prev: Cell<u32>,
     /// Next page of the list the page is on, by frame number; 0 none.
     pub(crate) link_next: Cell<u32>,
-    /// Freed since it was allocated last (kept when the engine checks).
-    pub(crate) freed: Cell<bool>,
 }
 
 impl Page {

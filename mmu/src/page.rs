@@ -110,10 +110,6 @@ impl<'m> PageWords<'m> {
     fn id(self, class: &'static Class) -> ObjectId {
         ObjectId::new(class, u64::from(self.pfn.0))
     }
-    /// Outside a run: the page is in use, whoever of an earlier run freed it.
-    pub fn set_in_use(self) {
-        self.page.freed.set(false);
-    }
     /// The reference count.
     #[inline]
     pub fn count(self) -> Word<'m, i32> {

@@ -38,7 +38,6 @@ impl Hardware {
         self.allocated.set(self.allocated.get() + 1);
         // prep_new_page: the count of a free page is 0, so a plain store is legal here and only here.
         self.check_free(cx, pfn, "allocated");
-        self.memory.page(pfn).freed.set(false);
         self.memory.words(pfn).count().write_once(cx, 1).await;
         if self.switches().mutant(Mutant::SetCountClobber) {
             self.memory.words(pfn).count().write_once(cx, 1).await; // MUTANT R13: over what a lookup added meanwhile
@@ -96,8 +95,9 @@ impl Hardware {
             page.flags().write_once(cx, flags & !CLEARED_AT_FREE).await;
         }
         self.check_free(cx, pfn, "freed");
-        if cx.engine().config().checks && self.memory.page(pfn).freed.replace(true) {
-            cx.engine().violation("I4", format!("{pfn:?} is freed a second time"));
+        let listed = |core: &Core| core.pcp.borrow().contains(pfn);
+        if cx.engine().config().checks && self.cores().iter().any(listed) {
+            cx.engine().violation("I4", format!("{pfn:?} freed a second time"));
             return;
         }
         self.freed.set(self.freed.get() + 1);
@@ -159,10 +159,6 @@ impl Hardware {
                 "I2",
                 format!("{pfn:?} {verb} with count {count}, mapcount {mapcount}, flags {flags:#x}, mapping {mapping}"),
             );
-        }
-        let listed = |core: &Core| core.pcp.borrow().contains(pfn);
-        if verb == "freed" && self.cores().iter().any(listed) {
-            engine.violation("I4", format!("{pfn:?} freed a second time"));
         }
         if self.cores().iter().any(|core| core.root().is_some()) {
             engine.touch_anything(); // reads the TLBs of other CPUs, which are no shared words

@@ -102,7 +102,6 @@ impl AddressSpace {
     pub fn set_up_page(&self, index: PageIndex, pfn: Pfn) {
         assert!(self.tree.set_up(self.nodes(), index, pfn), "index {index} can be filled");
         let words = self.hw().memory.words(pfn);
-        words.set_in_use();
         words.count().set_up(words.count().observe() + 1);
         words.mapping().set_up(self.page_mapping());
         words.index().set_up(index);

@@ -11,6 +11,7 @@ use crate::machine::parameters::{self, Parameter};
 use crate::machine::{Leaf, Machine, PRESETS};
 use crate::size;
 use crate::style::{ColorChoice, Paint, WIDTH, group, wrap};
+use crate::switches::{self, Rows};
 
 /// Arguments of `pagewalk config`.
 #[derive(Args, Clone, Debug)]
@@ -48,7 +49,8 @@ enum ConfigCommand {
     },
     /// Explain parameters: meaning, unit, range, default and where the default comes from
     Explain {
-        /// A parameter (costs.invlpg) or a section (tlb.l1d); all when left out
+        /// A parameter (costs.invlpg), a section (tlb.l1d), or a switch of the kernel (kernel.fixes, kernel.mutants); all
+        /// parameters when left out
         path: Option<String>,
         /// How to answer
         #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
@@ -138,8 +140,10 @@ pub fn answer(args: &ConfigArgs, stdout: Paint, stderr: Paint) -> Answer {
         }
         ConfigCommand::Explain { path, format } => {
             let path = path.as_deref().unwrap_or_default();
+            let rows = switches::find(path);
             match parameters::find(path) {
-                Ok(found) => Answer::held(explain(&found, *format, stdout)),
+                Ok(found) => Answer::held(explain(&found, &rows, *format, stdout)),
+                Err(_) if !rows.is_empty() => Answer::held(explain(&[], &rows, *format, stdout)),
                 Err(near) => {
                     let place = Place::in_option("PATH", path, 0..path.len());
                     let problem =
@@ -238,15 +242,25 @@ fn show_text(machine: &Machine, leaves: &[Leaf], origin: bool, paint: Paint) -> 
     text
 }
 
-fn explain(found: &[&Parameter], format: ExplainFormat, paint: Paint) -> String {
+fn explain(found: &[&Parameter], switches: &Rows, format: ExplainFormat, paint: Paint) -> String {
     match format {
-        ExplainFormat::Markdown => parameters::markdown(found),
+        ExplainFormat::Markdown if found.is_empty() => switches.markdown(),
+        ExplainFormat::Markdown if switches.is_empty() => parameters::markdown(found),
+        ExplainFormat::Markdown => format!("{}\n{}", parameters::markdown(found), switches.markdown()),
         ExplainFormat::Json => {
             let rows: Vec<Value> = found.iter().map(|parameter| explain_json(parameter)).collect();
-            pretty(&json!({ "schema": "pagewalk.parameters/1", "parameters": rows }))
+            let mut document = json!({ "schema": "pagewalk.parameters/1", "parameters": rows });
+            if !switches.is_empty() {
+                let (fixes, mutants) = switches.to_json();
+                document["fixes"] = fixes.into();
+                document["mutants"] = mutants.into();
+            }
+            pretty(&document)
         }
         ExplainFormat::Text => {
-            let blocks: Vec<String> = found.iter().map(|parameter| explain_text(parameter, paint)).collect();
+            let mut blocks: Vec<String> =
+                found.iter().map(|parameter| explain_text(parameter, paint)).collect();
+            blocks.extend(switches.blocks(paint));
             blocks.join("\n")
         }
     }

@@ -10,6 +10,7 @@ pub mod report;
 pub mod set;
 pub mod size;
 pub mod style;
+pub mod switches;
 pub mod trace_cmd;
 pub mod trace_error;
 pub mod watch;

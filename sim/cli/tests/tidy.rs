@@ -12,7 +12,11 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("pagewalk-kernel", "sim/kernel", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache"]),
     ("pagewalk-explore", "sim/explore", &["pagewalk-engine"]),
     ("pagewalk-trace", "sim/trace", &[]),
-    ("pagewalk", "sim/cli", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel", "pagewalk-trace"]),
+    (
+        "pagewalk",
+        "sim/cli",
+        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel", "pagewalk-trace"],
+    ),
 ];
 
 /// Libraries that belong to certain packages only.

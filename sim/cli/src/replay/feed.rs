@@ -272,7 +272,11 @@ impl Process {
             Event::Truncate { .. } => Reach::Everything,
             // The kernel fills or reads the buffer.
             Event::Read { buffer: Some(start), len, .. } | Event::Write { buffer: Some(start), len, .. } => {
-                if len == 0 { Reach::Nothing } else { range(start, len) }
+                if len == 0 {
+                    Reach::Nothing
+                } else {
+                    range(start, len)
+                }
             }
             _ => Reach::Nothing,
         }

@@ -77,7 +77,12 @@ pub(super) async fn execute(
 }
 
 /// The mapping calls; yields why the kernel refused, if it did.
-async fn change_mapping(replay: &Replay, trace: usize, current: &Task, event: &Event) -> Option<kernel::Errno> {
+async fn change_mapping(
+    replay: &Replay,
+    trace: usize,
+    current: &Task,
+    event: &Event,
+) -> Option<kernel::Errno> {
     let einval = Some(kernel::Errno::Einval);
     match *event {
         Event::Map { start, len, prot: allowed, ref kind, shared, .. } => {

@@ -1,0 +1,130 @@
+//! The kernel's switches as `config explain kernel` tells them: each fix with its commit and who has it, each mutant.
+
+use pagewalk_mmu::{Fix, Mutant, Switches};
+use serde_json::{Value, json};
+
+use crate::style::{Paint, WIDTH, wrap};
+
+/// The switches that a path names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    fixes: Vec<Fix>,
+    mutants: Vec<Mutant>,
+}
+
+/// What `kernel`, `kernel.fixes`, `kernel.mutants` or a switch below them names; nothing for any other path.
+#[must_use]
+pub fn find(path: &str) -> Rows {
+    let mut parts = path.trim().trim_end_matches('.').split('.');
+    let (section, kind, name) = (parts.next(), parts.next(), parts.next());
+    if section != Some("kernel") || parts.next().is_some() {
+        return Rows::default();
+    }
+    match (kind, name) {
+        (None, _) => Rows { fixes: Fix::ALL.to_vec(), mutants: Mutant::ALL.to_vec() },
+        (Some("fixes"), None) => Rows { fixes: Fix::ALL.to_vec(), ..Rows::default() },
+        (Some("mutants"), None) => Rows { mutants: Mutant::ALL.to_vec(), ..Rows::default() },
+        (Some("fixes"), Some(name)) => {
+            Rows { fixes: Fix::from_name(name).into_iter().collect(), ..Rows::default() }
+        }
+        (Some("mutants"), Some(name)) => {
+            Rows { mutants: Mutant::from_name(name).into_iter().collect(), ..Rows::default() }
+        }
+        _ => Rows::default(),
+    }
+}
+
+/// Which presets have a fix, as `fixed, linux-2.6.27`.
+fn presets_with(fix: Fix) -> String {
+    let with = Switches::PRESETS.iter().filter(|(_, preset)| preset.has(fix));
+    with.map(|&(name, _)| name).collect::<Vec<_>>().join(", ")
+}
+
+impl Rows {
+    /// Whether the path named no switch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fixes.is_empty() && self.mutants.is_empty()
+    }
+
+    /// For people: a block for each switch.
+    #[must_use]
+    pub fn blocks(&self, paint: Paint) -> Vec<String> {
+        let fixes = self.fixes.iter().map(|&fix| {
+            let info = fix.info();
+            let mut text = head(paint, "kernel.fixes.", info.name, "fix", info.race);
+            text += &wrapped("  ", info.what);
+            text += &wrapped("  source   ", &format!("Linux {}, commit {}", info.version, info.commit));
+            text + &wrapped("  on in    ", &presets_with(fix))
+        });
+        let mutants = self.mutants.iter().map(|&mutant| {
+            let info = mutant.info();
+            let mut text = head(paint, "kernel.mutants.", info.name, "mutant", info.race);
+            text += &wrapped("  ", info.what);
+            if let Some(fix) = info.without {
+                text += &wrapped("  is       ", &format!("the kernel without kernel.fixes.{fix}"));
+            }
+            text += &wrapped("  breaks   ", &info.invariants.join(", "));
+            text + &wrapped("  run with ", &format!("pagewalk replay TRACE --mutant {mutant} --verify"))
+        });
+        fixes.chain(mutants).collect()
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn to_json(&self) -> (Vec<Value>, Vec<Value>) {
+        let fix = |&fix: &Fix| {
+            let info = fix.info();
+            let on: serde_json::Map<String, Value> = Switches::PRESETS
+                .iter()
+                .map(|(name, kernel)| ((*name).to_owned(), json!(kernel.has(fix))))
+                .collect();
+            json!({
+                "name": info.name, "commit": info.commit, "version": info.version, "race": info.race,
+                "about": info.what, "presets": on,
+            })
+        };
+        let mutant = |&mutant: &Mutant| {
+            let info = mutant.info();
+            json!({
+                "name": info.name, "race": info.race, "invariants": info.invariants,
+                "without": info.without.map(|fix| fix.info().name), "about": info.what,
+            })
+        };
+        (self.fixes.iter().map(fix).collect(), self.mutants.iter().map(mutant).collect())
+    }
+
+    /// As a table.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        if !self.fixes.is_empty() {
+            text += "| fix | Linux | commit | on in | what it changes |\n|---|---|---|---|---|\n";
+        }
+        for &fix in &self.fixes {
+            let info = fix.info();
+            let (version, commit, on) = (info.version, info.commit, presets_with(fix));
+            text += &format!("| `{}` | {version} | {commit} | {on} | {} |\n", info.name, info.what);
+        }
+        if !self.mutants.is_empty() {
+            text += "\n| mutant | breaks | what it does |\n|---|---|---|\n";
+        }
+        for &mutant in &self.mutants {
+            let info = mutant.info();
+            text += &format!("| `{}` | {} | {} |\n", info.name, info.invariants.join(", "), info.what);
+        }
+        text
+    }
+}
+
+fn head(paint: Paint, section: &str, name: &str, kind: &str, race: &str) -> String {
+    let race = if race.is_empty() { String::new() } else { format!(" {race}") };
+    format!("{}{}\n", paint.accent(&format!("{section}{name}")), paint.dim(&format!("   {kind}{race}")))
+}
+
+/// Words after a lead, wrapped to the width under the lead's end.
+fn wrapped(lead: &str, words: &str) -> String {
+    let indent = lead.chars().count();
+    let separator = format!("\n{}", " ".repeat(indent));
+    format!("{lead}{}\n", wrap(words, WIDTH - indent).join(&separator))
+}
