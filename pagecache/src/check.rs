@@ -1,6 +1,6 @@
 //! The observers of the invariants that lookups and removers must keep. They look from outside, when the engine checks.
 
-use pagewalk_engine::{Context, Effect, Engine, OpKind};
+use pagewalk_engine::{Context, Effect, Engine, OpKind, Retry};
 use pagewalk_mmu::{PG_LOCKED, PG_WRITEBACK, PageRef, Pfn};
 
 use crate::address_space::AddressSpace;
@@ -79,6 +79,17 @@ impl AddressSpace {
             for word in self.tree.observe_path(self.nodes(), index) {
                 cx.engine().touch(word, OpKind::Load, Effect::NONE);
             }
+        }
+    }
+
+    /// A lookup that found `pfn` with another mapping finds it again until the tree or the page has changed. (While schedules
+    /// are explored; otherwise the loop goes round.)
+    pub(crate) async fn until_changed(&self, cx: &Context, index: u64, pfn: Pfn) {
+        if cx.engine().exploring() {
+            let mut words = vec![self.hw().memory.words(pfn).mapping().id()];
+            words.extend(self.tree.observe_path(self.nodes(), index));
+            words.truncate(Retry::MOST);
+            cx.retry(&words).await;
         }
     }
 

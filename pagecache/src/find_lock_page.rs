@@ -28,6 +28,8 @@ pub async fn find_lock_page<'a>(
         cx.mark("find_lock_page:truncated");
         mapping.check_truncated(cx, page.pfn(), index);
         unlock_page(cx, hw, page.pfn()).await;
+        let pfn = page.pfn();
         hw.put_page(cx, page).await;
+        mapping.until_changed(cx, index, pfn).await;
     }
 }

@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("pagewalk-mmu", "mmu", &["pagewalk-engine"]),
     ("pagewalk-pagecache", "pagecache", &["pagewalk-engine", "pagewalk-mmu"]),
     ("pagewalk-kernel", "sim/kernel", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache"]),
-    ("pagewalk-explore", "sim/explore", &["pagewalk-engine"]),
+    ("pagewalk-explore", "sim/explore", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel"]),
     ("pagewalk-trace", "sim/trace", &[]),
     (
         "pagewalk",
@@ -26,7 +26,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ctrlc", &["pagewalk"]),
     ("ron", &["pagewalk"]),
     ("serde_json", &["pagewalk"]),
-    ("serde", &["pagewalk", "pagewalk-trace"]),
+    ("serde", &["pagewalk", "pagewalk-explore", "pagewalk-trace"]),
     ("rand_chacha", &["pagewalk-engine"]),
 ];
 

@@ -14,13 +14,10 @@ use crate::engine::Engine;
 use crate::object::ObjectId;
 use crate::record::{Effect, Op, OpKind, Order};
 
-/// How many words one retry may name.
-const MOST: usize = 4;
-
 /// The words of a retry.
 #[derive(Clone, Copy)]
 pub(crate) struct Words {
-    words: [ObjectId; MOST],
+    words: [ObjectId; Retry::MOST],
     count: usize,
 }
 
@@ -41,17 +38,17 @@ pub struct Retry<'a> {
 }
 
 impl Context {
-    /// The loop in which this stands found nothing to go on with in `words` and will read them again (1 to 4 words).
+    /// The loop in which this stands found nothing to go on with in `words` and will read them again (1 to [`Retry::MOST`] words).
     ///
     /// Under the timed and the random schedule that is nothing at all: the loop goes round. When schedules are explored it
     /// is a step, enabled when one of the words has changed since this context last accessed it.
     ///
     /// # Panics
-    /// If there are no words, or more than four.
+    /// If there are no words, or more than [`Retry::MOST`].
     #[track_caller]
     pub fn retry(&self, words: &[ObjectId]) -> Retry<'_> {
-        assert!((1..=MOST).contains(&words.len()), "a retry names 1 to {MOST} words");
-        let mut kept = [words[0]; MOST];
+        assert!((1..=Retry::MOST).contains(&words.len()), "a retry names 1 to {} words", Retry::MOST);
+        let mut kept = [words[0]; Retry::MOST];
         kept[..words.len()].copy_from_slice(words);
         let words = Words { words: kept, count: words.len() };
         Retry { cx: self, words, location: Location::caller(), announced: false, changed: false }
@@ -59,6 +56,9 @@ impl Context {
 }
 
 impl Retry<'_> {
+    /// How many words one retry may name.
+    pub const MOST: usize = 8;
+
     #[cold]
     fn wait(&mut self) -> Poll<()> {
         let (engine, id) = (self.cx.engine(), self.cx.id());

@@ -16,13 +16,13 @@ struct Enumeration {
 
 /// Visits every schedule of `model`; `visit` says whether to go on. [`Summary::classes`] counts schedules.
 pub fn enumerate(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run<'_>) -> bool) -> Summary {
-    let trace = Trace::new(usize::from(model.engine().config().cpus));
+    let trace = Trace::new(model.cpus());
     let mut all = Enumeration { stack: Vec::new(), depth: 0, trace, most_steps: limits.steps, cut: false };
     let mut summary = Summary::default();
     loop {
         (all.depth, all.cut) = (0, false);
         all.trace.clear();
-        let stop = run_once(model, 0, &mut all);
+        let (engine, stop) = run_once(model, 0, &mut all);
         summary.runs += 1;
         summary.steps += all.trace.events().len() as u64;
         let mut go_on = true;
@@ -30,7 +30,7 @@ pub fn enumerate(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&R
             summary.cut += 1;
         } else {
             summary.classes += 1;
-            let verdict = verdict_of(model, stop);
+            let verdict = verdict_of(model, &engine, stop);
             summary.failing += u64::from(!verdict.is_clean());
             go_on = visit(&Run { class: all.trace.class(), verdict: &verdict, trace: &all.trace });
         }

@@ -31,7 +31,7 @@ struct Search {
 /// # Panics
 /// If a replayed prefix differs from its first run: the model is not deterministic.
 pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run<'_>) -> bool) -> Summary {
-    let cpus = usize::from(model.engine().config().cpus);
+    let cpus = model.cpus();
     let mut search = Search {
         stack: Vec::new(),
         depth: 0,
@@ -46,9 +46,9 @@ pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run
     loop {
         let first_new = search.stack.len().saturating_sub(1);
         search.begin();
-        let stop = run_once(model, 0, &mut search);
+        let (engine, stop) = run_once(model, 0, &mut search);
         if let Stop::Deadlock(_) = stop {
-            search.note_waiting(model.engine());
+            search.note_waiting(&engine);
         }
         plan_reversals(&search.trace, &mut search.stack, first_new, &search.pending);
         summary.runs += 1;
@@ -60,7 +60,7 @@ pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run
             summary.cut += 1;
         } else {
             summary.classes += 1;
-            let verdict = verdict_of(model, stop);
+            let verdict = verdict_of(model, &engine, stop);
             summary.failing += u64::from(!verdict.is_clean());
             go_on = visit(&Run { class: search.trace.class(), verdict: &verdict, trace: &search.trace });
         }

@@ -12,6 +12,7 @@ mod model;
 mod node;
 mod race;
 mod random;
+mod scenario;
 mod trace;
 
 pub use brute::enumerate;
@@ -19,4 +20,5 @@ pub use depend::{Access, dependent};
 pub use dpor::exhaust;
 pub use model::{Limits, Model, Run, Summary, Verdict};
 pub use random::{RandomWalk, random_walk};
+pub use scenario::{FileSpec, MOST_CPUS, MOST_OPS, MapSpec, Operation, Pool, Problem, Scenario, World};
 pub use trace::{Event, Trace};

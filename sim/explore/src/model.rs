@@ -1,5 +1,6 @@
 //! What is explored, and what came of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use pagewalk_engine::{Engine, Explorer, Stop, Violation};
@@ -8,14 +9,14 @@ use crate::trace::Trace;
 
 /// A small world that can be run under any schedule, again and again.
 pub trait Model {
-    /// The engine, whose schedule is [`pagewalk_engine::Schedule::Explore`]. The same one for all runs of a search.
-    fn engine(&self) -> &Rc<Engine>;
+    /// How many CPUs its machine has.
+    fn cpus(&self) -> usize;
 
-    /// Sets the world back to its beginning and spawns the contexts. [`Engine::restart`] has been called.
-    fn start(&mut self);
+    /// Brings the world to its beginning and spawns the contexts. Yields the engine that runs them, whose schedule is
+    /// [`pagewalk_engine::Schedule::Explore`]; one used before has been started again, with `seed`.
+    fn start(&mut self, seed: u64) -> Rc<Engine>;
 
-    /// What the end of the run shows to be wrong, beyond what the engine noted on the way. `waits_for_change`: nobody can go on
-    /// and somebody waits in a retry.
+    /// What the end of the run shows to be wrong, beyond what the engine noted on the way.
     fn judge(&mut self, stop: &Stop) -> Vec<Violation>;
 }
 
@@ -80,17 +81,23 @@ pub struct Summary {
     pub complete: bool,
 }
 
-/// Runs `model` once under `explorer`.
-pub(crate) fn run_once(model: &mut dyn Model, seed: u64, explorer: &mut dyn Explorer) -> Stop {
-    let engine = Rc::clone(model.engine());
-    engine.restart(seed);
-    model.start();
-    engine.explore(explorer)
+/// Runs `model` once under `explorer`. A panic in the kernel's text is a `BUG_ON`, which ends the run.
+pub(crate) fn run_once(model: &mut dyn Model, seed: u64, explorer: &mut dyn Explorer) -> (Rc<Engine>, Stop) {
+    let engine = model.start(seed);
+    let ran = catch_unwind(AssertUnwindSafe(|| engine.explore(explorer)));
+    let stop = ran.unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        engine.violation("panic", text);
+        Stop::Stopped(format!("panic: {text}"))
+    });
+    (engine, stop)
 }
 
 /// What the run that ended in `stop` showed.
-pub(crate) fn verdict_of(model: &mut dyn Model, stop: Stop) -> Verdict {
-    let mut violations = model.engine().violations();
-    violations.extend(model.judge(&stop));
+pub(crate) fn verdict_of(model: &mut dyn Model, engine: &Engine, stop: Stop) -> Verdict {
+    let found = model.judge(&stop);
+    let mut violations = engine.violations();
+    violations.extend(found);
     Verdict { stop, violations }
 }

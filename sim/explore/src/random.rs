@@ -72,14 +72,14 @@ pub fn random_walk(
     for number in 0..limits.runs {
         let own = seed_of_run(seed, number);
         let mut walk = RandomWalk::new(own, limits.steps);
-        let stop = run_once(model, own, &mut walk);
+        let (engine, stop) = run_once(model, own, &mut walk);
         summary.runs += 1;
         summary.steps += walk.steps() as u64;
         if walk.was_cut() && matches!(stop, Stop::Stopped(_)) {
             summary.cut += 1;
             continue;
         }
-        let verdict = verdict_of(model, stop);
+        let verdict = verdict_of(model, &engine, stop);
         summary.failing += u64::from(!verdict.is_clean());
         if !visit(own, &verdict) {
             break;

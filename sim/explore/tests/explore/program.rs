@@ -99,17 +99,19 @@ impl Programs {
 }
 
 impl Model for Programs {
-    fn engine(&self) -> &Rc<Engine> {
-        &self.engine
+    fn cpus(&self) -> usize {
+        self.programs.len()
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, seed: u64) -> Rc<Engine> {
+        self.engine.restart(seed);
         self.world = Rc::new(World::new(self.programs.len()));
         for cpu in 0..self.programs.len() {
             let (programs, world) = (Rc::clone(&self.programs), Rc::clone(&self.world));
             self.engine
                 .spawn(CpuId(cpu as u16), move |cx| async move { run(&cx, &world, &programs[cpu]).await });
         }
+        Rc::clone(&self.engine)
     }
 
     fn judge(&mut self, stop: &Stop) -> Vec<Violation> {

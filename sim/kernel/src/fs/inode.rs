@@ -66,7 +66,7 @@ impl Inode {
     }
 
     /// What page `index` held before the run: a stamp of its own for each page of a disk's file, zeros beyond its end.
-    pub(crate) fn initial_stamp(&self, index: u64) -> u64 {
+    pub fn initial_stamp(&self, index: u64) -> u64 {
         let hole = self.kind == InodeKind::Shmem || index >= self.initial || self.gone.borrow().contains(index);
         if hole { 0 } else { initial_stamp(self.id, index) }
     }

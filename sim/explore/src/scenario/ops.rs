@@ -1,0 +1,195 @@
+//! The operations of a scenario, each the kernel's own entry points with what a caller does around them.
+
+use std::rc::Rc;
+
+use pagewalk_engine::{Context, Effect, OpKind};
+use pagewalk_kernel::{
+    File, Inode, Task, Transfer, run_program, sys_drop_caches, sys_invalidate, sys_madvise_dontneed,
+    sys_read, sys_truncate,
+};
+use pagewalk_mmu::{
+    Access, AccessKind, BASE_PAGE_BYTES, Hardware, PG_LOCKED, PG_UPTODATE, PageRef, Pfn, Vaddr,
+};
+use pagewalk_pagecache::{
+    __remove_mapping, add_to_page_cache, add_to_page_cache_locked, find_get_page, find_get_pages,
+    find_lock_page, remove_from_page_cache, trylock_page, unlock_page,
+};
+
+use super::Operation;
+
+/// Where the process has its first page.
+pub(crate) const BASE: Vaddr = Vaddr(1 << 30);
+
+/// What an operation works on.
+pub(crate) struct Subject<'a> {
+    pub(crate) task: &'a Task,
+    pub(crate) files: &'a [(String, Rc<File>)],
+    /// The page that a reclaim has isolated.
+    pub(crate) isolated: Option<Pfn>,
+}
+
+impl Subject<'_> {
+    fn file(&self, name: &str) -> &Rc<File> {
+        let (_, file) = self.files.iter().find(|(known, _)| known == name).expect("a checked scenario");
+        file
+    }
+
+    fn hw(&self) -> &Rc<Hardware> {
+        &self.task.kernel().hw
+    }
+
+    fn cx(&self) -> &Context {
+        self.task
+    }
+
+    pub(crate) async fn perform(&self, operation: &Operation) {
+        match operation {
+            Operation::Lookup { file, page } => self.lookup(self.file(file).inode(), *page).await,
+            Operation::GangLookup { file, page, most } => {
+                self.gang_lookup(self.file(file).inode(), *page, *most).await;
+            }
+            Operation::LookupLocked { file, page } => {
+                self.lookup_locked(self.file(file).inode(), *page).await
+            }
+            Operation::Reclaim { file, .. } => {
+                let pfn = self.isolated.expect("isolated before the run");
+                self.reclaim(self.file(file).inode(), pfn).await;
+            }
+            Operation::Add { file, page } => self.add(self.file(file).inode(), *page).await,
+            Operation::Reinsert { file, page } => self.reinsert(self.file(file).inode(), *page).await,
+            Operation::Allocate { after_grace_period, exact } => {
+                self.allocate(*after_grace_period, *exact).await
+            }
+            _ => self.call(operation).await,
+        }
+    }
+
+    /// System calls and accesses. Their errors are answers like others.
+    async fn call(&self, operation: &Operation) {
+        let bytes = |pages: u64| pages * BASE_PAGE_BYTES;
+        let at = |page: u64| Vaddr(BASE.0 + bytes(page));
+        match operation {
+            Operation::Truncate { file, pages } => {
+                let _ = sys_truncate(self.task, self.file(file), bytes(*pages)).await;
+            }
+            Operation::Invalidate { file } => {
+                let _ = sys_invalidate(self.task, self.file(file), 0, u64::MAX / 2).await;
+            }
+            Operation::DropCaches => {
+                let _ = sys_drop_caches(self.task).await;
+            }
+            Operation::Read { file, page } => {
+                let transfer =
+                    Transfer { offset: bytes(*page), len: BASE_PAGE_BYTES, buffer: None, direct: false };
+                let _ = sys_read(self.task, self.file(file), transfer).await;
+            }
+            Operation::Load { page } => self.access(at(*page), AccessKind::Load).await,
+            Operation::Store { page } => self.access(at(*page), AccessKind::Store).await,
+            Operation::Discard { page } => {
+                let _ = sys_madvise_dontneed(self.task, at(*page), BASE_PAGE_BYTES).await;
+            }
+            _ => unreachable!("performed by itself"),
+        }
+    }
+
+    async fn access(&self, vaddr: Vaddr, kind: AccessKind) {
+        let access = Access::new(vaddr, 8, kind).expect("eight bytes at the beginning of a page");
+        run_program(self.task, &[access]).await;
+    }
+
+    async fn lookup(&self, inode: &Inode, index: u64) {
+        if let Some(page) = find_get_page(self.cx(), &inode.mapping, index).await {
+            self.use_page(inode, index, page.pfn()).await;
+            self.hw().put_page(self.cx(), page).await;
+        }
+    }
+
+    async fn gang_lookup(&self, inode: &Inode, index: u64, most: usize) {
+        for page in find_get_pages(self.cx(), &inode.mapping, index, most).await {
+            self.hw().put_page(self.cx(), page).await;
+        }
+    }
+
+    async fn lookup_locked(&self, inode: &Inode, index: u64) {
+        if let Some(page) = find_lock_page(self.cx(), &inode.mapping, index).await {
+            self.use_page(inode, index, page.pfn()).await;
+            unlock_page(self.cx(), self.hw(), page.pfn()).await;
+            self.hw().put_page(self.cx(), page).await;
+        }
+    }
+
+    /// What a reader does with the page: its contents, if they are valid, are those of this page of this file.
+    async fn use_page(&self, inode: &Inode, index: u64, pfn: Pfn) {
+        let words = self.hw().memory.words(pfn);
+        if !words.flags().test_bit(self.cx(), PG_UPTODATE).await {
+            return;
+        }
+        let stamp = self.hw().memory.read_page(self.cx(), pfn).await;
+        let engine = self.cx().engine();
+        engine.touch(words.count().id(), OpKind::Load, Effect::NONE);
+        if words.count().observe() < 1 {
+            engine.violation("I3", format!("{pfn:?} is used by who has a reference, and it is free"));
+        }
+        if stamp != inode.initial_stamp(index) {
+            let message = format!(
+                "a reader of page {index} of {inode:?} finds contents that are not that page's in {pfn:?}"
+            );
+            engine.violation("I15", message);
+        }
+    }
+
+    /// `shrink_page_list` of mm/vmscan.c, for one page: not waited for if it is locked, freed without a put as its count is
+    /// 0 already.
+    async fn reclaim(&self, inode: &Inode, pfn: Pfn) {
+        let (cx, hw) = (self.cx(), self.hw());
+        let words = hw.memory.words(pfn);
+        if !trylock_page(cx, hw, pfn).await {
+            return hw.put_page(cx, PageRef::counted(cx, pfn)).await;
+        }
+        let here = words.mapping().read_once(cx).await == inode.mapping.page_mapping();
+        if here && __remove_mapping(cx, &inode.mapping, pfn).await {
+            words.flags().clear_bit(cx, PG_LOCKED).await; // __clear_page_locked
+            return hw.free_hot_page(cx, pfn).await;
+        }
+        unlock_page(cx, hw, pfn).await;
+        hw.put_page(cx, PageRef::counted(cx, pfn)).await;
+    }
+
+    /// What a read that misses does: a new page, in the cache before it is filled.
+    async fn add(&self, inode: &Inode, index: u64) {
+        let (cx, hw) = (self.cx(), self.hw());
+        let Some(page) = hw.alloc_page(cx).await else { return };
+        if add_to_page_cache(cx, &page, &inode.mapping, index).await.is_ok() {
+            let pfn = page.pfn();
+            hw.memory.fill_page(cx, pfn, inode.initial_stamp(index)).await;
+            hw.memory.words(pfn).flags().set_bit(cx, PG_UPTODATE).await;
+            unlock_page(cx, hw, pfn).await;
+        }
+        hw.put_page(cx, page).await;
+    }
+
+    async fn reinsert(&self, inode: &Inode, index: u64) {
+        let (cx, hw) = (self.cx(), self.hw());
+        let Some(page) = find_lock_page(cx, &inode.mapping, index).await else { return };
+        remove_from_page_cache(cx, &inode.mapping, page.pfn()).await;
+        hw.put_page(cx, PageRef::counted(cx, page.pfn())).await; // the cache's
+        // It fails where another page has come meanwhile.
+        let _ = add_to_page_cache_locked(cx, &page, &inode.mapping, index).await;
+        unlock_page(cx, hw, page.pfn()).await;
+        hw.put_page(cx, page).await;
+    }
+
+    async fn allocate(&self, after_grace_period: bool, exact: bool) {
+        let (cx, hw) = (self.cx(), self.hw());
+        let Some(page) = hw.alloc_page(cx).await else { return };
+        if after_grace_period {
+            cx.synchronize_rcu().await;
+        }
+        let count = hw.memory.words(page.pfn()).count().read_once(cx).await;
+        if exact && count != 1 {
+            let message = format!("{:?} is new, has one owner, and its count is {count}", page.pfn());
+            cx.engine().violation("count-is-exact", message);
+        }
+        hw.put_page(cx, page).await;
+    }
+}

@@ -1,0 +1,302 @@
+//! A scenario as something to explore: a machine booted for each run.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use pagewalk_engine::{CpuId, Engine, EngineConfig, Executed, Explorer, OpKind, Schedule, Stop, Violation};
+use pagewalk_kernel::{
+    File, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program, sys_clone, sys_mmap,
+};
+use pagewalk_mmu::{
+    Access, AccessKind, BASE_PAGE_BYTES, Format, HardwareCosts, HardwareSpec, PG_DIRTY, PG_UPTODATE, PageRef,
+    PageSize, PageSizes, Pfn, Replacement, Switches, TlbGeometry, TlbSpec, Vaddr, WalkCacheSpec,
+};
+use pagewalk_pagecache::{add_to_page_cache, remove_from_page_cache, set_page_dirty_nobuffers, unlock_page};
+
+use super::ops::{BASE, Subject};
+use super::{Operation, Pool, Scenario};
+use crate::model::Model;
+
+/// A scenario on a kernel.
+pub struct World {
+    scenario: Rc<Scenario>,
+    switches: Switches,
+    kernel: Option<Rc<Kernel>>,
+}
+
+/// What the beginning of a run has made.
+#[derive(Default)]
+struct Prepared {
+    files: Vec<(String, Rc<File>)>,
+    /// The pages that reclaims have isolated, by CPU and operation.
+    isolated: BTreeMap<(usize, usize), Pfn>,
+    /// One address space for each CPU whose program is a thread of the process.
+    threads: BTreeMap<usize, Rc<Mm>>,
+}
+
+/// Runs the beginning: the lowest number goes first.
+struct InOrder;
+
+impl Explorer for InOrder {
+    fn choose(&mut self, _: &Engine, enabled: u64) -> Option<usize> {
+        Some(enabled.trailing_zeros() as usize)
+    }
+    fn executed(&mut self, _: &Engine, _: &Executed<'_>) {}
+}
+
+impl World {
+    /// `scenario`, which has been checked, on a kernel with `switches`.
+    pub fn new(scenario: Scenario, switches: Switches) -> Self {
+        Self { scenario: Rc::new(scenario), switches, kernel: None }
+    }
+
+    /// The scenario.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    fn boot(&self) -> Rc<Kernel> {
+        let cpus = self.scenario.cpus.len() as u16;
+        let engine = EngineConfig {
+            cpus,
+            schedule: Schedule::Explore,
+            jitter: 0,
+            checks: true,
+            ..EngineConfig::default()
+        };
+        let geometry = TlbGeometry {
+            entries: 4,
+            ways: 4,
+            sizes: PageSizes::of(&[PageSize::BASE]),
+            replacement: Replacement::Lru,
+        };
+        let (pcp_batch, pcp_high) = match self.scenario.pool {
+            Pool::PerCpu => (4, 32),
+            Pool::Shared => (1, 1),
+        };
+        let hardware = HardwareSpec {
+            cpus,
+            frames: self.scenario.frames,
+            format: Format::x86_64(4).expect("four levels"),
+            tlb: TlbSpec {
+                l1i: vec![geometry.clone()],
+                l1d: vec![geometry],
+                l2: Vec::new(),
+                l1_hit_cycles: 0,
+                l2_hit_cycles: 0,
+            },
+            walk_caches: WalkCacheSpec { levels: vec![None; 3] },
+            costs: HardwareCosts {
+                access: 1,
+                walk_step: 1,
+                clear_page: 1,
+                copy_page: 1,
+                invlpg: 1,
+                flush_all: 1,
+            },
+            pcp_batch,
+            pcp_high,
+            track_contents: true,
+        };
+        let config = KernelConfig {
+            switches: self.switches,
+            readahead_pages: 0,
+            writeback_interval: 0,
+            ..KernelConfig::default()
+        };
+        Kernel::new(engine, &hardware, config).expect("a possible machine")
+    }
+
+    /// Brings the machine to the scenario's beginning: files, cached pages, mappings, and on each CPU free pages of its own.
+    fn prepare(&self, kernel: &Rc<Kernel>) -> Prepared {
+        let prepared: Rc<RefCell<Prepared>> = Rc::default();
+        for spec in &self.scenario.files {
+            let inode = kernel.open_inode(&spec.name, spec.pages * BASE_PAGE_BYTES);
+            prepared.borrow_mut().files.push((spec.name.clone(), File::open(&inode)));
+        }
+        for cpu in 0..self.scenario.cpus.len() {
+            let shared = Rc::clone(kernel);
+            kernel
+                .engine
+                .spawn(CpuId(cpu as u16), async move |cx| stock(&Task::kernel_thread(cx, shared)).await);
+        }
+        run_in_order(kernel);
+        let (scenario, shared, made) = (Rc::clone(&self.scenario), Rc::clone(kernel), Rc::clone(&prepared));
+        kernel.engine.spawn(CpuId(0), async move |cx| {
+            let task = Task::kernel_thread(cx, shared);
+            fill_cache(&task, &scenario, &made).await;
+        });
+        run_in_order(kernel);
+        if !self.scenario.maps.is_empty() {
+            self.start_process(kernel, &prepared);
+        }
+        prepared.take()
+    }
+
+    /// The process, a thread of it on every CPU whose program accesses memory, and what their TLBs hold.
+    fn start_process(&self, kernel: &Rc<Kernel>, prepared: &Rc<RefCell<Prepared>>) {
+        let (scenario, shared, made) = (Rc::clone(&self.scenario), Rc::clone(kernel), Rc::clone(prepared));
+        kernel.engine.spawn(CpuId(0), async move |cx| {
+            let mm = Mm::alloc(&shared, &cx).await;
+            let task = Task::new(cx, shared, mm, 1, 1);
+            map_files(&task, &scenario, &made).await;
+        });
+        run_in_order(kernel);
+        for &(cpu, page) in &self.scenario.warm {
+            let (shared, mm) = (Rc::clone(kernel), prepared.borrow().threads[&usize::from(cpu)].clone());
+            kernel.engine.spawn(CpuId(cpu), async move |cx| {
+                let task = Task::new(cx, shared, mm, 1, 2 + u32::from(cpu));
+                let vaddr = Vaddr(BASE.0 + page * BASE_PAGE_BYTES);
+                run_program(&task, &[Access::new(vaddr, 8, AccessKind::Load).expect("eight bytes")]).await;
+            });
+            run_in_order(kernel);
+        }
+    }
+}
+
+fn run_in_order(kernel: &Kernel) {
+    let stop = kernel.engine.explore(&mut InOrder);
+    assert_eq!(stop, Stop::Finished, "a scenario's beginning has one task at a time");
+}
+
+/// Gives the CPU free pages and nodes of its own, so that later allocations touch nothing shared.
+async fn stock(task: &Task) {
+    let hw = &task.kernel().hw;
+    let scratch = task.kernel().cache.address_space(1 << 20 | u32::from(task.cpu().id().0));
+    let Some(page) = hw.alloc_page(task).await else { return };
+    add_to_page_cache(task, &page, &scratch, 0).await.expect("an empty tree");
+    remove_from_page_cache(task, &scratch, page.pfn()).await;
+    hw.put_page(task, PageRef::counted(task, page.pfn())).await;
+    unlock_page(task, hw, page.pfn()).await;
+    hw.put_page(task, page).await;
+}
+
+async fn fill_cache(task: &Task, scenario: &Scenario, made: &RefCell<Prepared>) {
+    let hw = &task.kernel().hw;
+    let files = made.borrow().files.clone();
+    for (spec, (_, file)) in scenario.files.iter().zip(&files) {
+        let inode = file.inode();
+        for &index in &spec.cached {
+            let page = hw.alloc_page(task).await.expect("64 frames hold every cached page");
+            add_to_page_cache(task, &page, &inode.mapping, index).await.expect("a free place");
+            hw.memory.fill_page(task, page.pfn(), inode.initial_stamp(index)).await;
+            hw.memory.words(page.pfn()).flags().set_bit(task, PG_UPTODATE).await;
+            if spec.dirty.contains(&index) {
+                set_page_dirty_nobuffers(task, &inode.mapping, page.pfn()).await;
+                debug_assert!(hw.memory.words(page.pfn()).flags().observe() >> PG_DIRTY & 1 == 1, "dirty");
+            }
+            unlock_page(task, hw, page.pfn()).await;
+            hw.put_page(task, page).await;
+        }
+    }
+    for (cpu, program) in scenario.cpus.iter().enumerate() {
+        for (n, operation) in program.iter().enumerate() {
+            if let Operation::Reclaim { file, page } = operation {
+                let (_, known) = files.iter().find(|(name, _)| name == file).expect("a checked scenario");
+                let pfn = known.inode().mapping.observe(*page).expect("cached when it begins");
+                let isolated = hw.memory.get_page(task, pfn).await.into_pfn();
+                made.borrow_mut().isolated.insert((cpu, n), isolated);
+            }
+        }
+    }
+}
+
+async fn map_files(task: &Task, scenario: &Scenario, made: &RefCell<Prepared>) {
+    let files = made.borrow().files.clone();
+    let mut first = 0;
+    for map in &scenario.maps {
+        let (_, file) = files.iter().find(|(name, _)| *name == map.file).expect("a checked scenario");
+        let request = MapRequest {
+            address: Some(Vaddr(BASE.0 + first * BASE_PAGE_BYTES)),
+            len: map.pages * BASE_PAGE_BYTES,
+            prot: Prot::RW,
+            kind: VmaKind::File(Rc::clone(file)),
+            shared: map.shared,
+            pgoff: 0,
+        };
+        sys_mmap(task, request).await.expect("room for a few pages");
+        first += map.pages;
+    }
+    for cpu in 0..scenario.cpus.len() {
+        let mm = sys_clone(task).await.expect("one more thread");
+        made.borrow_mut().threads.insert(cpu, mm);
+    }
+}
+
+impl World {
+    /// What must hold when nobody is on the way: trees and pages agree (I7, I10), every count is the sum of its owners
+    /// (I5), and no page has got lost.
+    fn check_quiescent(&self, kernel: &Kernel) {
+        let mut cached = 0;
+        for spec in &self.scenario.files {
+            let inode = kernel.open_inode(&spec.name, 0);
+            inode.mapping.check(&kernel.engine);
+            for (index, pfn) in inode.mapping.observe_pages() {
+                cached += 1;
+                let words = kernel.hw.memory.words(pfn);
+                let (count, mapped) = (words.count().observe(), words.mapcount().observe());
+                if count != 1 + mapped {
+                    let message =
+                        format!("page {index} of {inode:?} has {mapped} mappings and its count is {count}");
+                    kernel.engine.violation("I5", message);
+                }
+            }
+        }
+        let used = kernel.hw.memory.frames() - 1 - kernel.hw.free_frames();
+        if self.scenario.maps.is_empty() && used != cached {
+            kernel
+                .engine
+                .violation("I5", format!("{used} pages are not free, and {cached} are in the cache"));
+        }
+    }
+}
+
+impl Model for World {
+    fn cpus(&self) -> usize {
+        self.scenario.cpus.len()
+    }
+
+    fn start(&mut self, _: u64) -> Rc<Engine> {
+        let kernel = self.boot();
+        let prepared = Rc::new(self.prepare(&kernel));
+        for cpu in 0..self.scenario.cpus.len() {
+            let (scenario, prepared, shared) =
+                (Rc::clone(&self.scenario), Rc::clone(&prepared), Rc::clone(&kernel));
+            kernel.engine.spawn(CpuId(cpu as u16), async move |cx| {
+                let task = match prepared.threads.get(&cpu) {
+                    Some(mm) if scenario.cpus[cpu].iter().any(|operation| operation.accesses().is_some()) => {
+                        Task::new(cx, shared, Rc::clone(mm), 1, 2 + cpu as u32)
+                    }
+                    _ => Task::kernel_thread(cx, shared),
+                };
+                for (n, operation) in scenario.cpus[cpu].iter().enumerate() {
+                    let isolated = prepared.isolated.get(&(cpu, n)).copied();
+                    Subject { task: &task, files: &prepared.files, isolated }.perform(operation).await;
+                }
+            });
+        }
+        let engine = Rc::clone(&kernel.engine);
+        self.kernel = Some(kernel);
+        engine
+    }
+
+    fn judge(&mut self, stop: &Stop) -> Vec<Violation> {
+        let Some(kernel) = self.kernel.take() else { return Vec::new() };
+        match stop {
+            Stop::Finished if kernel.engine.violations().is_empty() => {
+                self.check_quiescent(&kernel);
+                Vec::new()
+            }
+            Stop::Deadlock(who) => vec![stuck(&kernel.engine, who)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Nobody can go on: a livelock where somebody goes round and round on words that nobody is left to change.
+fn stuck(engine: &Engine, who: &str) -> Violation {
+    let retries = engine.waiting().iter().any(|(.., op)| op.kind == OpKind::Retry);
+    let what = if retries { "livelock: a loop goes round for ever" } else { "deadlock" };
+    Violation { invariant: "I27", message: format!("{what}: {who}") }
+}
