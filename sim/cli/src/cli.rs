@@ -3,6 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config_cmd::{self, ConfigArgs};
+use crate::diff::{self, DiffArgs};
 use crate::exit::Exit;
 use crate::replay::{self, args::ReplayArgs};
 use crate::style::ColorChoice;
@@ -25,6 +26,8 @@ pub struct Cli {
 enum Command {
     /// Drive traces through a simulated machine and say what happened
     Replay(ReplayArgs),
+    /// Say what changed between two runs
+    Diff(DiffArgs),
     /// Import, make and look at traces
     Trace(TraceArgs),
     /// Check, show and explain machine descriptions
@@ -55,6 +58,7 @@ Exit codes:
 pub fn run(cli: &Cli) -> Exit {
     match &cli.command {
         Command::Replay(args) => replay::run(args, &command_line(), cli.color),
+        Command::Diff(args) => diff::run(args, cli.color),
         Command::Trace(args) => trace_cmd::run(args, cli.color),
         Command::Config(args) => config_cmd::run(args, cli.color),
         Command::Completions { shell } => {

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config_cmd;
 pub mod diagnostic;
+pub mod diff;
 pub mod exit;
 pub mod machine;
 pub mod replay;

@@ -42,15 +42,20 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// Standard output and standard error of a command, one after the other.
+/// Standard output and standard error of a command, one after the other. A command may end in ` > FILE`, as for a shell.
 fn output(command: &str, directory: &Path) -> String {
-    let run = Command::new(env!("CARGO_BIN_EXE_pagewalk"))
+    let (command, file) = command.split_once(" > ").unwrap_or((command, ""));
+    let mut run = Command::new(env!("CARGO_BIN_EXE_pagewalk"))
         .args(words(command))
         .current_dir(directory)
         .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::null())
         .output()
         .expect("the program starts");
+    if !file.is_empty() {
+        fs::write(directory.join(file), std::mem::take(&mut run.stdout))
+            .expect("a fresh directory can be written");
+    }
     let text =
         [run.stdout, run.stderr].map(|bytes| String::from_utf8(bytes).expect("answers are UTF-8")).concat();
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()

@@ -42,6 +42,7 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
         cpus: machine.cpus.get_u32(),
         frames: machine.memory.frames.get(),
         frequency_mhz: machine.frequency_mhz.get(),
+        parameters: parameters(machine),
         schedule: match options.schedule {
             Schedule::Timed => report::Schedule::Timed,
             Schedule::Random | Schedule::Explore => report::Schedule::Random,
@@ -76,6 +77,17 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
     (account.incomplete, account.interrupted) = ending(&finished.stop);
     account.digest = digest(kernel, &account);
     account
+}
+
+/// The machine without what the account says elsewhere.
+fn parameters(machine: &Machine) -> serde_json::Value {
+    let mut tree = machine.tree();
+    if let Some(fields) = tree.as_object_mut() {
+        fields.retain(|name, _| {
+            !["name", "description", "source", "cpus", "frequency_mhz", "memory"].contains(&name.as_str())
+        });
+    }
+    tree
 }
 
 fn ending(stop: &Stop) -> (Option<String>, bool) {

@@ -56,6 +56,9 @@ pub struct ReplayArgs {
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000),
           help_heading = "Checks")]
     pub record: u32,
+    /// Write the account as JSON into a file as well, for `pagewalk diff` and other programs
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds", help_heading = "Output")]
+    pub json: Option<String>,
     /// How to answer
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     pub format: Format,

@@ -122,6 +122,9 @@ impl Job {
             Ok::<_, Diagnostic>(account(&finished, &self.machine, command))
         });
         let report = report?;
+        if let Some(file) = &args.json {
+            write_whole(file, &report.to_json())?;
+        }
         let text = match args.format {
             Format::Text => report.to_text(color.for_stdout()),
             Format::Json => report.to_json(),
@@ -185,6 +188,17 @@ impl Job {
         };
         Ok(write_answer(&text, exit))
     }
+}
+
+/// Writes a file that appears when it is complete.
+fn write_whole(file: &str, text: &str) -> Result<(), Diagnostic> {
+    let part = format!("{file}.part");
+    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file));
+    written.map_err(|error| {
+        // What is left of the attempt is worth nothing; if it cannot be removed, so be it.
+        let _ = std::fs::remove_file(&part);
+        Diagnostic::new(Place::File { file: file.to_owned() }, format!("cannot be written: {error}"))
+    })
 }
 
 /// Prints the last steps of a run that was recorded.

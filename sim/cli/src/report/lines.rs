@@ -6,29 +6,29 @@ use crate::style::{Paint, WIDTH, bar, fit, percent};
 const LABEL: usize = 22;
 
 /// A text answer under construction.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     text: String,
     /// How to colour.
-    pub(super) paint: Paint,
+    pub(crate) paint: Paint,
 }
 
 impl Lines {
-    pub(super) fn new(paint: Paint) -> Self {
+    pub(crate) fn new(paint: Paint) -> Self {
         Self { text: String::new(), paint }
     }
 
     /// The text, without spaces at line ends.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
     }
 
-    pub(super) fn line(&mut self, line: &str) {
+    pub(crate) fn line(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
     }
 
     /// A heading after an empty line, with a remark at the right margin.
-    pub(super) fn section(&mut self, heading: &str, remark: &str) {
+    pub(crate) fn section(&mut self, heading: &str, remark: &str) {
         let gap = WIDTH.saturating_sub(3 + width(heading) + width(remark)).max(2);
         let heading = self.paint.strong(heading);
         self.line("");
@@ -36,7 +36,7 @@ impl Lines {
     }
 
     /// Two texts at the two margins; on two lines if they do not fit on one.
-    pub(super) fn ends(&mut self, left: &str, right: &str) {
+    pub(crate) fn ends(&mut self, left: &str, right: &str) {
         let (left, right) = (fit(left, WIDTH - 3), fit(right, WIDTH - 3));
         let used = 3 + width(&left) + width(&right);
         if used + 2 <= WIDTH {
@@ -48,13 +48,13 @@ impl Lines {
         }
     }
 
-    pub(super) fn rule(&mut self) {
+    pub(crate) fn rule(&mut self) {
         let rule = self.paint.dim(&"─".repeat(WIDTH - 3));
         self.line(&format!("  {rule}"));
     }
 
     /// `label   number   remark · remark`, the remarks wrapped under each other.
-    pub(super) fn row(&mut self, label: &str, number: &str, number_width: usize, remarks: &[String]) {
+    pub(crate) fn row(&mut self, label: &str, number: &str, number_width: usize, remarks: &[String]) {
         let label = fit(label, LABEL - 1);
         let lead = format!("    {label:<LABEL$}{number:>number_width$}");
         let indent = 4 + LABEL + number_width.max(width(number)) + 3;
@@ -62,7 +62,7 @@ impl Lines {
     }
 
     /// Remarks joined by ` · ` after a lead, wrapped to the width with an indent.
-    pub(super) fn wrapped(&mut self, lead: &str, indent: usize, remarks: &[String]) {
+    pub(crate) fn wrapped(&mut self, lead: &str, indent: usize, remarks: &[String]) {
         let mut line = lead.to_owned();
         let mut at_start = true;
         for remark in remarks {
@@ -81,7 +81,7 @@ impl Lines {
     }
 
     /// `label   number   share   bar`, the bar as wide as the page allows.
-    pub(super) fn share(&mut self, label: &str, number: &str, number_width: usize, part: u128, whole: u128) {
+    pub(crate) fn share(&mut self, label: &str, number: &str, number_width: usize, part: u128, whole: u128) {
         let lead = format!("    {label:<LABEL$}{number:>number_width$}   {:>7}   ", percent(part, whole));
         let drawn = bar(part, whole, (WIDTH - 1).saturating_sub(width(&lead)).min(48));
         let drawn = self.paint.accent(&drawn);
@@ -90,11 +90,11 @@ impl Lines {
 }
 
 /// Columns a plain text takes: its characters; nothing here is wider.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.chars().count()
 }
 
 /// `1 CPU`, `2 CPUs`.
-pub(super) fn plural(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", crate::style::group(number), if number == 1 { one } else { many })
 }

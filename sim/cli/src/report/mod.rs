@@ -4,7 +4,7 @@
 //! renamed. Counters carry the names of `/proc/vmstat` where one exists.
 
 mod facts;
-mod lines;
+pub(crate) mod lines;
 mod origin;
 mod origin_text;
 mod seeds;
@@ -42,6 +42,8 @@ pub struct ReplayReport {
     pub frames: u64,
     /// Clock of every CPU, in MHz.
     pub frequency_mhz: u64,
+    /// All other parameters of the machine, as `config show` has them.
+    pub parameters: serde_json::Value,
     /// How steps were ordered.
     pub schedule: Schedule,
     /// The seed.

@@ -7,9 +7,10 @@ const SCREEN: (usize, usize) = (60, 100);
 
 #[test]
 fn short_help_of_every_command_fits_on_a_screen() {
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
         &[],
         &["replay"],
+        &["diff"],
         &["trace"],
         &["trace", "import"],
         &["trace", "info"],
@@ -65,7 +66,7 @@ fn the_example_of_trace_make_makes_a_trace() {
 fn completions_and_the_manual_page_name_every_command() {
     for words in [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]] {
         let text = pagewalk(words).expect(0);
-        for name in ["replay", "trace", "config", "completions", "man"] {
+        for name in ["replay", "diff", "trace", "config", "completions", "man"] {
             assert!(text.contains(name), "{words:?} does not mention {name}");
         }
     }

@@ -2,6 +2,7 @@
 
 mod common;
 mod determinism;
+mod diff;
 mod errors;
 mod help;
 mod interrupt;
