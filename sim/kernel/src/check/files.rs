@@ -205,6 +205,14 @@ impl FileShadow {
         });
     }
 
+    /// The page holds exactly `value` from now on: a device has written to its frame.
+    pub(super) fn replace(&self, inode: u32, index: u64, value: u64) {
+        self.change(inode, index, |page| {
+            page.current = value;
+            page.replaced.clear();
+        });
+    }
+
     fn settle(&self, inode: u32, first: u64, end: u64) {
         let indices: Vec<u64> = {
             let pages = self.pages.borrow();

@@ -91,7 +91,7 @@ impl Kernel {
     }
 
     /// The PTE for `address` under `root`, without a step.
-    fn observe_pte(&self, root: Pfn, address: Vaddr) -> Option<Pte> {
+    pub(super) fn observe_pte(&self, root: Pfn, address: Vaddr) -> Option<Pte> {
         let format = self.hw.format();
         let mut table = root;
         for level in (1..=format.levels).rev() {

@@ -2,6 +2,7 @@
 
 mod backing;
 mod discards;
+mod dma;
 mod files;
 mod invariants;
 mod leftover;

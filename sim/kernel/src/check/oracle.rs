@@ -179,6 +179,16 @@ impl Oracle {
         }
     }
 
+    /// A device has written `stamp` to the page that is mapped at `vpn`.
+    pub(super) fn dma(&self, mm: u32, vpn: u64, stamp: u64) {
+        let value = match self.backing(mm, vpn) {
+            Some(Backing { inode, index, shared: true }) => return self.files.replace(inode, index, stamp),
+            Some(_) => token(stamp),
+            None => stamp,
+        };
+        self.shadows.borrow_mut().entry(mm).or_default().set(vpn, value);
+    }
+
     fn discard_begins(&self, mm: u32, range: VaddrRange) {
         self.discards.borrow_mut().begin(mm, range);
     }

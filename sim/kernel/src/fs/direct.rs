@@ -13,6 +13,7 @@ use super::io::transfer_and_wait;
 use super::writeback::{filemap_write_and_wait, set_page_dirty};
 use super::disk::Direction;
 use super::{File, Inode};
+use crate::kernel::Kernel;
 use crate::paths::{Errno, get_user_pages, unmap_mapping_range};
 use crate::task::Task;
 
@@ -74,13 +75,14 @@ pub(crate) async fn direct_write(
         if done.is_ok() && offset + len > inode.i_size().read_once(current).await {
             inode.i_size().write_once(current, offset + len).await;
         }
-        // Readers may have brought old pages back meanwhile.
-        invalidate_inode_pages2_range(current, inode, first, last).await;
+        // Readers may have brought old pages back meanwhile. One that was dirtied stays, and will be written over this.
+        if invalidate_inode_pages2_range(current, inode, first, last).await {
+            kernel.shadow_file_settle(inode.id(), first, last + 1);
+        }
         done
     } else {
         Err(Errno::Eio)
     };
-    kernel.shadow_file_settle(inode.id(), first, last + 1);
     i_mutex.up_write().await;
     done.map(|pages| pages * BASE_PAGE_BYTES)
 }
@@ -112,7 +114,13 @@ async fn transfer(
         if !fault {
             let frames = pinned.iter().map(PageRef::pfn).collect();
             let at = first + moved;
-            transfer_and_wait(current, inode, direction, at, frames).await;
+            let (mm, to) = (current.mm(), buffer.0 + moved * BASE_PAGE_BYTES);
+            let arrived = move |kernel: &Kernel, pfn, index: u64| {
+                if direction == Direction::Read {
+                    kernel.shadow_dma(&mm, Vaddr(to + (index - at) * BASE_PAGE_BYTES), pfn);
+                }
+            };
+            transfer_and_wait(current, inode, direction, at, frames, true, arrived).await;
         }
         for page in pinned {
             if direction == Direction::Read && !fault {

@@ -71,6 +71,8 @@ pub(crate) struct Bio {
     /// The first page's place in the file.
     pub(crate) first: u64,
     pub(crate) frames: Vec<Pfn>,
+    /// The frames are the program's own pages, not the cache's: what is written is what the file ought to hold from now on.
+    pub(crate) direct: bool,
     pub(crate) end_io: EndIo,
 }
 
@@ -150,6 +152,17 @@ pub(crate) fn submit_bio<'a>(current: &'a Task, bio: Bio) -> impl Future<Output 
     })
 }
 
+/// What a request to write takes from its frames.
+fn taken_contents(kernel: &Kernel, bio: &Bio) -> Vec<u64> {
+    let stamps: Vec<u64> = bio.frames.iter().map(|&pfn| kernel.hw.memory.stamp(pfn)).collect();
+    if bio.direct {
+        for (&stamp, index) in stamps.iter().zip(bio.first..) {
+            kernel.shadow_file_set(bio.inode.id(), index, stamp);
+        }
+    }
+    stamps
+}
+
 fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
     let disk = &kernel.disk;
     let pages = bio.frames.len() as u64;
@@ -163,7 +176,7 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
     moved.set(moved.get() + pages);
     let kernel = Rc::clone(kernel);
     let taken: Vec<u64> = if contents && bio.direction == Direction::Write {
-        bio.frames.iter().map(|&pfn| kernel.hw.memory.stamp(pfn)).collect()
+        taken_contents(&kernel, &bio)
     } else {
         Vec::new()
     };

@@ -42,7 +42,8 @@ async fn read_pages(current: &Task, inode: &Rc<Inode>, first: u64, frames: Vec<P
         return;
     }
     let end_io: EndIo = Rc::new(end_page_read);
-    submit_bio(current, Bio { inode: Rc::clone(inode), direction: Direction::Read, first, frames, end_io }).await;
+    let bio = Bio { inode: Rc::clone(inode), direction: Direction::Read, first, frames, direct: false, end_io };
+    submit_bio(current, bio).await;
 }
 
 /// Reads a locked page and waits for it with the lock held (`block_prepare_write` of a part of a page).
@@ -51,24 +52,31 @@ pub(crate) async fn read_locked_page(current: &Task, inode: &Rc<Inode>, index: u
     if inode.kind() == InodeKind::Shmem {
         kernel.hw.memory.clear_page(current, pfn).await;
     } else {
-        transfer_and_wait(current, inode, Direction::Read, index, vec![pfn]).await;
+        let nothing = |_: &Kernel, _, _| ();
+        transfer_and_wait(current, inode, Direction::Read, index, vec![pfn], false, nothing).await;
     }
     kernel.hw.memory.words(pfn).flags().set_bit(current, PG_UPTODATE).await;
 }
 
-/// A request that the caller sleeps for, which touches no page state (buffers, direct I/O).
+/// A request that the caller sleeps for, which touches no page state (buffers, direct I/O). `each` is called for every page at
+/// the request's end.
 pub(crate) async fn transfer_and_wait(
     current: &Task,
     inode: &Rc<Inode>,
     direction: Direction,
     first: u64,
     frames: Vec<Pfn>,
+    direct: bool,
+    each: impl Fn(&Kernel, Pfn, u64) + 'static,
 ) {
     let left = u32::try_from(frames.len()).expect("a request of fewer than 2^32 pages");
     let done = Rc::new(Completion::new(&READ_BUFFERS, u64::from(current.id().number()), left));
     let signal = Rc::clone(&done);
-    let end_io: EndIo = Rc::new(move |kernel: &Kernel, _: &Cpu, _, _| signal.complete(&kernel.engine));
-    submit_bio(current, Bio { inode: Rc::clone(inode), direction, first, frames, end_io }).await;
+    let end_io: EndIo = Rc::new(move |kernel: &Kernel, _: &Cpu, pfn, index| {
+        each(kernel, pfn, index);
+        signal.complete(&kernel.engine);
+    });
+    submit_bio(current, Bio { inode: Rc::clone(inode), direction, first, frames, direct, end_io }).await;
     done.wait(current).await;
 }
 

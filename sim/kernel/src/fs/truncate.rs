@@ -50,7 +50,7 @@ pub(crate) async fn punch_hole(current: &Task, inode: &Rc<Inode>, offset: u64, l
     let kernel = current.kernel();
     let (first, past) = (pages_of(offset), if end == size { pages_of(end) } else { page_of(end) });
     if first < past {
-        (first..past).for_each(|index| kernel.shadow_file_set(inode.id(), index, 0));
+        kernel.shadow_file_punch(inode.id(), first, past);
         unmap_mapping_range(current, inode, first, past - 1, false).await;
         truncate_inode_pages_range(current, inode, first * BASE_PAGE_BYTES, past - 1).await;
         unmap_mapping_range(current, inode, first, past - 1, false).await;
@@ -156,11 +156,12 @@ pub(crate) async fn truncate_complete_page(current: &Task, inode: &Rc<Inode>, pa
     if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
         return; // 1. somebody else removed it while we waited for the lock
     }
+    // 3 before 2: what is dirty is the page here, not its buffers one by one, and invalidating them makes them clean.
+    words.flags().test_and_clear_bit(current, PG_DIRTY).await; // 3. cancel_dirty_page
     if words.flags().test_bit(current, PG_PRIVATE).await {
         // 2. The buffers may refuse to go: then the page stays, an orphan without a mapping.
         try_to_release_page(current, &inode.mapping, page.pfn()).await;
     }
-    words.flags().test_and_clear_bit(current, PG_DIRTY).await; // 3. cancel_dirty_page
     remove_from_page_cache(current, &inode.mapping, page.pfn()).await; // 4
     words.flags().clear_bit(current, PG_MAPPEDTODISK).await; // 5
     kernel.hw.put_page(current, PageRef::counted(current, page.pfn())).await; // 6. the cache's reference

@@ -106,7 +106,7 @@ async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index: u64) {
     let end_io: EndIo = Rc::new(move |kernel: &Kernel, cpu: &Cpu, pfn, _| {
         end_page_writeback(&kernel.engine, cpu, &kernel.hw, &of.mapping, pfn);
     });
-    let bio = Bio { inode: Rc::clone(inode), direction: Direction::Write, first: index, frames: vec![pfn], end_io };
+    let bio = Bio { inode: Rc::clone(inode), direction: Direction::Write, first: index, frames: vec![pfn], direct: false, end_io };
     submit_bio(current, bio).await;
     kernel.stat.nr_written.add(1);
 }
