@@ -65,7 +65,6 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
         memory: memory(finished),
         origin: origin::origin(&replay.watch.seen()),
         timeline: origin::timeline(&replay.watch.seen()),
-        verify: verification(finished),
         processes: processes(replay),
         ..ReplayReport::default()
     };
@@ -76,6 +75,9 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
         .collect();
     (account.incomplete, account.interrupted) = ending(&finished.stop);
     account.digest = digest(kernel, &account);
+    // Last, because taking the page cache down counts too.
+    account.memory.leftovers = leftovers(finished);
+    account.verify = verification(finished);
     account
 }
 
@@ -251,17 +253,24 @@ fn time(kernel: &Kernel) -> Time {
 fn memory(finished: &Finished) -> MemoryUse {
     let kernel = &finished.replay.kernel;
     let stat = &kernel.stat;
-    let whole = finished.stop == Stop::Finished;
     MemoryUse {
         peak_nr_anon_pages: stat.peak_anon_pages.get(),
         peak_nr_page_table_pages: stat.peak_page_table_pages.get(),
         peak_used_frames: stat.peak_used_frames.get(),
         nr_free_pages: u64::from(kernel.hw.free_frames()),
-        leftovers: match whole {
-            true => kernel.leftovers().iter().map(ToString::to_string).collect(),
-            false => Vec::new(),
-        },
+        leftovers: Vec::new(),
     }
+}
+
+/// What is left over at the end of a whole run. With the promises watched, the page cache is taken down first.
+fn leftovers(finished: &Finished) -> Vec<String> {
+    let kernel = &finished.replay.kernel;
+    let left = match (finished.stop == Stop::Finished, finished.replay.options.run.verify) {
+        (false, _) => Vec::new(),
+        (true, false) => kernel.leftovers(),
+        (true, true) => kernel.drop_everything(),
+    };
+    left.iter().map(ToString::to_string).collect()
 }
 
 fn verification(finished: &Finished) -> Verification {

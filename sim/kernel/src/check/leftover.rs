@@ -1,8 +1,14 @@
 //! The end of a run: everything is torn down, and nothing may be left over.
 
 use std::fmt;
+use std::rc::Rc;
 
+use pagewalk_engine::Stop;
+use pagewalk_mmu::{PG_LOCKED, PG_PRIVATE, PG_WRITEBACK};
+
+use crate::fs::{do_sync, drop_pagecache};
 use crate::kernel::Kernel;
+use crate::task::Task;
 
 /// Something that outlived the last process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +26,15 @@ impl fmt::Display for Leftover {
 }
 
 impl Kernel {
-    /// What is left over after every process has ended: nothing, if the kernel is right (I27).
+    /// What is left over after every process has ended: nothing but the pages of the page cache, if the kernel is right
+    /// (I27). Of those nobody but the cache, and the buffers, has a reference.
     pub fn leftovers(&self) -> Vec<Leftover> {
         let usable = u64::from(self.hw.memory.frames()) - 1; // frame 0 is never handed out
         let loaded = self.hw.cores().iter().filter(|core| core.root().is_some()).count();
+        let (cached, held) = self.observe_cached();
         let counts = [
-            ("frames not free", usable - u64::from(self.hw.free_frames())),
+            ("frames not free", (usable - u64::from(self.hw.free_frames())).saturating_sub(cached)),
+            ("cached pages that somebody holds", held),
             ("page tables", u64::from(self.hw.tables.in_use())),
             ("anonymous pages mapped", self.stat.nr_anon_pages.get()),
             ("address spaces", self.mms.borrow().len() as u64),
@@ -35,5 +44,42 @@ impl Kernel {
         ];
         let left = counts.into_iter().filter(|&(_, count)| count > 0);
         left.map(|(what, count)| Leftover { what, count }).collect()
+    }
+
+    /// Pages in the page cache, and those of them that are mapped, locked, under writeback or referenced.
+    fn observe_cached(&self) -> (u64, u64) {
+        let (mut cached, mut held) = (0, 0);
+        for inode in self.inodes.all() {
+            for (_, pfn) in inode.mapping.observe_pages() {
+                let words = self.hw.memory.words(pfn);
+                let flags = words.flags().observe();
+                let expected = 1 + i32::from(flags & 1 << PG_PRIVATE != 0);
+                let busy = flags & (1 << PG_LOCKED | 1 << PG_WRITEBACK) != 0;
+                cached += 1;
+                held += u64::from(busy || words.count().observe() != expected || words.mapcount().observe() != 0);
+            }
+        }
+        (cached, held)
+    }
+
+    /// Takes the page cache down after every process has ended, as `sync` and `drop_caches` do: what cannot be dropped is a
+    /// leftover too. Changes counters; the run's account is taken before.
+    pub fn drop_everything(self: &Rc<Self>) -> Vec<Leftover> {
+        let kernel = Rc::clone(self);
+        self.engine.spawn(self.engine.cpus()[0].id(), move |cx| async move {
+            let current = Task::kernel_thread(cx, kernel);
+            do_sync(&current).await;
+            drop_pagecache(&current).await;
+        });
+        let stop = self.engine.run();
+        let mut left = self.leftovers();
+        let (cached, _) = self.observe_cached();
+        let counts = [
+            ("cached pages that cannot be dropped", cached),
+            ("radix tree nodes", self.cache.observe_nodes() as u64),
+            ("contexts that cannot go on", u64::from(stop != Stop::Finished)),
+        ];
+        left.extend(counts.into_iter().filter(|&(_, count)| count > 0).map(|(what, count)| Leftover { what, count }));
+        left
     }
 }
