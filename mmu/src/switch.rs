@@ -43,6 +43,10 @@ pub enum Fix {
     /// get_user_pages remembers that it broke a copy-on-write instead of forgetting that it wanted to write.
     /// Without it a discard between its two looks lets it write the file's own page.
     FollWriteCow,
+    /// Who punches a hole keeps others from bringing pages into the cache until the blocks are freed
+    /// (`invalidate_lock`). Without it a fault or a read brings a page back whose block is about to go, and the hole has
+    /// old contents.
+    InvalidateLock,
 }
 
 /// A kernel wrong by one step.
@@ -192,6 +196,15 @@ const FIXES: [FixInfo; Fix::ALL.len()] = [
         what: "get_user_pages remembers that it broke a copy-on-write instead of forgetting that it wanted to \
                write. Without it a discard between its two looks lets it write the file's own page.",
     },
+    FixInfo {
+        name: "invalidate_lock",
+        commit: "730633f0b7f9",
+        version: "5.15",
+        race: "",
+        what: "Who punches a hole keeps others from bringing pages into the cache until the blocks are freed. \
+               Without it a fault or a read brings a page back whose block is about to go, and the hole has old \
+               contents.",
+    },
 ];
 
 /// By [`Mutant`].
@@ -287,7 +300,7 @@ const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
 
 impl Fix {
     /// Every fix.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FlushNested,
         Self::ReuseByCount,
         Self::LeaveMaskLast,
@@ -298,6 +311,7 @@ impl Fix {
         Self::WritebackReference,
         Self::DirtyBeforeUnlock,
         Self::FollWriteCow,
+        Self::InvalidateLock,
     ];
 
     /// What is told of it.

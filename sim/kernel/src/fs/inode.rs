@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, ObjectId, RwSem, Word};
-use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT};
+use pagewalk_engine::{ReadGuard, WriteGuard, Class, ObjectId, RwSem, Word};
+use pagewalk_mmu::{Fix, BASE_PAGE_BYTES, BASE_SHIFT};
 use pagewalk_pagecache::{AddressSpace, PageCache};
 
 use super::holes::Holes;
 use crate::check::initial_stamp;
+use crate::task::Task;
 use crate::mm::IMmap;
 
 /// `inode->i_mutex`: writers and truncation; not taken by reads and faults.
 static I_MUTEX: Class = Class::new(50, "inode->i_mutex");
+/// `mapping->invalidate_lock` (Linux 5.15).
+static INVALIDATE_LOCK: Class = Class::new(54, "mapping->invalidate_lock");
 /// `inode->i_size`.
 static I_SIZE: Class = Class::new(51, "inode->i_size");
 
@@ -40,6 +43,8 @@ pub struct Inode {
     pub mapping: Rc<AddressSpace>,
     /// Writers and truncation of this file, one at a time.
     pub(crate) i_mutex: RwSem,
+    /// Shared by who brings pages into the cache, exclusive for who frees their blocks.
+    invalidate_lock: RwSem,
     /// The areas that map it.
     pub(crate) i_mmap: IMmap,
 }
@@ -74,6 +79,19 @@ impl Inode {
     /// Pages `first..end` are holes where nothing was written since.
     pub(crate) fn forget_initial(&self, first: u64, end: u64) {
         self.gone.borrow_mut().add(first, end.min(self.initial));
+    }
+
+    /// `filemap_invalidate_lock_shared`: pages may be brought into the cache until the guard is released. Nothing before
+    /// Linux 5.15.
+    pub(crate) async fn filemap_invalidate_lock_shared<'a>(&'a self, current: &'a Task) -> Option<ReadGuard<'a>> {
+        let fixed = current.kernel().hw.switches().has(Fix::InvalidateLock);
+        if fixed { Some(self.invalidate_lock.down_read(current).await) } else { None }
+    }
+
+    /// `filemap_invalidate_lock`: nobody brings pages into the cache until the guard is released.
+    pub(crate) async fn filemap_invalidate_lock<'a>(&'a self, current: &'a Task) -> Option<WriteGuard<'a>> {
+        let fixed = current.kernel().hw.switches().has(Fix::InvalidateLock);
+        if fixed { Some(self.invalidate_lock.down_write(current).await) } else { None }
     }
 
     /// `inode->i_size`, in bytes.
@@ -141,8 +159,9 @@ impl Inodes {
         let mut all = self.all.borrow_mut();
         let id = u32::try_from(all.len() + 1).expect("fewer than 2^32 files");
         let i_mutex = RwSem::new(&I_MUTEX, u64::from(id));
+        let invalidate_lock = RwSem::new(&INVALIDATE_LOCK, u64::from(id));
         let (initial, size) = (pages_of(size), Cell::new(size));
-        let inode = Rc::new(Inode { id, path, kind, size, initial, gone: RefCell::default(), mapping: self.cache.address_space(id), i_mutex, i_mmap: IMmap::new(id) });
+        let inode = Rc::new(Inode { id, path, kind, size, initial, gone: RefCell::default(), mapping: self.cache.address_space(id), i_mutex, invalidate_lock, i_mmap: IMmap::new(id) });
         all.push(Rc::clone(&inode));
         inode
     }

@@ -9,6 +9,7 @@ use pagewalk_mmu::{PG_LOCKED, PG_UPTODATE, PageRef, Pfn};
 use pagewalk_pagecache::{add_to_page_cache, unlock_page};
 
 use super::disk::{Bio, Direction, EndIo, submit_bio};
+use super::inode::pages_of;
 use super::{Inode, InodeKind};
 use crate::kernel::Kernel;
 use crate::task::Task;
@@ -17,7 +18,10 @@ use crate::task::Task;
 static READ_BUFFERS: Class = Class::new(53, "buffer read");
 
 /// `mpage_end_io_read` for one page: its contents are there; who waits for its lock may have it.
-fn end_page_read(kernel: &Kernel, _: &Cpu, pfn: Pfn, _: u64) {
+fn end_page_read(kernel: &Kernel, pfn: Pfn, inside: bool) {
+    if !inside {
+        kernel.hw.memory.set_stamp(pfn, 0);
+    }
     let flags = kernel.hw.memory.words(pfn).flags();
     flags.set_up(flags.observe() | 1 << PG_UPTODATE);
     flags.end_bit(&kernel.engine, PG_LOCKED);
@@ -41,7 +45,9 @@ async fn read_pages(current: &Task, inode: &Rc<Inode>, first: u64, frames: Vec<P
         }
         return;
     }
-    let end_io: EndIo = Rc::new(end_page_read);
+    // do_mpage_readpage: what lies beyond the end of the file is zeros, whatever the disk has there.
+    let limit = pages_of(inode.i_size().read_once(current).await);
+    let end_io: EndIo = Rc::new(move |kernel: &Kernel, _: &Cpu, pfn, index| end_page_read(kernel, pfn, index < limit));
     let bio = Bio { inode: Rc::clone(inode), direction: Direction::Read, first, frames, direct: false, end_io };
     submit_bio(current, bio).await;
 }

@@ -30,7 +30,7 @@ pub use inode::{Inode, InodeKind};
 pub(crate) use invalidate::drop_pagecache;
 pub(crate) use io::readpage;
 pub(crate) use ranges::{do_madvise, do_msync};
-pub(crate) use read::mark_page_accessed;
+pub(crate) use read::{mark_page_accessed, page_cache_read};
 pub(crate) use readahead::{do_page_cache_readahead, page_cache_async_readahead, page_cache_sync_readahead};
 pub(crate) use shmem::shmem_evict_inode;
 pub(crate) use writeback::{do_sync, set_page_dirty};

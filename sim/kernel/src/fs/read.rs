@@ -7,7 +7,7 @@ use std::rc::Rc;
 use pagewalk_mmu::{BASE_PAGE_BYTES, PG_READAHEAD, PG_REFERENCED, PG_UPTODATE, PageRef, Vaddr};
 use pagewalk_pagecache::{add_to_page_cache, find_get_page, lock_page, unlock_page, wait_on_page_locked};
 
-use super::File;
+use super::{File, Inode};
 use super::inode::{page_of, pages_of};
 use super::io::readpage;
 use super::readahead::{page_cache_async_readahead, page_cache_sync_readahead};
@@ -108,12 +108,24 @@ async fn no_cached_page<'a>(current: &'a Task, file: &Rc<File>, index: u64) -> O
     let kernel = current.kernel();
     // Also beyond the end of the file: v2.6.27 reads a page of zeros there and finds the end afterwards.
     let page = kernel.alloc_page(current, "a page of a file").await;
-    if add_to_page_cache(current, &page, &file.inode().mapping, index).await.is_err() {
+    if !page_cache_read(current, file.inode(), &page, index).await {
         kernel.hw.put_page(current, page).await;
         return None;
     }
-    readpage(current, file.inode(), index, page.pfn()).await;
     wait_for_page(current, page).await
+}
+
+/// Puts a new page into the cache and starts to read it. False if somebody was faster.
+pub(crate) async fn page_cache_read(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>, index: u64) -> bool {
+    let lock = inode.filemap_invalidate_lock_shared(current).await;
+    let added = add_to_page_cache(current, page, &inode.mapping, index).await.is_ok();
+    if added {
+        readpage(current, inode, index, page.pfn()).await;
+    }
+    if let Some(lock) = lock {
+        lock.up_read().await;
+    }
+    added
 }
 
 /// Waits for the end of the read; `None` if the page was truncated meanwhile.

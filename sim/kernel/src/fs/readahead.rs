@@ -125,11 +125,15 @@ pub(crate) async fn do_page_cache_readahead(
         missing.push((index, page));
     }
     // Reading begins when every page is allocated, as there: an allocation may wait for memory.
+    let lock = inode.filemap_invalidate_lock_shared(current).await;
     let mut batch = ReadBatch::new(inode);
     for (index, page) in missing {
         batch.add(current, page, index).await;
     }
     batch.submit(current).await;
+    if let Some(lock) = lock {
+        lock.up_read().await;
+    }
 }
 
 /// `force_page_cache_readahead`: reads a range because somebody asked for it (`WILLNEED`).

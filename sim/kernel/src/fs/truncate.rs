@@ -50,12 +50,16 @@ pub(crate) async fn punch_hole(current: &Task, inode: &Rc<Inode>, offset: u64, l
     let kernel = current.kernel();
     let (first, past) = (pages_of(offset), if end == size { pages_of(end) } else { page_of(end) });
     if first < past {
+        let lock = inode.filemap_invalidate_lock(current).await;
         kernel.shadow_file_punch(inode.id(), first, past);
         unmap_mapping_range(current, inode, first, past - 1, false).await;
         truncate_inode_pages_range(current, inode, first * BASE_PAGE_BYTES, past - 1).await;
         unmap_mapping_range(current, inode, first, past - 1, false).await;
         kernel.disk.free_blocks(inode, first, past);
         kernel.shadow_file_settle(inode.id(), first, past);
+        if let Some(lock) = lock {
+            lock.up_write().await;
+        }
     }
     // The edges are zeroed in the cache.
     if !offset.is_multiple_of(BASE_PAGE_BYTES) {

@@ -5,10 +5,10 @@
 use std::rc::Rc;
 
 use pagewalk_mmu::{Mutant, PG_ERROR, PG_READAHEAD, PG_UPTODATE, PageRef};
-use pagewalk_pagecache::{add_to_page_cache, find_lock_page, unlock_page, wait_on_page_locked};
+use pagewalk_pagecache::{find_lock_page, unlock_page, wait_on_page_locked};
 
 use crate::fs::{
-    Advice, File, Inode, InodeKind, do_page_cache_readahead, mark_page_accessed, page_cache_async_readahead,
+    self, Advice, File, Inode, InodeKind, do_page_cache_readahead, mark_page_accessed, page_cache_async_readahead,
     page_cache_sync_readahead, pages_of, readpage,
 };
 use crate::task::Task;
@@ -68,7 +68,7 @@ async fn find_page<'a>(
     let mut page = find_lock_page(current, &inode.mapping, index).await;
     let mut ra = file.ra.get();
     let disk = inode.kind() == InodeKind::Disk;
-    match file.advice.get() {
+    match file.mmap_advice.get() {
         // Memory without a disk is not read ahead, and neither is what is read in no order.
         _ if !disk => {}
         Advice::Random => {}
@@ -118,10 +118,7 @@ async fn read_around(current: &Task, file: &Rc<File>, index: u64) {
 async fn page_cache_read(current: &Task, inode: &Rc<Inode>, index: u64) -> bool {
     let kernel = current.kernel();
     let page = kernel.alloc_page(current, "a page of a file").await;
-    let added = add_to_page_cache(current, &page, &inode.mapping, index).await.is_ok();
-    if added {
-        readpage(current, inode, index, page.pfn()).await;
-    }
+    let added = fs::page_cache_read(current, inode, &page, index).await;
     kernel.hw.put_page(current, page).await;
     added
 }
