@@ -38,8 +38,23 @@ pub async fn try_to_release_page(cx: &Context, mapping: &AddressSpace, pfn: Pfn)
         cx.mark("try_to_release_page:refused");
         return false;
     }
-    if flags.test_and_clear_bit(cx, PG_PRIVATE).await {
+    drop_buffers(cx, mapping, pfn).await;
+    true
+}
+
+/// `do_invalidatepage`: the data of a locked page is to be discarded, and with it what its buffers have to write
+/// (`discard_buffer`). Where the file system keeps them the page becomes an orphan.
+pub async fn do_invalidatepage(cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
+    if mapping.release.get() == ReleasePolicy::Never {
+        cx.mark("do_invalidatepage:refused");
+        return;
+    }
+    drop_buffers(cx, mapping, pfn).await;
+}
+
+async fn drop_buffers(cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
+    let hw = mapping.hw();
+    if hw.memory.words(pfn).flags().test_and_clear_bit(cx, PG_PRIVATE).await {
         hw.put_page(cx, PageRef::counted(cx, pfn)).await; // the buffers' reference
     }
-    true
 }

@@ -25,7 +25,7 @@ mod writeback;
 
 pub use add_to_page_cache::{AddError, add_to_page_cache, add_to_page_cache_locked};
 pub use address_space::{AddressSpace, PageCache, PageIndex, TREE_LOCK};
-pub use buffers::{ReleasePolicy, create_empty_buffers, try_to_release_page};
+pub use buffers::{ReleasePolicy, create_empty_buffers, do_invalidatepage, try_to_release_page};
 pub use dirty::{set_page_dirty_nobuffers, test_clear_page_dirty};
 pub use find_get_page::find_get_page;
 pub use find_get_pages::{find_get_pages, find_get_pages_contig, find_get_pages_tag};

@@ -36,4 +36,4 @@ pub use syscall::{
     sys_mremap, sys_munmap, sys_wait4,
 };
 pub use task::{Task, TaskCounters};
-pub use user::{Segv, run_program};
+pub use user::{Segv, Signal, run_program};

@@ -21,9 +21,10 @@ pub(crate) fn initial_stamp(inode: u32, index: u64) -> u64 {
 }
 
 /// What one page of a file may contain.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct FilePage {
-    current: u64,
+    /// What it holds: one value, or several of which the shadow cannot know the right one.
+    current: Vec<u64>,
     /// Values replaced by a call that has not returned: a mapping or a frame may still have them.
     replaced: Vec<u64>,
     /// Values gone, each with when: good for calls that began before.
@@ -31,13 +32,28 @@ struct FilePage {
 }
 
 impl FilePage {
+    fn holding(stamp: u64) -> Self {
+        Self { current: vec![stamp], replaced: Vec::new(), past: Vec::new() }
+    }
+
     fn admits(&self, stamp: u64) -> bool {
-        self.current == stamp || self.replaced.contains(&stamp)
+        self.current.contains(&stamp) || self.replaced.contains(&stamp)
     }
 
     fn admitted(&self) -> Vec<u64> {
-        [self.current].into_iter().chain(self.replaced.iter().copied()).collect()
+        self.current.iter().chain(&self.replaced).copied().collect()
     }
+
+    /// The frame that has the page holds `stamp`, which then becomes `after`.
+    fn becomes(&mut self, stamp: u64, after: u64) {
+        debug_assert!(self.current.contains(&stamp), "it may hold this");
+        self.current = vec![after];
+    }
+}
+
+fn normalize(values: &mut Vec<u64>) {
+    values.sort_unstable();
+    values.dedup();
 }
 
 /// What is known of a file as a whole.
@@ -90,18 +106,18 @@ impl FileShadow {
     fn initial(&self, inode: u32, index: u64) -> FilePage {
         let sizes = self.sizes.borrow();
         let Some(size) = sizes.get(&inode).filter(|size| index < size.initial) else {
-            return FilePage::default();
+            return FilePage::holding(0);
         };
         let stamp = initial_stamp(inode, index);
         if size.gone.contains(index) {
-            return FilePage::default();
+            return FilePage::holding(0);
         }
         // The first hole took the contents away; those after it found zeroes.
         match size.cuts.iter().find(|cut| (cut.first..cut.end).contains(&index)) {
-            None => FilePage { current: stamp, ..FilePage::default() },
-            Some(Cut { settled: None, .. }) => FilePage { replaced: vec![stamp], ..FilePage::default() },
+            None => FilePage::holding(stamp),
+            Some(Cut { settled: None, .. }) => FilePage { replaced: vec![stamp], ..FilePage::holding(0) },
             Some(Cut { settled: Some(at), .. }) => {
-                FilePage { past: vec![(stamp, *at)], ..FilePage::default() }
+                FilePage { past: vec![(stamp, *at)], ..FilePage::holding(0) }
             }
         }
     }
@@ -178,37 +194,36 @@ impl FileShadow {
             return false;
         }
         self.change(inode, index, |page| {
-            // Of two frames that may both hold the value, either may have been stored to.
-            for old in page.replaced.clone() {
-                if old == stamp {
+            // Where an old frame and the new one may hold the same, either may have been stored to.
+            match (page.current.contains(&stamp), page.replaced.contains(&stamp)) {
+                (true, false) => page.becomes(stamp, after),
+                (true, true) => {
+                    page.current.push(after);
+                    page.replaced.push(after);
+                }
+                (false, _) => {
+                    page.replaced.retain(|&value| value != stamp);
                     page.replaced.push(after);
                 }
             }
-            if page.current == stamp {
-                if page.replaced.contains(&stamp) {
-                    page.replaced.push(stamp);
-                }
-                page.current = after;
-            }
-            page.replaced.sort_unstable();
-            page.replaced.dedup();
+            normalize(&mut page.current);
+            normalize(&mut page.replaced);
         });
         true
     }
 
     fn set(&self, inode: u32, index: u64, value: u64) {
         self.change(inode, index, |page| {
-            page.replaced.push(page.current);
-            page.current = value;
-            page.replaced.sort_unstable();
-            page.replaced.dedup();
+            page.replaced.append(&mut page.current);
+            normalize(&mut page.replaced);
+            page.current = vec![value];
         });
     }
 
     /// The page holds exactly `value` from now on: a device has written to its frame.
     pub(super) fn replace(&self, inode: u32, index: u64, value: u64) {
         self.change(inode, index, |page| {
-            page.current = value;
+            page.current = vec![value];
             page.replaced.clear();
         });
     }
@@ -286,13 +301,6 @@ impl Kernel {
         }
     }
 
-    /// A store into a page's frame, in the step that changes it: both become `mix(old, store_id)`.
-    pub(crate) fn shadow_file_store(&self, inode: u32, index: u64, store_id: u64) {
-        if let Some(files) = self.files(inode) {
-            files.change(inode, index, |page| page.current = mix(page.current, store_id));
-        }
-    }
-
     /// The page's contents are replaced: by direct I/O, or by zeroes where the file is cut or punched. The old value
     /// may still be seen until [`Kernel::shadow_file_settle`].
     pub(crate) fn shadow_file_set(&self, inode: u32, index: u64, value: u64) {
@@ -320,7 +328,7 @@ impl Kernel {
         }
     }
 
-    /// The number of the next store, for [`Kernel::shadow_file_store`]; 0 without an oracle.
+    /// The number of the next store by the kernel; 0 without an oracle.
     pub(crate) fn next_store(&self) -> u64 {
         self.oracle.as_ref().map_or(0, super::Oracle::next_store)
     }
@@ -332,9 +340,18 @@ impl Kernel {
             None => 0,
             Some(files) => {
                 let store = self.next_store();
-                let base = |old| if whole { 0 } else { old };
-                files.change(inode, index, |page| page.current = mix(base(page.current), store));
-                mix(base(old), store)
+                let after = mix(if whole { 0 } else { old }, store);
+                files.change(inode, index, |page| {
+                    if whole {
+                        page.current = vec![after];
+                    } else if page.current.contains(&old) {
+                        page.becomes(old, after);
+                    } else {
+                        // The frame has lost a store, and will be found out.
+                        page.current.iter_mut().for_each(|value| *value = mix(*value, store));
+                    }
+                });
+                after
             }
         };
         self.hw.memory.change_page(cx, pfn, change).await;

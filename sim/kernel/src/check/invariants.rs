@@ -1,28 +1,34 @@
 //! Observers of the invariants: they look at the whole machine when no context is inside the kernel.
 //!
-//! I2, I5, I13, I19, I20, I21, I29 and I32 by full scan; I1, I3, I28 and lost references are noticed where they happen.
+//! I2, I5, I13, I19, I20, I21, I29 and I32 by full scan, and those of pages of files; I1, I3, I28 and lost references are
+//! noticed where they happen.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pagewalk_engine::CpuId;
-use pagewalk_mmu::{PageMapping, Pfn, Pte, Root, TlbEntry, Vaddr, VaddrRange};
+use pagewalk_mmu::{PG_PRIVATE, PageMapping, Pfn, Pte, Root, TlbEntry, Vaddr, VaddrRange};
 
 use crate::kernel::Kernel;
-use crate::mm::Mm;
+use crate::mm::{Mm, Vma};
 use crate::task::Task;
 
 /// Quiescent moments between two scans of the whole machine.
 const SCAN_EVERY: u32 = 512;
 
-/// What the tables of all address spaces say of one frame.
+/// What the tables of all address spaces, and the trees of all files, say of one frame.
 #[derive(Default)]
-struct Uses {
+pub(super) struct Uses {
     /// PTEs that map it, each with its address space and address.
-    ptes: Vec<(u32, Vaddr, Pte)>,
+    pub(super) ptes: Vec<(u32, Vaddr, Pte)>,
     /// Whether it is a table.
     table: bool,
+    /// Where it is in the page cache: inode and page.
+    pub(super) cached: Vec<(u32, u64)>,
 }
+
+/// What every frame in use is used for.
+pub(super) type AllUses = BTreeMap<Pfn, Uses>;
 
 impl Kernel {
     /// A context enters the kernel.
@@ -110,30 +116,35 @@ impl Kernel {
     /// Every invariant that is a matter of counting, over the whole machine. [Quiescent](Kernel::is_quiescent) moments only.
     pub fn check_machine(&self) {
         let mms: Vec<Rc<Mm>> = self.mms.borrow().values().filter_map(std::rc::Weak::upgrade).collect();
-        let mut uses: BTreeMap<Pfn, Uses> = BTreeMap::new();
+        let mut uses = AllUses::new();
         for mm in &mms {
-            let before: usize = uses.values().map(|uses| uses.ptes.len()).sum();
-            self.collect(mm, &mut uses);
-            let present = uses.values().map(|uses| uses.ptes.len()).sum::<usize>() - before;
-            if present as u64 != mm.anon_rss.get() {
-                let message =
-                    format!("mm {} has {present} pages mapped and anon_rss {}", mm.id(), mm.anon_rss.get());
+            let present = self.collect(mm, &mut uses);
+            let counted = (mm.anon_rss.get(), mm.file_rss.get());
+            if present != counted {
+                let message = format!(
+                    "mm {} has {present:?} anonymous pages and pages of files mapped, and counts {counted:?}",
+                    mm.id()
+                );
                 self.engine.violation("I21", message);
             }
             let limit = VaddrRange::new(Vaddr(0), self.hw.format().user_end()).expect("a range");
             self.check_tlbs(mm, limit);
         }
+        self.collect_cached(&mut uses);
         for (&pfn, uses) in &uses {
             self.check_page(pfn, uses);
         }
+        self.check_files(&uses);
         let used = u64::from(self.hw.memory.frames()) - 1 - u64::from(self.hw.free_frames());
         if used != uses.len() as u64 {
             self.engine.violation("I27", format!("{used} frames are in use, {} are reachable", uses.len()));
         }
     }
 
-    fn collect(&self, mm: &Mm, uses: &mut BTreeMap<Pfn, Uses>) {
+    /// Notes what the tables of one address space use. Yields how many anonymous pages and pages of files they map.
+    fn collect(&self, mm: &Mm, uses: &mut AllUses) -> (u64, u64) {
         let format = *self.hw.format();
+        let mut present = (0, 0);
         uses.entry(mm.pgd).or_default().table = true;
         let mut open = vec![(mm.pgd, format.levels, Vaddr(0))];
         while let Some((table, level, base)) = open.pop() {
@@ -146,26 +157,42 @@ impl Kernel {
                 let uses = uses.entry(entry.pfn()).or_default();
                 if level == 1 {
                     uses.ptes.push((mm.id(), address, entry));
+                    match self.is_anon(entry.pfn()) {
+                        true => present.0 += 1,
+                        false => present.1 += 1,
+                    }
                 } else {
                     uses.table = true;
                     open.push((entry.pfn(), level - 1, address));
                 }
             }
         }
+        present
+    }
+
+    /// `PageAnon`.
+    pub(super) fn is_anon(&self, pfn: Pfn) -> bool {
+        let mapping = self.hw.memory.words(pfn).mapping().observe();
+        matches!(PageMapping::decode(mapping), PageMapping::Anon(_))
     }
 
     fn check_page(&self, pfn: Pfn, uses: &Uses) {
         let page = self.hw.memory.words(pfn);
         let (count, mapcount) = (page.count().observe(), page.mapcount().observe());
         let mapped = uses.ptes.len();
-        if count != mapped as i32 + i32::from(uses.table) {
-            self.engine
-                .violation("I5", format!("{pfn:?} has count {count}, {mapped} PTEs, table: {}", uses.table));
+        let buffers = page.flags().observe() >> PG_PRIVATE & 1 == 1;
+        let owners = mapped + usize::from(uses.table) + uses.cached.len() + usize::from(buffers);
+        if count != owners as i32 {
+            let message = format!(
+                "{pfn:?} has count {count}, {mapped} PTEs, table: {}, in the cache at {:?}, buffers: {buffers}",
+                uses.table, uses.cached
+            );
+            self.engine.violation("I5", message);
         }
         if mapcount != mapped as i32 {
             self.engine.violation("I13", format!("{pfn:?} has map count {mapcount}, {mapped} PTEs name it"));
         }
-        if mapped > 1 && uses.ptes.iter().any(|(_, _, pte)| pte.is_writable()) {
+        if self.is_anon(pfn) && mapped > 1 && uses.ptes.iter().any(|(_, _, pte)| pte.is_writable()) {
             self.engine.violation("I29", format!("{pfn:?} is shared and writable: {:?}", uses.ptes));
         }
         if mapped > 0 {
@@ -176,18 +203,22 @@ impl Kernel {
     /// I32: the reverse mapping finds exactly the PTEs that map the page.
     fn check_rmap(&self, pfn: Pfn, uses: &Uses) {
         let page = self.hw.memory.words(pfn);
-        let anon_vma = match PageMapping::decode(page.mapping().observe()) {
-            PageMapping::Anon(id) => self.anon_vmas.observe(id),
-            PageMapping::None | PageMapping::File(_) => None,
+        let index = page.index().observe();
+        let areas: Option<Vec<(Rc<Mm>, Rc<Vma>)>> = match PageMapping::decode(page.mapping().observe()) {
+            PageMapping::Anon(id) => self.anon_vmas.observe(id).map(|anon_vma| {
+                let areas = anon_vma.observe().into_iter();
+                areas.filter_map(|(mm, vma)| Some((self.observe_mm(mm)?, vma))).collect()
+            }),
+            PageMapping::File(id) => self.inode_of(id).map(|inode| inode.i_mmap.observe(index)),
+            PageMapping::None => None,
         };
-        let Some(anon_vma) = anon_vma else {
-            self.engine.violation("I7", format!("{pfn:?} is mapped and belongs to no anon_vma"));
+        let Some(areas) = areas else {
+            self.engine.violation("I7", format!("{pfn:?} is mapped and belongs to nobody"));
             return;
         };
-        let index = page.index().observe();
         let mut found = 0;
-        for (mm, vma) in anon_vma.observe() {
-            let (Some(mm), Some(address)) = (self.observe_mm(mm), vma.address_of(index)) else { continue };
+        for (mm, vma) in areas {
+            let Some(address) = vma.address_of(index) else { continue };
             let pte = self.observe_pte(mm.pgd, address);
             found += usize::from(pte.is_some_and(|pte| pte.is_present() && pte.pfn() == pfn));
         }

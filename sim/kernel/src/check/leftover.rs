@@ -6,7 +6,7 @@ use std::rc::Rc;
 use pagewalk_engine::Stop;
 use pagewalk_mmu::{PG_LOCKED, PG_PRIVATE, PG_WRITEBACK};
 
-use crate::fs::{do_sync, drop_pagecache};
+use crate::fs::{InodeKind, do_sync, drop_pagecache};
 use crate::kernel::Kernel;
 use crate::task::Task;
 
@@ -32,9 +32,16 @@ impl Kernel {
         let usable = u64::from(self.hw.memory.frames()) - 1; // frame 0 is never handed out
         let loaded = self.hw.cores().iter().filter(|core| core.root().is_some()).count();
         let (cached, held) = self.observe_cached();
+        let inodes = self.inodes.all();
+        let areas = inodes.iter().map(|inode| inode.i_mmap.observe_len() as u64).sum();
+        let unnamed = inodes.iter().filter(|inode| inode.kind() == InodeKind::Shmem);
+        let shared = unnamed.map(|inode| inode.mapping.observe_pages().len() as u64).sum();
         let counts = [
             ("frames not free", (usable - u64::from(self.hw.free_frames())).saturating_sub(cached)),
             ("cached pages that somebody holds", held),
+            ("pages of shared anonymous memory", shared),
+            ("pages of files mapped", self.stat.nr_mapped.get()),
+            ("areas that map files", areas),
             ("page tables", u64::from(self.hw.tables.in_use())),
             ("anonymous pages mapped", self.stat.nr_anon_pages.get()),
             ("address spaces", self.mms.borrow().len() as u64),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use pagewalk_mmu::{BASE_PAGE_BYTES, PG_DIRTY, PG_MAPPEDTODISK, PG_PRIVATE, PG_WRITEBACK, PageRef};
 use pagewalk_pagecache::{
-    find_get_pages, find_lock_page, lock_page, remove_from_page_cache, try_to_release_page, trylock_page, unlock_page,
+    find_get_pages, find_lock_page, lock_page, remove_from_page_cache, do_invalidatepage, trylock_page, unlock_page,
     wait_on_page_writeback,
 };
 
@@ -160,12 +160,11 @@ pub(crate) async fn truncate_complete_page(current: &Task, inode: &Rc<Inode>, pa
     if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
         return; // 1. somebody else removed it while we waited for the lock
     }
-    // 3 before 2: what is dirty is the page here, not its buffers one by one, and invalidating them makes them clean.
-    words.flags().test_and_clear_bit(current, PG_DIRTY).await; // 3. cancel_dirty_page
     if words.flags().test_bit(current, PG_PRIVATE).await {
         // 2. The buffers may refuse to go: then the page stays, an orphan without a mapping.
-        try_to_release_page(current, &inode.mapping, page.pfn()).await;
+        do_invalidatepage(current, &inode.mapping, page.pfn()).await;
     }
+    words.flags().test_and_clear_bit(current, PG_DIRTY).await; // 3. cancel_dirty_page
     remove_from_page_cache(current, &inode.mapping, page.pfn()).await; // 4
     words.flags().clear_bit(current, PG_MAPPEDTODISK).await; // 5
     kernel.hw.put_page(current, PageRef::counted(current, page.pfn())).await; // 6. the cache's reference

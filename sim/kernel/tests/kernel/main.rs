@@ -3,6 +3,9 @@
 mod areas;
 mod common;
 mod fault_model;
+mod file_common;
+mod file_stress;
+mod files;
 mod flush;
 mod memory;
 mod op;
