@@ -5,6 +5,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config_cmd::{self, ConfigArgs};
 use crate::diff::{self, DiffArgs};
 use crate::exit::Exit;
+use crate::explore::{
+    self,
+    args::{ExplainArgs, ExploreArgs},
+};
 use crate::replay::{self, args::ReplayArgs};
 use crate::style::ColorChoice;
 use crate::trace_cmd::{self, TraceArgs};
@@ -28,6 +32,10 @@ enum Command {
     Replay(ReplayArgs),
     /// Say what changed between two runs
     Diff(DiffArgs),
+    /// Try the schedules of a scenario until one breaks an invariant, or all are done
+    Explore(ExploreArgs),
+    /// Show one failing schedule, shortened, a column for each CPU
+    Explain(ExplainArgs),
     /// Import, make and look at traces
     Trace(TraceArgs),
     /// Check, show and explain machine descriptions
@@ -45,6 +53,7 @@ fn after_help() -> String {
     format!(
         "Examples:
   pagewalk replay traces/gzip.pwt
+  pagewalk explore configs/scenarios/lookup-and-reuse.ron
   pagewalk trace info traces/gzip.pwt
   pagewalk config explain tlb
 
@@ -59,6 +68,8 @@ pub fn run(cli: &Cli) -> Exit {
     match &cli.command {
         Command::Replay(args) => replay::run(args, &command_line(), cli.color),
         Command::Diff(args) => diff::run(args, cli.color),
+        Command::Explore(args) => explore::explore(args, &command_line(), cli.color),
+        Command::Explain(args) => explore::explain(args, cli.color),
         Command::Trace(args) => trace_cmd::run(args, cli.color),
         Command::Config(args) => config_cmd::run(args, cli.color),
         Command::Completions { shell } => {

@@ -5,6 +5,7 @@ pub mod config_cmd;
 pub mod diagnostic;
 pub mod diff;
 pub mod exit;
+pub mod explore;
 pub mod machine;
 pub mod replay;
 pub mod report;

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     (
         "pagewalk",
         "sim/cli",
-        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel", "pagewalk-trace"],
+        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel", "pagewalk-explore", "pagewalk-trace"],
     ),
 ];
 

@@ -258,6 +258,11 @@ impl Engine {
         }
     }
 
+    /// Whether anything was found wrong so far.
+    pub fn has_violation(&self) -> bool {
+        !self.violations.borrow().is_empty()
+    }
+
     /// What was found wrong so far (the first 32).
     pub fn violations(&self) -> Vec<Violation> {
         self.violations.borrow().clone()

@@ -7,18 +7,26 @@
 mod brute;
 mod clock;
 mod depend;
+mod differ;
 mod dpor;
+mod guided;
 mod model;
 mod node;
 mod race;
 mod random;
 mod scenario;
+mod shrink;
+mod tell;
 mod trace;
 
 pub use brute::enumerate;
 pub use depend::{Access, dependent};
+pub use differ::{Divergence, diverge};
 pub use dpor::exhaust;
+pub use guided::{GuidedRun, follow};
 pub use model::{Limits, Model, Run, Summary, Verdict};
 pub use random::{RandomWalk, random_walk};
 pub use scenario::{FileSpec, MOST_CPUS, MOST_OPS, MapSpec, Operation, Pool, Problem, Scenario, World};
+pub use shrink::{Shrunk, shrink, switches};
+pub use tell::Teller;
 pub use trace::{Event, Trace};

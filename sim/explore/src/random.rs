@@ -8,36 +8,37 @@ use crate::model::{Limits, Model, Summary, Verdict, run_once, verdict_of};
 #[derive(Clone, Debug)]
 pub struct RandomWalk {
     random: Random,
-    steps: usize,
+    choices: Vec<usize>,
     most_steps: usize,
 }
 
 impl RandomWalk {
     /// The walk of `seed`, at most so many steps long.
     pub fn new(seed: u64, most_steps: usize) -> Self {
-        Self { random: Random::new(seed, Purpose::Schedule), steps: 0, most_steps }
+        Self { random: Random::new(seed, Purpose::Schedule), choices: Vec::new(), most_steps }
     }
 
-    /// Begins the next run; the stream of random numbers goes on.
-    pub fn begin(&mut self) {
-        self.steps = 0;
+    /// Begins the next run, of another seed.
+    pub fn begin(&mut self, seed: u64) {
+        self.random = Random::new(seed, Purpose::Schedule);
+        self.choices.clear();
     }
 
-    /// Steps of the present run.
-    pub fn steps(&self) -> usize {
-        self.steps
+    /// Who took each step of the present run.
+    pub fn choices(&self) -> &[usize] {
+        &self.choices
     }
 
     /// Whether the present run was cut off.
     pub fn was_cut(&self) -> bool {
-        self.steps >= self.most_steps
+        self.choices.len() >= self.most_steps
     }
 }
 
 impl Explorer for RandomWalk {
     #[inline]
     fn choose(&mut self, _: &Engine, enabled: u64) -> Option<usize> {
-        if self.steps >= self.most_steps {
+        if self.choices.len() >= self.most_steps {
             return None;
         }
         let count = enabled.count_ones();
@@ -51,8 +52,8 @@ impl Explorer for RandomWalk {
     }
 
     #[inline]
-    fn executed(&mut self, _: &Engine, _: &Executed<'_>) {
-        self.steps += 1;
+    fn executed(&mut self, _: &Engine, step: &Executed<'_>) {
+        self.choices.push(step.actor);
     }
 }
 
@@ -61,27 +62,28 @@ pub(crate) fn seed_of_run(seed: u64, number: u64) -> u64 {
     seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
-/// Runs `model` under `limits.runs` random schedules. `visit` gets each run's seed and verdict, and says whether to go on.
+/// Runs `model` under `limits.runs` random schedules. `visit` gets each run's choices and verdict, and says whether to go on.
 pub fn random_walk(
     model: &mut dyn Model,
     seed: u64,
     limits: Limits,
-    visit: &mut dyn FnMut(u64, &Verdict) -> bool,
+    visit: &mut dyn FnMut(&[usize], &Verdict) -> bool,
 ) -> Summary {
     let mut summary = Summary::default();
+    let mut walk = RandomWalk::new(seed, limits.steps);
     for number in 0..limits.runs {
         let own = seed_of_run(seed, number);
-        let mut walk = RandomWalk::new(own, limits.steps);
+        walk.begin(own);
         let (engine, stop) = run_once(model, own, &mut walk);
         summary.runs += 1;
-        summary.steps += walk.steps() as u64;
+        summary.steps += walk.choices().len() as u64;
         if walk.was_cut() && matches!(stop, Stop::Stopped(_)) {
             summary.cut += 1;
             continue;
         }
         let verdict = verdict_of(model, &engine, stop);
         summary.failing += u64::from(!verdict.is_clean());
-        if !visit(own, &verdict) {
+        if !visit(walk.choices(), &verdict) {
             break;
         }
     }

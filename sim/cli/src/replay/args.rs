@@ -91,20 +91,38 @@ pub enum KernelArg {
     Linux2622,
 }
 
+impl KernelArg {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Linux2627 => "linux-2.6.27",
+            Self::Linux2622 => "linux-2.6.22",
+        }
+    }
+
+    /// Its switches.
+    #[must_use]
+    pub fn preset(self) -> Switches {
+        match self {
+            Self::Fixed => Switches::FIXED,
+            Self::Linux2627 => Switches::LINUX_2_6_27,
+            Self::Linux2622 => Switches::LINUX_2_6_22,
+        }
+    }
+}
+
 impl ReplayArgs {
     /// The kernel they ask for.
     #[must_use]
     pub fn switches(&self) -> Switches {
-        let preset = match self.kernel {
-            KernelArg::Fixed => Switches::FIXED,
-            KernelArg::Linux2627 => Switches::LINUX_2_6_27,
-            KernelArg::Linux2622 => Switches::LINUX_2_6_22,
-        };
-        self.mutant.iter().fold(preset, |kernel, &mutant| kernel.with_mutant(mutant))
+        self.mutant.iter().fold(self.kernel.preset(), |kernel, &mutant| kernel.with_mutant(mutant))
     }
 }
 
-fn mutant(name: &str) -> Result<Mutant, String> {
+/// The mutant of this name.
+pub(crate) fn mutant(name: &str) -> Result<Mutant, String> {
     Mutant::from_name(name).ok_or_else(|| {
         let names: Vec<&str> = Mutant::ALL.iter().map(|mutant| mutant.info().name).collect();
         format!("expected one of {}", names.join(", "))

@@ -1,0 +1,101 @@
+//! `pagewalk explore` and `pagewalk explain`: the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use pagewalk_mmu::{Mutant, Switches};
+
+use crate::replay::args::{KernelArg, mutant};
+
+/// Arguments of `pagewalk explore`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXPLORE_EXAMPLES)]
+pub struct ExploreArgs {
+    /// The scenario: a RON file
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: String,
+    /// Which schedules are tried
+    #[arg(long, value_enum, default_value_t = StrategyArg::Dpor, help_heading = "Search")]
+    pub strategy: StrategyArg,
+    /// At most so many runs [default: 10000 random ones; 1000000 of an exhaustive search]
+    #[arg(long, value_name = "N", help_heading = "Search", value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: Option<u64>,
+    /// The seed of the random schedules
+    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Search")]
+    pub seed: u64,
+    /// Which kernel
+    #[arg(long, value_enum, default_value_t = KernelArg::Fixed, help_heading = "Kernel")]
+    pub kernel: KernelArg,
+    /// Make the kernel wrong by one step; may be repeated. `pagewalk config explain kernel` lists them
+    #[arg(long, value_name = "NAME", value_parser = mutant, help_heading = "Kernel")]
+    pub mutant: Vec<Mutant>,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = AnswerFormat::Text, help_heading = "Output")]
+    pub format: AnswerFormat,
+    /// Write the failing schedule, if there is one, for `pagewalk explain`
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub save: Option<PathBuf>,
+}
+
+const EXPLORE_EXAMPLES: &str = "Examples:
+  pagewalk explore configs/scenarios/lookup-and-reuse.ron
+  pagewalk explore configs/scenarios/lookup-and-reuse.ron --mutant skip-recheck --save case.json
+  pagewalk explore configs/scenarios/shrinking-tree.ron --kernel linux-2.6.27 --strategy random --runs 20000";
+
+/// Arguments of `pagewalk explain`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXPLAIN_EXAMPLES)]
+pub struct ExplainArgs {
+    /// A failing schedule, written by `pagewalk explore --save`
+    #[arg(value_name = "CASE")]
+    pub case: String,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = AnswerFormat::Text)]
+    pub format: AnswerFormat,
+}
+
+const EXPLAIN_EXAMPLES: &str = "Example:
+  pagewalk explore configs/scenarios/lookup-and-reuse.ron --mutant skip-recheck --save case.json
+  pagewalk explain case.json";
+
+/// Which schedules are tried.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrategyArg {
+    /// Every class of schedules that differ in more than the order of independent steps, once
+    Dpor,
+    /// A seeded random choice at every step
+    Random,
+}
+
+impl StrategyArg {
+    pub(crate) fn default_runs(self) -> u64 {
+        match self {
+            Self::Dpor => 1_000_000,
+            Self::Random => 10_000,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dpor => "dpor",
+            Self::Random => "random",
+        }
+    }
+}
+
+/// How to answer.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+impl ExploreArgs {
+    /// The kernel they ask for.
+    #[must_use]
+    pub fn switches(&self) -> Switches {
+        self.mutant.iter().fold(self.kernel.preset(), |kernel, &mutant| kernel.with_mutant(mutant))
+    }
+}

@@ -1,0 +1,151 @@
+//! A case: one failing schedule of a scenario, with all that is needed to run it again and to notice if it no longer is what
+//! it was.
+
+use std::path::Path;
+
+use pagewalk_engine::{Actor, CpuId};
+use pagewalk_explore::{GuidedRun, MOST_CPUS, Scenario, Teller};
+use pagewalk_mmu::{Mutant, Switches};
+use serde::{Deserialize, Serialize};
+
+use super::args::ExploreArgs;
+use super::read::read_text;
+use crate::diagnostic::{Diagnostic, Place};
+
+/// What a case file says it is.
+const SCHEMA: &str = "pagewalk.case/1";
+
+/// One failing schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    schema: String,
+    /// The file that the scenario was read from.
+    pub(super) source: String,
+    pub(super) scenario: Scenario,
+    /// The kernel's preset.
+    pub(super) kernel: String,
+    pub(super) mutants: Vec<String>,
+    /// The invariant that breaks.
+    pub(super) invariant: String,
+    pub(super) message: String,
+    /// Who takes each step, and what it is.
+    pub(super) steps: Vec<CaseStep>,
+}
+
+/// One step of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CaseStep {
+    pub(super) actor: String,
+    pub(super) operation: String,
+}
+
+/// An actor as cases name it: `cpu0`, `irq0`, `rcu0`.
+pub(super) fn actor_name(actor: usize, cpus: usize) -> String {
+    match Actor::from_index(actor, cpus) {
+        Actor::Cpu(cpu) => format!("cpu{}", cpu.0),
+        Actor::Interrupt(cpu) => format!("irq{}", cpu.0),
+        Actor::Callback(cpu) => format!("rcu{}", cpu.0),
+    }
+}
+
+fn actor_of(name: &str, cpus: usize) -> Option<usize> {
+    let (kind, number) = name.split_at_checked(3)?;
+    let cpu = CpuId(number.parse().ok().filter(|&cpu: &u16| usize::from(cpu) < cpus.min(MOST_CPUS))?);
+    let actor = match kind {
+        "cpu" => Actor::Cpu(cpu),
+        "irq" => Actor::Interrupt(cpu),
+        "rcu" => Actor::Callback(cpu),
+        _ => return None,
+    };
+    Some(actor.index(cpus))
+}
+
+impl Case {
+    /// The failing run of a scenario.
+    pub(super) fn new(source: &str, scenario: &Scenario, args: &ExploreArgs, run: &GuidedRun) -> Self {
+        let cpus = scenario.cpus.len();
+        let teller = Teller::new(scenario);
+        let steps = run.trace.events().iter().map(|event| CaseStep {
+            actor: actor_name(event.access.actor, cpus),
+            operation: teller.label(event),
+        });
+        let violation = run.violation.as_ref();
+        Self {
+            schema: SCHEMA.into(),
+            source: source.into(),
+            scenario: scenario.clone(),
+            kernel: args.kernel.name().into(),
+            mutants: args.mutant.iter().map(ToString::to_string).collect(),
+            invariant: violation.map_or_else(String::new, |violation| violation.invariant.into()),
+            message: violation.map_or_else(String::new, |violation| violation.message.clone()),
+            steps: steps.collect(),
+        }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(super) fn save(&self, file: &Path) -> Result<(), Diagnostic> {
+        let text = serde_json::to_string_pretty(self).expect("a case is plain data with text keys") + "\n";
+        std::fs::write(file, text).map_err(|error| {
+            let place = Place::File { file: file.display().to_string() };
+            Diagnostic::new(place, format!("cannot write the case: {error}"))
+        })
+    }
+
+    /// Reads and checks one.
+    ///
+    /// # Errors
+    /// If the file is no case, or names what does not exist.
+    pub(super) fn load(name: &str) -> Result<Self, Diagnostic> {
+        let text = read_text(name, "case")?;
+        let case: Self = serde_json::from_str(&text).map_err(|error| {
+            let line_start =
+                text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+            let at = line_start + error.column().saturating_sub(1);
+            Diagnostic::new(Place::in_text(name, &text, at..at + 1), error.to_string())
+        })?;
+        let here = |word: &str| {
+            let quoted = format!("\"{word}\"");
+            let at = text.find(&quoted).map_or(0..0, |at| at..at + quoted.len());
+            Place::in_text(name, &text, at)
+        };
+        if case.schema != SCHEMA {
+            return Err(Diagnostic::new(here(&case.schema), "this is no case")
+                .expected(format!("\"schema\": \"{SCHEMA}\"")));
+        }
+        case.scenario.check().map_err(|problem| Diagnostic::new(here(&problem.word), problem.message))?;
+        case.preset().ok_or_else(|| {
+            Diagnostic::new(here(&case.kernel), format!("no kernel is named `{}`", case.kernel))
+        })?;
+        if let Some(unknown) = case.mutants.iter().find(|name| Mutant::from_name(name).is_none()) {
+            return Err(Diagnostic::new(here(unknown), format!("no mutant is named `{unknown}`")));
+        }
+        let cpus = case.scenario.cpus.len();
+        if let Some(step) = case.steps.iter().find(|step| actor_of(&step.actor, cpus).is_none()) {
+            let place = here(&step.actor);
+            return Err(Diagnostic::new(place, format!("`{}` is nobody", step.actor))
+                .expected("cpu, irq or rcu, and a CPU's number"));
+        }
+        Ok(case)
+    }
+
+    fn preset(&self) -> Option<Switches> {
+        Switches::PRESETS.iter().find(|(name, _)| *name == self.kernel).map(|&(_, preset)| preset)
+    }
+
+    /// The kernel of the case.
+    pub(super) fn switches(&self) -> Switches {
+        let preset = self.preset().expect("checked when it was read");
+        self.mutants.iter().filter_map(|name| Mutant::from_name(name)).fold(preset, Switches::with_mutant)
+    }
+
+    /// Who takes each step.
+    pub(super) fn choices(&self) -> Vec<usize> {
+        let cpus = self.scenario.cpus.len();
+        self.steps.iter().filter_map(|step| actor_of(&step.actor, cpus)).collect()
+    }
+}

@@ -1,0 +1,192 @@
+//! What `pagewalk explain` answers: one failing schedule, shortened, and what the missing step would have seen.
+
+use pagewalk_explore::{Event, GuidedRun, Shrunk, Teller, World, diverge, follow, shrink, switches};
+use pagewalk_mmu::{Mutant, Switches};
+use serde::Serialize;
+
+use super::case::{Case, actor_name};
+use super::{MOST_STEPS, lanes, run_along};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::style::{Paint, WIDTH, visible, wrap};
+
+/// One failing schedule, explained.
+pub(super) struct Story {
+    case: Case,
+    file: String,
+    shrunk: Shrunk,
+    missing: Option<Missing>,
+}
+
+/// What the kernel without the mistake does at the place where they part.
+#[derive(Clone, Debug, Serialize)]
+struct Missing {
+    /// The kernel that is right.
+    kernel: String,
+    cpu: u16,
+    /// What the wrong one does there: where, and what.
+    here: Option<(String, String)>,
+    /// What the right one does instead.
+    there: (String, String),
+}
+
+/// Runs the case again, step by step as it says, and shortens it.
+///
+/// # Errors
+/// If it no longer is what it was: another operation stands where the case says, or nothing breaks.
+pub(super) fn explain(file: &str, case: &Case) -> Result<Story, Diagnostic> {
+    let choices = case.choices();
+    let run = run_along(&case.scenario, case.switches(), &choices);
+    let problem = |message: String| Diagnostic::new(Place::File { file: file.to_owned() }, message);
+    verify(case, &run).map_err(|message| {
+        problem(message).help("it was saved by another version, or edited: explore the scenario again")
+    })?;
+    let mut world = World::new(case.scenario.clone(), case.switches());
+    let shrunk = shrink(&mut world, &choices, MOST_STEPS)
+        .ok_or_else(|| problem("the schedule breaks nothing any more".into()))?;
+    let missing = missing_step(case, &shrunk.run);
+    Ok(Story { case: case.clone(), file: file.to_owned(), shrunk, missing })
+}
+
+/// Whether the run is the one that was saved.
+fn verify(case: &Case, run: &GuidedRun) -> Result<(), String> {
+    let teller = Teller::new(&case.scenario);
+    let cpus = case.scenario.cpus.len();
+    for (n, (event, saved)) in run.trace.events().iter().zip(&case.steps).enumerate() {
+        let (actor, operation) = (actor_name(event.access.actor, cpus), teller.label(event));
+        if (&actor, &operation) != (&saved.actor, &saved.operation) {
+            return Err(format!(
+                "step {} is `{actor}: {operation}` and was `{}: {}` when the case was saved",
+                n + 1,
+                saved.actor,
+                saved.operation
+            ));
+        }
+    }
+    match &run.violation {
+        Some(violation) if violation.invariant == case.invariant => Ok(()),
+        Some(violation) => Err(format!("it breaks {} and broke {}", violation.invariant, case.invariant)),
+        None => Err(format!("it breaks nothing and broke {}", case.invariant)),
+    }
+}
+
+/// Follows the same schedule with the kernel that is right, up to where they part.
+fn missing_step(case: &Case, run: &GuidedRun) -> Option<Missing> {
+    let wrong = case.switches();
+    let right = if wrong == Switches::FIXED { return None } else { Switches::FIXED };
+    let mut world = World::new(case.scenario.clone(), right);
+    let other = follow(&mut world, &run.choices, MOST_STEPS);
+    let divergence = diverge(&run.trace, &other.trace)?;
+    let teller = Teller::new(&case.scenario);
+    let tell = |event: &Event| (teller.place(event), teller.step(event));
+    let there = &other.trace.events()[divergence.other?];
+    Some(Missing {
+        kernel: "fixed".into(),
+        cpu: there.access.cpu,
+        here: divergence.one.map(|step| tell(&run.trace.events()[step])),
+        there: tell(there),
+    })
+}
+
+impl Story {
+    fn violation(&self) -> (&str, &str) {
+        let violation = self.shrunk.run.violation.as_ref();
+        violation.map_or(("", ""), |violation| (violation.invariant, &violation.message))
+    }
+
+    pub(super) fn to_text(&self, paint: Paint) -> String {
+        let case = &self.case;
+        let mutants: String = case.mutants.iter().map(|name| format!(" with mutant {name}")).collect();
+        let title = format!("{} · {} · kernel {}{mutants}", self.file, case.source, case.kernel);
+        let mut lines = vec![paint.dim(&visible(&title)), String::new()];
+        for mutant in case.mutants.iter().filter_map(|name| Mutant::from_name(name)) {
+            lines.extend(wrap(&format!("{mutant}: {}", mutant.info().what), WIDTH));
+            lines.push(String::new());
+        }
+        lines.extend(lanes::lanes(&case.scenario, &self.shrunk.run.trace, paint));
+        let (invariant, message) = self.violation();
+        lines.push(String::new());
+        for line in wrap(&visible(&format!("✘ {invariant}: {message}")), WIDTH) {
+            lines.push(paint.alarm(&line));
+        }
+        lines.push(String::new());
+        lines.extend(self.missing_text());
+        lines.extend(wrap(&self.shortened(), WIDTH));
+        lines.join("\n") + "\n"
+    }
+
+    fn missing_text(&self) -> Vec<String> {
+        let Some(missing) = &self.missing else { return Vec::new() };
+        let (place, step) = &missing.there;
+        let mut text = format!(
+            "Under the same schedule the kernel `{}` parts from this one on CPU {}: at {place}, {step}.",
+            missing.kernel, missing.cpu
+        );
+        if let Some((place, step)) = &missing.here {
+            text.push_str(&format!(" Here it was, at {place}: {step}."));
+        }
+        let mut lines = wrap(&visible(&text), WIDTH);
+        lines.push(String::new());
+        lines
+    }
+
+    fn shortened(&self) -> String {
+        let (before, after) = (self.case.steps.len(), self.shrunk.run.choices.len());
+        let changes = (switches(&self.case.choices()), switches(&self.shrunk.run.choices));
+        let minimal = if self.shrunk.minimal {
+            " No two blocks of steps of one CPU can be joined, and none left out, without the failure going away."
+        } else {
+            ""
+        };
+        format!(
+            "Shortened from {before} steps and {} switches to {after} steps and {} switches, in {} runs.{minimal}",
+            changes.0, changes.1, self.shrunk.runs
+        )
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Step {
+            actor: String,
+            place: String,
+            step: String,
+        }
+        #[derive(Serialize)]
+        struct Document<'a> {
+            schema: &'static str,
+            case: &'a str,
+            scenario: &'a str,
+            kernel: &'a str,
+            mutants: &'a [String],
+            invariant: &'a str,
+            message: &'a str,
+            steps: Vec<Step>,
+            switches: usize,
+            minimal: bool,
+            runs: usize,
+            missing: Option<&'a Missing>,
+        }
+        let teller = Teller::new(&self.case.scenario);
+        let cpus = self.case.scenario.cpus.len();
+        let step = |event: &Event| Step {
+            actor: actor_name(event.access.actor, cpus),
+            place: teller.place(event),
+            step: teller.step(event),
+        };
+        let (invariant, message) = self.violation();
+        let document = Document {
+            schema: "pagewalk.explain/1",
+            case: &self.file,
+            scenario: &self.case.source,
+            kernel: &self.case.kernel,
+            mutants: &self.case.mutants,
+            invariant,
+            message,
+            steps: self.shrunk.run.trace.events().iter().map(step).collect(),
+            switches: switches(&self.shrunk.run.choices),
+            minimal: self.shrunk.minimal,
+            runs: self.shrunk.runs,
+            missing: self.missing.as_ref(),
+        };
+        serde_json::to_string_pretty(&document).expect("a story is plain data with text keys") + "\n"
+    }
+}

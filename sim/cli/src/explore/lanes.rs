@@ -1,0 +1,46 @@
+//! Steps in columns, one for each CPU.
+
+use pagewalk_engine::Actor;
+use pagewalk_explore::{Event, Scenario, Teller, Trace};
+
+use crate::style::{Paint, WIDTH, fit};
+
+/// Columns for the number of a step.
+const MARGIN: usize = 5;
+
+/// The header and the steps of `trace`, a line each.
+pub(super) fn lanes(scenario: &Scenario, trace: &Trace, paint: Paint) -> Vec<String> {
+    let cpus = scenario.cpus.len();
+    let width = (WIDTH - MARGIN) / cpus;
+    let teller = Teller::new(scenario);
+    let programs = scenario.cpus.iter().enumerate().map(|(cpu, program)| {
+        let operations: Vec<String> = program.iter().map(|operation| operation.describe()).collect();
+        pad(&format!("CPU {cpu}: {}", operations.join("; ")), width)
+    });
+    let header = format!("{}{}", " ".repeat(MARGIN), programs.collect::<String>());
+    let mut lines = vec![paint.strong(header.trim_end())];
+    for (n, event) in trace.events().iter().enumerate() {
+        let lane = usize::from(Actor::from_index(event.access.actor, cpus).cpu().0);
+        let text = cell(teller, event, cpus);
+        lines.push(
+            format!("{:>3}  {}{}", n + 1, " ".repeat(lane * width), pad(&text, width)).trim_end().to_owned(),
+        );
+    }
+    lines
+}
+
+fn cell(teller: Teller<'_>, event: &Event, cpus: usize) -> String {
+    let who = match Actor::from_index(event.access.actor, cpus) {
+        Actor::Cpu(_) => "",
+        Actor::Interrupt(_) => "(interrupt) ",
+        Actor::Callback(_) => "(RCU callback) ",
+    };
+    let step = teller.step(event);
+    if cpus > 2 { format!("{who}{step}") } else { format!("{who}{}  {step}", teller.place(event)) }
+}
+
+fn pad(text: &str, width: usize) -> String {
+    let text = fit(text, width - 2);
+    let missing = width - text.chars().count().min(width);
+    text + &" ".repeat(missing)
+}

@@ -1,0 +1,211 @@
+//! What `pagewalk explore` answers.
+
+use std::collections::BTreeMap;
+
+use pagewalk_engine::Violation;
+use pagewalk_explore::{GuidedRun, Scenario, Summary, switches};
+use serde::Serialize;
+
+use super::args::{ExploreArgs, StrategyArg};
+use crate::exit::Exit;
+use crate::style::{Paint, WIDTH, group, visible, wrap};
+
+/// One invariant that was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct BrokenInvariant {
+    invariant: &'static str,
+    /// In how many runs.
+    runs: u64,
+    /// What was seen first.
+    message: String,
+}
+
+/// Every invariant that was broken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Broken(BTreeMap<&'static str, BrokenInvariant>);
+
+impl Broken {
+    /// Counts what one run broke, each invariant once.
+    pub(super) fn note(&mut self, violations: &[Violation]) {
+        let mut told: Vec<&str> = Vec::new();
+        for violation in violations {
+            if told.contains(&violation.invariant) {
+                continue;
+            }
+            told.push(violation.invariant);
+            let fresh = BrokenInvariant {
+                invariant: violation.invariant,
+                runs: 0,
+                message: violation.message.clone(),
+            };
+            self.0.entry(violation.invariant).or_insert(fresh).runs += 1;
+        }
+    }
+}
+
+/// The answer.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ExploreReport {
+    schema: &'static str,
+    command: String,
+    scenario: String,
+    about: String,
+    kernel: &'static str,
+    mutants: Vec<String>,
+    strategy: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    programs: Vec<Vec<String>>,
+    runs: u64,
+    /// Classes of schedules visited (exhaustive search) or runs that came to an end (random).
+    finished: u64,
+    sleep_blocked: u64,
+    cut_off: u64,
+    steps: u64,
+    complete: bool,
+    failing: u64,
+    broken: Vec<BrokenInvariant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shown: Option<Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<String>,
+}
+
+/// The failing schedule with the fewest switches.
+#[derive(Clone, Debug, Serialize)]
+struct Shown {
+    invariant: String,
+    steps: usize,
+    switches: usize,
+}
+
+impl ExploreReport {
+    pub(super) fn new(
+        args: &ExploreArgs,
+        scenario: &Scenario,
+        command: &str,
+        summary: Summary,
+        broken: Broken,
+        shown: Option<&GuidedRun>,
+    ) -> Self {
+        let random = args.strategy == StrategyArg::Random;
+        let mut broken: Vec<_> = broken.0.into_values().collect();
+        broken.sort_by(|a, b| b.runs.cmp(&a.runs).then(a.invariant.cmp(b.invariant)));
+        Self {
+            schema: "pagewalk.explore/1",
+            command: command.to_owned(),
+            scenario: args.scenario.clone(),
+            about: scenario.about.clone(),
+            kernel: args.kernel.name(),
+            mutants: args.mutant.iter().map(ToString::to_string).collect(),
+            strategy: args.strategy.name(),
+            seed: random.then_some(args.seed),
+            programs: scenario.cpus.iter().map(|ops| ops.iter().map(|op| op.describe()).collect()).collect(),
+            runs: summary.runs,
+            finished: if random { summary.runs - summary.cut } else { summary.classes },
+            sleep_blocked: summary.sleep_blocked,
+            cut_off: summary.cut,
+            steps: summary.steps,
+            complete: summary.complete,
+            failing: summary.failing,
+            broken,
+            shown: shown.map(|run| Shown {
+                invariant: run
+                    .violation
+                    .as_ref()
+                    .map_or_else(String::new, |violation| violation.invariant.into()),
+                steps: run.choices.len(),
+                switches: switches(&run.choices),
+            }),
+            saved: args.save.as_ref().filter(|_| shown.is_some()).map(|file| file.display().to_string()),
+        }
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        match (self.failing > 0, self.strategy == "dpor" && !self.complete) {
+            (true, _) => Exit::Broken,
+            (false, true) => Exit::Incomplete,
+            (false, false) => Exit::Held,
+        }
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report is plain data with text keys") + "\n"
+    }
+
+    pub(super) fn to_text(&self, paint: Paint) -> String {
+        let mut lines = vec![paint.dim(&visible(&self.command)), String::new()];
+        lines.extend(wrap(&visible(&self.about), WIDTH));
+        for (cpu, program) in self.programs.iter().enumerate() {
+            lines.push(format!("  CPU {cpu}  {}", visible(&program.join("; "))));
+        }
+        lines.push(String::new());
+        lines.push(self.searched());
+        if self.failing == 0 {
+            lines.push(self.held());
+        } else {
+            lines.extend(self.told_broken(paint));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    fn kernel(&self) -> String {
+        let mutants: String = self.mutants.iter().map(|name| format!(" with mutant {name}")).collect();
+        format!("kernel {}{mutants}", self.kernel)
+    }
+
+    /// What was tried.
+    fn searched(&self) -> String {
+        let (runs, steps, kernel) = (group(self.runs), group(self.steps), self.kernel());
+        match self.seed {
+            Some(seed) => format!("{kernel}: {runs} random schedules, seed {seed}, {steps} steps"),
+            None if self.complete => {
+                format!(
+                    "{kernel}: all {} classes of schedules, in {runs} runs of {steps} steps",
+                    group(self.finished)
+                )
+            }
+            None => format!(
+                "{kernel}: {} classes of schedules in {runs} runs of {steps} steps; not all (--runs allows more)",
+                group(self.finished)
+            ),
+        }
+    }
+
+    fn held(&self) -> String {
+        match (self.seed, self.complete) {
+            (Some(_), _) => format!("● none of them broke an invariant{}", self.cut()),
+            (None, true) => "● no schedule breaks an invariant".to_owned(),
+            (None, false) => format!("○ none of those broke an invariant{}", self.cut()),
+        }
+    }
+
+    fn cut(&self) -> String {
+        if self.cut_off == 0 { String::new() } else { format!("; {} were cut off", group(self.cut_off)) }
+    }
+
+    fn told_broken(&self, paint: Paint) -> Vec<String> {
+        let what = if self.seed.is_some() { "schedules" } else { "classes" };
+        let count =
+            format!("✘ {} of {} {what} break an invariant", group(self.failing), group(self.finished));
+        let mut lines = vec![paint.alarm(&count)];
+        for broken in &self.broken {
+            let head = format!("  {:5} in {:>6}  ", broken.invariant, group(broken.runs));
+            let indent = " ".repeat(head.chars().count());
+            for (n, line) in wrap(&visible(&broken.message), WIDTH - indent.len()).into_iter().enumerate() {
+                lines.push(format!("{}{line}", if n == 0 { &head } else { &indent }));
+            }
+        }
+        if let Some(shown) = &self.shown {
+            lines.push(format!(
+                "The one with the fewest switches breaks {} after {} steps and {} switches between CPUs.",
+                shown.invariant, shown.steps, shown.switches
+            ));
+        }
+        match &self.saved {
+            Some(file) => lines.push(format!("It is saved: pagewalk explain {}", visible(file))),
+            None => lines.push("Add --save FILE to keep it for pagewalk explain.".to_owned()),
+        }
+        lines
+    }
+}
