@@ -16,15 +16,43 @@ struct Line {
     exclusive: bool,
 }
 
+/// A line on its way: which, and when it arrives.
+#[derive(Clone, Copy)]
+struct Arrival {
+    line: u64,
+    at: u64,
+}
+
 /// The directory. Only machines with more than one CPU have one.
 pub(crate) struct Coherence {
     lines: Box<[Cell<Line>]>,
+    /// For each place of the directory the line that moved last, if transfers queue.
+    arrivals: Option<Box<[Cell<Arrival>]>>,
 }
 
 impl Coherence {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(queue: bool) -> Self {
         let empty = Line { number: u64::MAX, owner: CpuId(0), exclusive: false };
-        Self { lines: vec![Cell::new(empty); LINES].into_boxed_slice() }
+        Self {
+            lines: vec![Cell::new(empty); LINES].into_boxed_slice(),
+            arrivals: queue
+                .then(|| vec![Cell::new(Arrival { line: u64::MAX, at: 0 }); LINES].into_boxed_slice()),
+        }
+    }
+
+    fn place(line: u64) -> usize {
+        (line.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - LINES.trailing_zeros())) as usize
+    }
+
+    /// How long a transfer of `line` that is wanted at `now` and takes `transfer` cycles waits for those before it.
+    #[inline]
+    pub(crate) fn queue(&self, line: u64, now: u64, transfer: u64) -> u64 {
+        let Some(arrivals) = &self.arrivals else { return 0 };
+        let place = &arrivals[Self::place(line)];
+        let last = place.get();
+        let free = if last.line == line { last.at.max(now) } else { now };
+        place.set(Arrival { line, at: free + transfer });
+        free - now
     }
 
     /// Notes that `cpu` reads or writes `line`; true if the line had to move.
@@ -33,8 +61,7 @@ impl Coherence {
     /// does not hold exclusively.
     #[inline]
     pub(crate) fn touch(&self, line: u64, cpu: CpuId, write: bool) -> bool {
-        let hash = line.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - LINES.trailing_zeros());
-        let entry = &self.lines[hash as usize];
+        let entry = &self.lines[Self::place(line)];
         let held = entry.get();
         if held.number != line {
             // A cold read takes the line exclusive-clean (the E of MESI): the same CPU's next write costs nothing.
@@ -61,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_line_moves_when_another_wrote_it_and_when_it_is_shared() {
-        let directory = Coherence::new();
+        let directory = Coherence::new(false);
         let (a, b) = (CpuId(0), CpuId(1));
         assert!(!directory.touch(9, a, true), "cold");
         assert!(!directory.touch(9, a, false), "mine");
@@ -72,8 +99,18 @@ mod tests {
     }
 
     #[test]
+    fn transfers_of_one_line_go_one_after_the_other_if_they_queue() {
+        let directory = Coherence::new(true);
+        assert_eq!(directory.queue(9, 1_000, 100), 0);
+        assert_eq!(directory.queue(9, 1_020, 100), 80);
+        assert_eq!(directory.queue(10, 1_020, 100), 0, "another line");
+        assert_eq!(directory.queue(9, 1_500, 100), 0, "long since arrived");
+        assert_eq!(Coherence::new(false).queue(9, 1_000, 100), 0);
+    }
+
+    #[test]
     fn a_line_read_by_one_cpu_alone_is_written_by_it_without_a_transfer() {
-        let directory = Coherence::new();
+        let directory = Coherence::new(false);
         let (a, b) = (CpuId(0), CpuId(1));
         assert!(!directory.touch(9, a, false), "cold");
         assert!(!directory.touch(9, a, true), "exclusive already");

@@ -9,6 +9,9 @@ pub struct Costs {
     pub atomic: u32,
     /// A cache line that another CPU wrote last (or must give up) moves to this CPU.
     pub line_transfer: u32,
+    /// Whether transfers of one line wait for each other: a line is in one place at a time, so that CPUs that all want it get it
+    /// one after the other. Without, each pays its own transfer only.
+    pub line_queue: bool,
     /// Taking or releasing a free lock, beyond the transfer of its line.
     pub lock: u32,
     /// Sending one inter-processor interrupt.
@@ -27,6 +30,7 @@ impl Default for Costs {
             shared_access: 4,
             atomic: 20,
             line_transfer: 100,
+            line_queue: false,
             lock: 20,
             ipi_send: 400,
             ipi_latency: 2_000,

@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::task::Poll;
 
+use crate::coherence::Coherence;
 use crate::config::Schedule;
 use crate::cpu::{Cpu, Mode};
 use crate::engine::Engine;
@@ -166,10 +167,24 @@ impl Context {
             && let Some(directory) = &self.engine.coherence
             && directory.touch(op.object.line(), self.cpu.id(), op.kind.writes())
         {
-            cycles += u64::from(costs.line_transfer);
+            let transfer = u64::from(costs.line_transfer);
+            cycles += transfer;
+            if costs.line_queue {
+                cycles += self.wait_for_line(directory, op, transfer);
+            }
         }
         self.cpu.charge(cycles);
         self.cpu.steps.set(self.cpu.steps.get() + 1);
+    }
+
+    /// How long `op` waits for its line, which other CPUs wanted before.
+    #[cold]
+    fn wait_for_line(&self, directory: &Coherence, op: &Op, transfer: u64) -> u64 {
+        let wait = directory.queue(op.object.line(), self.cpu.clock(), transfer);
+        if op.kind.is_lock() {
+            self.engine.waits.note(op.object.class, OpKind::Lock, wait);
+        }
+        wait
     }
 
     /// The test behind the horizon: may this context take its next step although the horizon says

@@ -112,7 +112,8 @@ impl Engine {
             spinners: RefCell::default(),
             sleepers: RefCell::default(),
             contenders: Cell::new(0),
-            coherence: (config.cpus > 1 && config.schedule != Schedule::Explore).then(Coherence::new),
+            coherence: (config.cpus > 1 && config.schedule != Schedule::Explore)
+                .then(|| Coherence::new(config.costs.line_queue)),
             choices: RefCell::new(Random::new(config.seed, Purpose::Schedule)),
             jitter: RefCell::new(Random::new(config.seed, Purpose::Jitter)),
             record: (config.record > 0).then(|| RefCell::new(Record::new(config.record))),

@@ -55,6 +55,11 @@ pub enum OpKind {
 }
 
 impl OpKind {
+    /// Whether it takes or releases a lock.
+    pub(crate) fn is_lock(self) -> bool {
+        matches!(self, Self::Lock | Self::LockShared | Self::TryLock | Self::Unlock | Self::UnlockShared)
+    }
+
     /// Whether the operation may change its object.
     #[inline]
     pub fn writes(self) -> bool {

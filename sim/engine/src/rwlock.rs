@@ -47,7 +47,7 @@ impl RwSpinLock {
     #[track_caller]
     pub fn read_lock<'a>(&'a self, cx: &'a Context) -> impl Future<Output = RwSpinGuard<'a>> {
         let location = Location::caller();
-        let op = Op { object: self.id, kind: OpKind::Lock, order: Order::Acquire, location };
+        let op = Op { object: self.id, kind: OpKind::LockShared, order: Order::Acquire, location };
         let attempt = move || {
             self.readers.set(self.readers.get() + 1);
             self.hold(cx, false, location)
@@ -95,7 +95,8 @@ impl RwSpinGuard<'_> {
     #[track_caller]
     pub fn unlock(self) -> impl Future<Output = ()> {
         let location = Location::caller();
-        let op = Op { object: self.lock.id, kind: OpKind::Unlock, order: Order::Release, location };
+        let kind = if self.exclusive { OpKind::Unlock } else { OpKind::UnlockShared };
+        let op = Op { object: self.lock.id, kind, order: Order::Release, location };
         let cx = self.cx;
         Step::new(cx, op, move || {
             let mut guard = self;

@@ -238,6 +238,8 @@ pub struct Costs {
     pub atomic: SomeCycles,
     /// A cache line fetched from another CPU's cache, on top of the access.
     pub line_transfer: Cycles,
+    /// Whether transfers of one line wait for each other.
+    pub line_queue: bool,
     /// Entry to and return from an exception.
     pub fault_entry: Cycles,
     /// Entry to and return from a system call.
@@ -270,6 +272,7 @@ impl Default for Costs {
             shared_access: Int::of(5),
             atomic: Int::of(18),
             line_transfer: Int::of(150),
+            line_queue: false,
             fault_entry: Int::of(1000),
             syscall: Int::of(300),
             clear_page: Int::of(300),

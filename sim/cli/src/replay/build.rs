@@ -33,6 +33,7 @@ pub fn engine(machine: &Machine, options: RunOptions) -> EngineConfig {
             shared_access: costs.shared_access.get_u32(),
             atomic: costs.atomic.get_u32(),
             line_transfer: costs.line_transfer.get_u32(),
+            line_queue: costs.line_queue,
             lock: costs.lock.get_u32(),
             ipi_send: costs.ipi_send.get_u32(),
             ipi_latency: costs.ipi_latency.get_u32(),

@@ -6,6 +6,7 @@ mod interrupt;
 mod random_schedule;
 mod rcu;
 mod record;
+mod rwlock;
 mod rwsem;
 mod spin;
 mod timed_schedule;

@@ -42,6 +42,14 @@ pub(super) const OPERATION: &[Parameter] = &[
         "50 ns between cores of one socket; general knowledge, not verified",
     ),
     row(
+        "costs.line_queue",
+        "",
+        Kind::Flag,
+        "CPUs that want one cache line at the same time get it one after the other, each transfer behind those before it. If \
+         false, each pays for its own transfer only, and a contended line scales without limit.",
+        "a line is in one cache at a time; off so that costs are those of earlier versions",
+    ),
+    row(
         "costs.fault_entry",
         "cycles",
         Kind::Int { min: 0, max: 1_000_000_000 },

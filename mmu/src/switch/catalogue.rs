@@ -1,0 +1,221 @@
+//! What is told of each fix and each mutant.
+
+use super::{Fix, Mutant};
+
+/// What is told of a [`Fix`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FixInfo {
+    /// Its name in configurations: `retired_slot_retry`.
+    pub name: &'static str,
+    /// The first 12 digits of Linux's commit.
+    pub commit: &'static str,
+    /// The first release with it.
+    pub version: &'static str,
+    /// The race it closes, by the catalogue's number; empty where the catalogue has none.
+    pub race: &'static str,
+    /// What it changes, and what happens without it.
+    pub what: &'static str,
+}
+
+/// What is told of a [`Mutant`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MutantInfo {
+    /// Its name on the command line: `skip-recheck`.
+    pub name: &'static str,
+    /// The race it is, by the catalogue's number.
+    pub race: &'static str,
+    /// The invariants that it breaks, the most telling first; one of them must catch it.
+    pub invariants: &'static [&'static str],
+    /// The fix whose absence it is, if it is one.
+    pub without: Option<Fix>,
+    /// What it does.
+    pub what: &'static str,
+}
+
+/// By [`Fix`]; the commits and releases are those of Linux's history.
+pub(super) const FIXES: [FixInfo; Fix::ALL.len()] = [
+    FixInfo {
+        name: "flush_nested",
+        commit: "99baac21e458",
+        version: "4.13",
+        race: "R39",
+        what: "A zapper that finds nothing to flush flushes all the same while another's flush is pending. \
+               Without it two threads that discard one range at a time can leave a stale translation behind \
+               when the second call returns.",
+    },
+    FixInfo {
+        name: "reuse_by_count",
+        commit: "09854ba94c6a",
+        version: "5.9",
+        race: "R46",
+        what: "A write fault reuses a read-only page only if the entry's is the one reference, not merely the \
+               one mapping. Without it a page that another process has unmapped, and whose flush is pending, is \
+               written where that process's other threads still read it through their TLBs.",
+    },
+    FixInfo {
+        name: "leave_mask_last",
+        commit: "831d52bc1539",
+        version: "2.6.38",
+        race: "",
+        what: "A CPU that switches leaves the old address space's mask only when the new tables are loaded. \
+               Without it there is a moment at which flushes pass over a CPU that still has the old tables.",
+    },
+    FixInfo {
+        name: "lockless_lookup",
+        commit: "a60637c85893",
+        version: "2.6.27",
+        race: "",
+        what: "find_get_page takes a speculative reference and no lock. Without it (Linux 2.6.22) lookups take \
+               tree_lock for reading and removers compare the count under it.",
+    },
+    FixInfo {
+        name: "reread_slot",
+        commit: "e8c82c2e23e3",
+        version: "2.6.29",
+        race: "R07",
+        what: "A gang lookup that meets a frozen page reads the slot again. Without it the compiler may keep \
+               the value, and the lookup spins on a page that has left the cache until somebody allocates it.",
+    },
+    FixInfo {
+        name: "retired_slot_retry",
+        commit: "27d20fddc8af",
+        version: "2.6.37",
+        race: "R08, R08b",
+        what: "When the tree shrinks to its first item, the retired node's slot says `look again`. Without it a \
+               lookup that kept the slot's address goes on seeing the old page there: it spins for ever, or \
+               returns a page that is a stranger's by then.",
+    },
+    FixInfo {
+        name: "flush_under_ptl",
+        commit: "1cf35d47712d",
+        version: "3.15",
+        race: "R30",
+        what: "Unmapping a dirty page of a shared file flushes the TLBs before the page table's lock is \
+               released. Without it a store through a stale translation follows the cleaning of the page and is \
+               lost.",
+    },
+    FixInfo {
+        name: "writeback_reference",
+        commit: "073861ed77b6",
+        version: "5.10",
+        race: "R31",
+        what: "end_page_writeback holds a reference until it has woken the waiters. Without it the page may be \
+               freed and reused between the clearing of PG_writeback and the wake.",
+    },
+    FixInfo {
+        name: "dirty_before_unlock",
+        commit: "b827e496c893",
+        version: "2.6.30",
+        race: "",
+        what: "A write fault on a shared file marks the page dirty before it unlocks it. Without it a \
+               truncation comes between, and a page that has left its file is marked dirty.",
+    },
+    FixInfo {
+        name: "foll_write_cow",
+        commit: "19be0eaffa3a",
+        version: "4.9",
+        race: "R45",
+        what: "get_user_pages remembers that it broke a copy-on-write instead of forgetting that it wanted to \
+               write. Without it a discard between its two looks lets it write the file's own page.",
+    },
+    FixInfo {
+        name: "invalidate_lock",
+        commit: "730633f0b7f9",
+        version: "5.15",
+        race: "",
+        what: "Who punches a hole keeps others from bringing pages into the cache until the blocks are freed. \
+               Without it a fault or a read brings a page back whose block is about to go, and the hole has old \
+               contents.",
+    },
+];
+
+/// By [`Mutant`].
+pub(super) const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
+    MutantInfo {
+        name: "skip-recheck",
+        race: "R01",
+        invariants: &["I9"],
+        without: None,
+        what: "The lookup does not compare the slot again after it has taken its reference (step 3).",
+    },
+    MutantInfo {
+        name: "plain-inc",
+        race: "R02",
+        invariants: &["I2", "I4", "I1"],
+        without: None,
+        what: "The lookup increments the count whatever it is, also where it is 0 (step 2).",
+    },
+    MutantInfo {
+        name: "check-then-remove",
+        race: "R03",
+        invariants: &["I3", "I2", "I4", "I6"],
+        without: None,
+        what: "The remover compares the count and goes on, instead of freezing it by compare-and-swap (step A).",
+    },
+    MutantInfo {
+        name: "freeze-leak-dirty",
+        race: "R05",
+        invariants: &["I6", "I27", "I1"],
+        without: None,
+        what: "A remover that finds the frozen page dirty leaves without restoring its count.",
+    },
+    MutantInfo {
+        name: "stale-slot-after-shrink",
+        race: "R08",
+        invariants: &["I27"],
+        without: Some(Fix::RetiredSlotRetry),
+        what: "A gang lookup keeps the address of a slot in a node that a shrinking tree has dropped, and spins \
+               on the old page.",
+    },
+    MutantInfo {
+        name: "stale-slot-wrong-page",
+        race: "R08b",
+        invariants: &["I9", "I15"],
+        without: Some(Fix::RetiredSlotRetry),
+        what: "A lookup compares the slot it kept in a dropped node, which still shows a page that is a \
+               stranger's by now.",
+    },
+    MutantInfo {
+        name: "node-zeroed-before-grace",
+        race: "R09",
+        invariants: &["I34", "I9"],
+        without: None,
+        what: "A node that leaves the tree is emptied at once, while lookups may still be in it.",
+    },
+    MutantInfo {
+        name: "node-freed-no-grace",
+        race: "R10",
+        invariants: &["I33", "I9"],
+        without: None,
+        what: "A node that leaves the tree is freed at once, without a grace period.",
+    },
+    MutantInfo {
+        name: "publish-before-init",
+        race: "R11",
+        invariants: &["I7", "I23", "I25", "I27", "I2"],
+        without: None,
+        what: "A page is put into the tree before its mapping, index, lock and the cache's reference are set.",
+    },
+    MutantInfo {
+        name: "set-count-clobber",
+        race: "R13",
+        invariants: &["I5", "I1", "I3"],
+        without: None,
+        what: "A new owner of a page stores its count a second time, over a reference that a lookup has added \
+               meanwhile.",
+    },
+    MutantInfo {
+        name: "fault-no-isize-recheck",
+        race: "R21",
+        invariants: &["I26"],
+        without: None,
+        what: "A fault does not compare with the end of the file again once it holds the page's lock.",
+    },
+    MutantInfo {
+        name: "zap-free-before-flush",
+        race: "R36",
+        invariants: &["I19", "I2", "I14"],
+        without: None,
+        what: "A page is put when its entry is cleared, before the TLBs are flushed.",
+    },
+];
