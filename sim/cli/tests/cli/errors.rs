@@ -153,12 +153,3 @@ fn logs_are_refused_with_their_line_and_nothing_is_written() {
     );
     assert_eq!(scratch.names(), ["log"]);
 }
-
-#[test]
-fn a_shared_mapping_is_refused_before_anything_runs() {
-    let scratch = Scratch::new();
-    let text = b"pagewalk-trace 1\nthread 1 1\nmap 1000 1000 rw- shared anonymous\nL 1000,8\n";
-    let (log, trace) = (scratch.file("log", text), scratch.path("shared.pwt"));
-    pagewalk(&["trace", "import", "--format", "text", &log, "-o", &trace]).expect(0);
-    refused(&pagewalk(&["replay", &trace]), 3, &[&trace, "shared mapping at 0x1000"]);
-}

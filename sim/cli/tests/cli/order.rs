@@ -25,7 +25,6 @@ fn traces_that_nobody_could_have_recorded_are_refused_before_anything_runs() {
         ("thread 7 7\nclone 9\nS 1000,8\nthread 8 9\nS 1000,8\n", "created in process 7"),
         ("thread 7 7\nwait 99\n", "process 99, which nothing before it starts"),
         ("thread 7 7\nclone 8\nexit-thread\nclone 9\nthread 7 8\nS 1000,8\n", "exits and goes on"),
-        ("thread 7 7\nmap 1000 1000 rw- shared anonymous\n", "a shared mapping"),
     ];
     for (records, reason) in cases {
         let answer = pagewalk(&["replay", &trace(&scratch, records)]);

@@ -115,7 +115,6 @@ impl Oracle {
     }
 
     /// A touch of a page that the address space has for itself, or that still follows a file.
-    #[allow(clippy::all)]
     fn touch_private(
         &self,
         mm: u32,
@@ -256,7 +255,6 @@ impl AccessObserver for Witness<'_> {
             Ok(after) => self.memory.set_stamp(pfn, after),
             Err(Wrong { invariant, right }) => {
                 let found = format!("{kind:?} of {vaddr:?} in mm {} found {pfn:?} with {stamp:#x}", self.mm);
-                if std::env::var_os("DBG").is_some() { let w=self.memory.words(pfn); eprintln!("VIOL {found} right {right:x?} map {:?} index {} flags {:x} count {} mapcount {} backing {:?} shadow {:x?}", w.mapping().observe(), w.index().observe(), w.flags().observe(), w.count().observe(), w.mapcount().observe(), self.oracle.backing(self.mm, vaddr.vpn().0), self.oracle.shadows.borrow().get(&self.mm).map(|s| s.admitted(vaddr.vpn().0))); }
                 self.engine.violation(invariant, format!("{found}, ought to be {right:x?}"));
             }
         }
