@@ -110,6 +110,16 @@ impl Scenario {
         self.maps.iter().map(|map| map.pages).sum()
     }
 
+    /// Whether this page of the process is mapped shared.
+    pub(crate) fn is_shared(&self, page: u64) -> bool {
+        let mut first = 0;
+        self.maps.iter().any(|map| {
+            let inside = (first..first + map.pages).contains(&page);
+            first += map.pages;
+            inside && map.shared
+        })
+    }
+
     fn mapped(&self, page: u64) -> Result<(), Problem> {
         let pages = self.mapped_pages();
         if page < pages {

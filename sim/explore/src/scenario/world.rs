@@ -145,10 +145,12 @@ impl World {
         run_in_order(kernel);
         for &(cpu, page) in &self.scenario.warm {
             let (shared, mm) = (Rc::clone(kernel), prepared.borrow().threads[&usize::from(cpu)].clone());
+            // A private mapping gets its own page.
+            let kind = if self.scenario.is_shared(page) { AccessKind::Load } else { AccessKind::Store };
             kernel.engine.spawn(CpuId(cpu), async move |cx| {
                 let task = Task::new(cx, shared, mm, 1, 2 + u32::from(cpu));
                 let vaddr = Vaddr(BASE.0 + page * BASE_PAGE_BYTES);
-                run_program(&task, &[Access::new(vaddr, 8, AccessKind::Load).expect("eight bytes")]).await;
+                run_program(&task, &[Access::new(vaddr, 8, kind).expect("eight bytes")]).await;
             });
             run_in_order(kernel);
         }
