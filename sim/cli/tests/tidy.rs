@@ -10,12 +10,23 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("pagewalk-mmu", "mmu", &["pagewalk-engine"]),
     ("pagewalk-pagecache", "pagecache", &["pagewalk-engine", "pagewalk-mmu"]),
     ("pagewalk-kernel", "sim/kernel", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache"]),
-    ("pagewalk-explore", "sim/explore", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel"]),
+    (
+        "pagewalk-explore",
+        "sim/explore",
+        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel"],
+    ),
     ("pagewalk-trace", "sim/trace", &[]),
     (
         "pagewalk",
         "sim/cli",
-        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel", "pagewalk-explore", "pagewalk-trace"],
+        &[
+            "pagewalk-engine",
+            "pagewalk-mmu",
+            "pagewalk-pagecache",
+            "pagewalk-kernel",
+            "pagewalk-explore",
+            "pagewalk-trace",
+        ],
     ),
 ];
 
@@ -157,7 +168,11 @@ fn every_source_file_says_what_it_is_and_is_short() {
 const BANNED: &[(&str, &[&str], &str)] = &[
     ("HashMap", &[], "its order is not deterministic: BTreeMap or Vec"),
     ("HashSet", &[], "its order is not deterministic: BTreeSet or Vec"),
-    ("Instant::now", &["benches/", "examples/", "sim/cli/src/explore/mod.rs"], "the wall clock decides nothing"),
+    (
+        "Instant::now",
+        &["benches/", "examples/", "sim/cli/src/explore/mod.rs"],
+        "the wall clock decides nothing",
+    ),
     ("SystemTime", &["benches/", "examples/"], "the wall clock decides nothing"),
     (
         "std::thread",

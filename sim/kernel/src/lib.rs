@@ -21,8 +21,8 @@ mod user;
 pub use check::{Leftover, Oracle};
 pub use config::KernelConfig;
 pub use file_calls::{
-    sys_drop_caches, sys_fadvise, sys_fsync, sys_invalidate, sys_madvise, sys_msync, sys_punch_hole, sys_read, sys_sync,
-    sys_truncate, sys_write,
+    sys_drop_caches, sys_fadvise, sys_fsync, sys_invalidate, sys_madvise, sys_msync, sys_punch_hole,
+    sys_read, sys_sync, sys_truncate, sys_write,
 };
 pub use fs::{Advice, AdviceCall, DiskSpec, DiskStat, File, Inode, InodeKind, Transfer};
 pub use kernel::{Kernel, OutOfMemory};

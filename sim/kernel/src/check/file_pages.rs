@@ -4,9 +4,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{
-    PG_DIRTY, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK, PageMapping, Pfn, Pte, Vaddr,
-};
+use pagewalk_mmu::{PG_DIRTY, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK, PageMapping, Pfn, Pte, Vaddr};
 
 use super::invariants::{AllUses, Uses};
 use crate::fs::{Inode, InodeKind, pages_of};

@@ -63,7 +63,8 @@ impl Kernel {
                 let expected = 1 + i32::from(flags & 1 << PG_PRIVATE != 0);
                 let busy = flags & (1 << PG_LOCKED | 1 << PG_WRITEBACK) != 0;
                 cached += 1;
-                held += u64::from(busy || words.count().observe() != expected || words.mapcount().observe() != 0);
+                held +=
+                    u64::from(busy || words.count().observe() != expected || words.mapcount().observe() != 0);
             }
         }
         (cached, held)
@@ -86,7 +87,9 @@ impl Kernel {
             ("radix tree nodes", self.cache.observe_nodes() as u64),
             ("contexts that cannot go on", u64::from(stop != Stop::Finished)),
         ];
-        left.extend(counts.into_iter().filter(|&(_, count)| count > 0).map(|(what, count)| Leftover { what, count }));
+        left.extend(
+            counts.into_iter().filter(|&(_, count)| count > 0).map(|(what, count)| Leftover { what, count }),
+        );
         left
     }
 }

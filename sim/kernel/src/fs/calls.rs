@@ -87,7 +87,12 @@ pub(crate) async fn do_truncate(current: &Task, file: &Rc<File>, size: u64) -> R
     Ok(())
 }
 
-pub(crate) async fn do_punch_hole(current: &Task, file: &Rc<File>, offset: u64, len: u64) -> Result<(), Errno> {
+pub(crate) async fn do_punch_hole(
+    current: &Task,
+    file: &Rc<File>,
+    offset: u64,
+    len: u64,
+) -> Result<(), Errno> {
     check(&Transfer { offset, len, buffer: None, direct: false })?;
     let i_mutex = file.inode().i_mutex.down_write(current).await;
     punch_hole(current, file.inode(), offset, len).await;
@@ -119,7 +124,12 @@ pub(crate) async fn do_fadvise(current: &Task, file: &Rc<File>, offset: u64, len
 }
 
 /// What direct I/O and network file systems do to the cache: dirty pages are written, then all go.
-pub(crate) async fn do_invalidate(current: &Task, file: &Rc<File>, offset: u64, len: u64) -> Result<(), Errno> {
+pub(crate) async fn do_invalidate(
+    current: &Task,
+    file: &Rc<File>,
+    offset: u64,
+    len: u64,
+) -> Result<(), Errno> {
     check(&Transfer { offset, len, buffer: None, direct: false })?;
     if len == 0 {
         return Ok(());

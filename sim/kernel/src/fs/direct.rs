@@ -7,11 +7,11 @@ use std::rc::Rc;
 
 use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, Vaddr};
 
+use super::disk::Direction;
 use super::inode::{page_of, pages_of};
 use super::invalidate::invalidate_inode_pages2_range;
 use super::io::transfer_and_wait;
 use super::writeback::{filemap_write_and_wait, set_page_dirty};
-use super::disk::Direction;
 use super::{File, Inode};
 use crate::kernel::Kernel;
 use crate::paths::{Errno, get_user_pages, unmap_mapping_range};

@@ -128,7 +128,8 @@ impl Disk {
     /// Pages from `first` on are freed blocks: they read as zeros from now on.
     pub(crate) fn free_blocks(&self, inode: &Inode, first: u64, end: u64) {
         let mut blocks = self.blocks.borrow_mut();
-    let written: Vec<_> = blocks.range((inode.id(), first)..(inode.id(), end)).map(|(&at, _)| at).collect();
+        let written: Vec<_> =
+            blocks.range((inode.id(), first)..(inode.id(), end)).map(|(&at, _)| at).collect();
         for at in written {
             blocks.remove(&at);
         }

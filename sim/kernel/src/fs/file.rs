@@ -47,7 +47,12 @@ pub struct File {
 impl File {
     /// Opens `inode`.
     pub fn open(inode: &Rc<Inode>) -> Rc<Self> {
-        Rc::new(Self { inode: Rc::clone(inode), ra: Cell::default(), advice: Cell::default(), mmap_advice: Cell::default() })
+        Rc::new(Self {
+            inode: Rc::clone(inode),
+            ra: Cell::default(),
+            advice: Cell::default(),
+            mmap_advice: Cell::default(),
+        })
     }
 
     /// The file it is.

@@ -50,7 +50,10 @@ mod tests {
                         holes.add(first, end);
                         model.extend(first..end);
                     }
-                    assert!((0..9).all(|index| holes.contains(index) == model.contains(&index)), "{one:?} {two:?} {three:?}");
+                    assert!(
+                        (0..9).all(|index| holes.contains(index) == model.contains(&index)),
+                        "{one:?} {two:?} {three:?}"
+                    );
                     let ends: Vec<_> = holes.ranges.iter().collect();
                     assert!(ends.windows(2).all(|pair| pair[0].1 < pair[1].0), "merged");
                 }

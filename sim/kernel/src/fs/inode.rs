@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use pagewalk_engine::{ReadGuard, WriteGuard, Class, ObjectId, RwSem, Word};
-use pagewalk_mmu::{Fix, BASE_PAGE_BYTES, BASE_SHIFT};
+use pagewalk_engine::{Class, ObjectId, ReadGuard, RwSem, Word, WriteGuard};
+use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT, Fix};
 use pagewalk_pagecache::{AddressSpace, PageCache};
 
 use super::holes::Holes;
 use crate::check::initial_stamp;
-use crate::task::Task;
 use crate::mm::IMmap;
+use crate::task::Task;
 
 /// `inode->i_mutex`: writers and truncation; not taken by reads and faults.
 static I_MUTEX: Class = Class::new(50, "inode->i_mutex");
@@ -72,7 +72,8 @@ impl Inode {
 
     /// What page `index` held before the run: a stamp of its own for each page of a disk's file, zeros beyond its end.
     pub fn initial_stamp(&self, index: u64) -> u64 {
-        let hole = self.kind == InodeKind::Shmem || index >= self.initial || self.gone.borrow().contains(index);
+        let hole =
+            self.kind == InodeKind::Shmem || index >= self.initial || self.gone.borrow().contains(index);
         if hole { 0 } else { initial_stamp(self.id, index) }
     }
 
@@ -83,7 +84,10 @@ impl Inode {
 
     /// `filemap_invalidate_lock_shared`: pages may be brought into the cache until the guard is released. Nothing before
     /// Linux 5.15.
-    pub(crate) async fn filemap_invalidate_lock_shared<'a>(&'a self, current: &'a Task) -> Option<ReadGuard<'a>> {
+    pub(crate) async fn filemap_invalidate_lock_shared<'a>(
+        &'a self,
+        current: &'a Task,
+    ) -> Option<ReadGuard<'a>> {
         let fixed = current.kernel().hw.switches().has(Fix::InvalidateLock);
         if fixed { Some(self.invalidate_lock.down_read(current).await) } else { None }
     }
@@ -161,7 +165,18 @@ impl Inodes {
         let i_mutex = RwSem::new(&I_MUTEX, u64::from(id));
         let invalidate_lock = RwSem::new(&INVALIDATE_LOCK, u64::from(id));
         let (initial, size) = (pages_of(size), Cell::new(size));
-        let inode = Rc::new(Inode { id, path, kind, size, initial, gone: RefCell::default(), mapping: self.cache.address_space(id), i_mutex, invalidate_lock, i_mmap: IMmap::new(id) });
+        let inode = Rc::new(Inode {
+            id,
+            path,
+            kind,
+            size,
+            initial,
+            gone: RefCell::default(),
+            mapping: self.cache.address_space(id),
+            i_mutex,
+            invalidate_lock,
+            i_mmap: IMmap::new(id),
+        });
         all.push(Rc::clone(&inode));
         inode
     }

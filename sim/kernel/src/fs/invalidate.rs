@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use pagewalk_mmu::{PG_DIRTY, PG_PRIVATE, PG_WRITEBACK, PageRef};
 use pagewalk_pagecache::{
-    find_get_pages, invalidate_complete_page2, lock_page, remove_mapping, try_to_release_page, trylock_page, unlock_page,
-    wait_on_page_writeback,
+    find_get_pages, invalidate_complete_page2, lock_page, remove_mapping, try_to_release_page, trylock_page,
+    unlock_page, wait_on_page_writeback,
 };
 
 use super::writeback::PAGEVEC_SIZE;
@@ -16,7 +16,12 @@ use crate::paths::{page_mapped, unmap_mapping_range};
 use crate::task::Task;
 
 /// `invalidate_mapping_pages`: of the pages `first..=last`, those go that nobody uses. Yields how many went.
-pub(crate) async fn invalidate_mapping_pages(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) -> u64 {
+pub(crate) async fn invalidate_mapping_pages(
+    current: &Task,
+    inode: &Rc<Inode>,
+    first: u64,
+    last: u64,
+) -> u64 {
     let hw = &current.kernel().hw;
     let (mut next, mut gone) = (first, 0);
     while next <= last {
@@ -70,7 +75,12 @@ pub(crate) async fn invalidate_complete_page(current: &Task, inode: &Rc<Inode>, 
 }
 
 /// `invalidate_inode_pages2_range`: pages `first..=last` must go, mapped or not. False if one was dirtied meanwhile and stayed.
-pub(crate) async fn invalidate_inode_pages2_range(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) -> bool {
+pub(crate) async fn invalidate_inode_pages2_range(
+    current: &Task,
+    inode: &Rc<Inode>,
+    first: u64,
+    last: u64,
+) -> bool {
     let hw = &current.kernel().hw;
     let (mut next, mut all_gone) = (first, true);
     while next <= last {

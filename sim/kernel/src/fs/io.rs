@@ -47,8 +47,10 @@ async fn read_pages(current: &Task, inode: &Rc<Inode>, first: u64, frames: Vec<P
     }
     // do_mpage_readpage: what lies beyond the end of the file is zeros, whatever the disk has there.
     let limit = pages_of(inode.i_size().read_once(current).await);
-    let end_io: EndIo = Rc::new(move |kernel: &Kernel, _: &Cpu, pfn, index| end_page_read(kernel, pfn, index < limit));
-    let bio = Bio { inode: Rc::clone(inode), direction: Direction::Read, first, frames, direct: false, end_io };
+    let end_io: EndIo =
+        Rc::new(move |kernel: &Kernel, _: &Cpu, pfn, index| end_page_read(kernel, pfn, index < limit));
+    let bio =
+        Bio { inode: Rc::clone(inode), direction: Direction::Read, first, frames, direct: false, end_io };
     submit_bio(current, bio).await;
 }
 

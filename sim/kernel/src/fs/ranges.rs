@@ -51,7 +51,12 @@ pub(crate) async fn do_msync(current: &Task, start: Vaddr, len: u64, sync: bool)
 }
 
 /// `madvise`.
-pub(crate) async fn do_madvise(current: &Task, start: Vaddr, len: u64, advice: AdviceCall) -> Result<(), Errno> {
+pub(crate) async fn do_madvise(
+    current: &Task,
+    start: Vaddr,
+    len: u64,
+    advice: AdviceCall,
+) -> Result<(), Errno> {
     if advice == AdviceCall::DontNeed {
         return madvise_dontneed(current, start, len).await;
     }

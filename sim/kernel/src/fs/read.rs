@@ -7,10 +7,10 @@ use std::rc::Rc;
 use pagewalk_mmu::{BASE_PAGE_BYTES, PG_READAHEAD, PG_REFERENCED, PG_UPTODATE, PageRef, Vaddr};
 use pagewalk_pagecache::{add_to_page_cache, find_get_page, lock_page, unlock_page, wait_on_page_locked};
 
-use super::{File, Inode};
 use super::inode::{page_of, pages_of};
 use super::io::readpage;
 use super::readahead::{page_cache_async_readahead, page_cache_sync_readahead};
+use super::{File, Inode};
 use crate::check::FileTicket;
 use crate::paths::touch_user;
 use crate::task::Task;
@@ -43,8 +43,16 @@ pub(crate) async fn do_generic_file_read(
         if previous != Some(index) || position.is_multiple_of(BASE_PAGE_BYTES) {
             mark_page_accessed(current, &page).await;
         }
-        copy_to_user(current, &ticket, file, &page, index, buffer.map(|at| Vaddr(at.0 + (position - offset))), stop - position)
-            .await;
+        copy_to_user(
+            current,
+            &ticket,
+            file,
+            &page,
+            index,
+            buffer.map(|at| Vaddr(at.0 + (position - offset))),
+            stop - position,
+        )
+        .await;
         current.kernel().hw.put_page(current, page).await;
         let mut ra = file.ra.get();
         ra.prev_page = Some(index);
@@ -116,7 +124,12 @@ async fn no_cached_page<'a>(current: &'a Task, file: &Rc<File>, index: u64) -> O
 }
 
 /// Puts a new page into the cache and starts to read it. False if somebody was faster.
-pub(crate) async fn page_cache_read(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>, index: u64) -> bool {
+pub(crate) async fn page_cache_read(
+    current: &Task,
+    inode: &Rc<Inode>,
+    page: &PageRef<'_>,
+    index: u64,
+) -> bool {
     let lock = inode.filemap_invalidate_lock_shared(current).await;
     let added = add_to_page_cache(current, page, &inode.mapping, index).await.is_ok();
     if added {

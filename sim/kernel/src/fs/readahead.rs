@@ -52,7 +52,13 @@ pub(crate) async fn page_cache_sync_readahead(current: &Task, file: &File, index
 }
 
 /// `page_cache_async_readahead`: the reader has reached a page with the readahead mark.
-pub(crate) async fn page_cache_async_readahead(current: &Task, file: &File, page: Pfn, index: u64, wanted: u64) {
+pub(crate) async fn page_cache_async_readahead(
+    current: &Task,
+    file: &File,
+    page: Pfn,
+    index: u64,
+    wanted: u64,
+) {
     if file.ra_pages(current) == 0 {
         return;
     }

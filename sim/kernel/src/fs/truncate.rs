@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use pagewalk_mmu::{BASE_PAGE_BYTES, PG_DIRTY, PG_MAPPEDTODISK, PG_PRIVATE, PG_WRITEBACK, PageRef};
 use pagewalk_pagecache::{
-    find_get_pages, find_lock_page, lock_page, remove_from_page_cache, do_invalidatepage, trylock_page, unlock_page,
-    wait_on_page_writeback,
+    do_invalidatepage, find_get_pages, find_lock_page, lock_page, remove_from_page_cache, trylock_page,
+    unlock_page, wait_on_page_writeback,
 };
 
 use super::inode::{page_of, pages_of};
@@ -66,7 +66,10 @@ pub(crate) async fn punch_hole(current: &Task, inode: &Rc<Inode>, offset: u64, l
         zero_part(current, inode, page_of(offset)).await;
     }
     let last_edge = page_of(end);
-    if !end.is_multiple_of(BASE_PAGE_BYTES) && end != size && (last_edge != page_of(offset) || offset.is_multiple_of(BASE_PAGE_BYTES)) {
+    if !end.is_multiple_of(BASE_PAGE_BYTES)
+        && end != size
+        && (last_edge != page_of(offset) || offset.is_multiple_of(BASE_PAGE_BYTES))
+    {
         zero_part(current, inode, last_edge).await;
     }
 }
@@ -88,7 +91,8 @@ pub(crate) async fn truncate_inode_pages_range(current: &Task, inode: &Rc<Inode>
             beyond |= index > last;
             next = next.max(index.saturating_add(1));
             if !beyond && trylock_page(current, &current.kernel().hw, page.pfn()).await {
-                if !current.kernel().hw.memory.words(page.pfn()).flags().test_bit(current, PG_WRITEBACK).await {
+                if !current.kernel().hw.memory.words(page.pfn()).flags().test_bit(current, PG_WRITEBACK).await
+                {
                     truncate_page(current, inode, &page).await;
                 }
                 unlock_page(current, &current.kernel().hw, page.pfn()).await;

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use pagewalk_engine::Cpu;
 use pagewalk_mmu::{PG_DIRTY, PageMapping, PageRef, Pfn};
 use pagewalk_pagecache::{
-    Tag, end_page_writeback, find_get_pages_tag, lock_page, set_page_dirty_nobuffers, set_page_writeback, test_clear_page_dirty,
-    unlock_page, wait_on_page_writeback,
+    Tag, end_page_writeback, find_get_pages_tag, lock_page, set_page_dirty_nobuffers, set_page_writeback,
+    test_clear_page_dirty, unlock_page, wait_on_page_writeback,
 };
 
 use super::disk::{Bio, Direction, EndIo, submit_bio};
@@ -106,7 +106,14 @@ async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index: u64) {
     let end_io: EndIo = Rc::new(move |kernel: &Kernel, cpu: &Cpu, pfn, _| {
         end_page_writeback(&kernel.engine, cpu, &kernel.hw, &of.mapping, pfn);
     });
-    let bio = Bio { inode: Rc::clone(inode), direction: Direction::Write, first: index, frames: vec![pfn], direct: false, end_io };
+    let bio = Bio {
+        inode: Rc::clone(inode),
+        direction: Direction::Write,
+        first: index,
+        frames: vec![pfn],
+        direct: false,
+        end_io,
+    };
     submit_bio(current, bio).await;
     kernel.stat.nr_written.add(1);
 }

@@ -8,8 +8,8 @@ use pagewalk_mmu::{Mutant, PG_ERROR, PG_READAHEAD, PG_UPTODATE, PageRef};
 use pagewalk_pagecache::{find_lock_page, unlock_page, wait_on_page_locked};
 
 use crate::fs::{
-    self, Advice, File, Inode, InodeKind, do_page_cache_readahead, mark_page_accessed, page_cache_async_readahead,
-    page_cache_sync_readahead, pages_of, readpage,
+    self, Advice, File, Inode, InodeKind, do_page_cache_readahead, mark_page_accessed,
+    page_cache_async_readahead, page_cache_sync_readahead, pages_of, readpage,
 };
 use crate::task::Task;
 use crate::user::Signal;

@@ -235,7 +235,14 @@ pub(crate) async fn map(task: &Task, first: u64, count: u64) {
 }
 
 pub(crate) fn fixed(address: Vaddr, count: u64, prot: Prot) -> MapRequest {
-    MapRequest { address: Some(address), len: pages(count), prot, kind: VmaKind::Anonymous, shared: false, pgoff: 0 }
+    MapRequest {
+        address: Some(address),
+        len: pages(count),
+        prot,
+        kind: VmaKind::Anonymous,
+        shared: false,
+        pgoff: 0,
+    }
 }
 
 /// Read only.

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use pagewalk_engine::{Purpose, Random, Schedule};
 use pagewalk_kernel::{
     File, KernelConfig, MapRequest, Prot, Task, VmaKind, sys_clone, sys_drop_caches, sys_fork, sys_fsync,
-    sys_invalidate, sys_madvise_dontneed, sys_mmap, sys_mprotect, sys_mremap, sys_msync, sys_munmap, sys_read,
-    sys_sync, sys_truncate, sys_write,
+    sys_invalidate, sys_madvise_dontneed, sys_mmap, sys_mprotect, sys_mremap, sys_msync, sys_munmap,
+    sys_read, sys_sync, sys_truncate, sys_write,
 };
 
 use crate::common::{READ, Setup, cpu, load, page, pages, process, start, store};
@@ -73,7 +73,14 @@ async fn operate(run: &Rc<Run>, task: &Task, random: &mut Random) {
     let (at, count, other) = (below(27), 1 + below(4), below(1 << 20));
     let file = run.file(other);
     let place = other % pages(PAGES + 1);
-    if std::env::var_os("DBG").is_some() { eprintln!("{} tid {} mm {} what {what} at {at} count {count} other {other} (place {place:#x})", task.cpu().steps(), task.tid(), task.mm().id()); }
+    if std::env::var_os("DBG").is_some() {
+        eprintln!(
+            "{} tid {} mm {} what {what} at {at} count {count} other {other} (place {place:#x})",
+            task.cpu().steps(),
+            task.tid(),
+            task.mm().id()
+        );
+    }
     match what {
         0..14 => drop(load(task, page(at)).await),
         14..28 => drop(store(task, page(at)).await),
@@ -101,7 +108,9 @@ async fn operate(run: &Rc<Run>, task: &Task, random: &mut Random) {
             let prot = if other.is_multiple_of(3) { READ } else { Prot::RW };
             let _ = sys_mprotect(task, page(at), pages(count), prot).await;
         }
-        57 => drop(sys_mremap(task, page(at), pages(count), pages(1 + other % 4), Some(page(30 + other % 8))).await),
+        57 => drop(
+            sys_mremap(task, page(at), pages(count), pages(1 + other % 4), Some(page(30 + other % 8))).await,
+        ),
         58 | 59 => {
             map_file(task, file, (at, count), other % PAGES, Prot::RW, what == 58).await;
         }
@@ -119,9 +128,16 @@ async fn begin(run: &Rc<Run>, task: &Task, thread: bool) {
     let mm = if thread { sys_clone(task).await } else { sys_fork(task).await };
     let pid = if thread { task.pid() } else { number };
     let shared = Rc::clone(run);
-    start(task.kernel(), cpu(task, number as u16), mm.expect("right"), pid, number, async move |task: &Task| {
-        live(&shared, task).await;
-    });
+    start(
+        task.kernel(),
+        cpu(task, number as u16),
+        mm.expect("right"),
+        pid,
+        number,
+        async move |task: &Task| {
+            live(&shared, task).await;
+        },
+    );
 }
 
 fn setup(seed: u64) -> Setup {

@@ -49,7 +49,11 @@ fn a_private_store_copies_the_page_and_the_file_keeps_its_contents() {
         assert!(load(task, page(0)).await && store(task, page(0)).await);
         assert_eq!((stat.fault_cow_copied.get(), stat.nr_anon_pages.get(), stat.nr_mapped.get()), (1, 1, 0));
         assert!(store(task, page(1)).await);
-        assert_eq!((stat.fault_cow_copied.get(), stat.nr_anon_pages.get()), (1, 2), "copied as it was mapped");
+        assert_eq!(
+            (stat.fault_cow_copied.get(), stat.nr_anon_pages.get()),
+            (1, 2),
+            "copied as it was mapped"
+        );
         assert!(store(task, page(0)).await && store(task, page(1)).await && load_all(task, 0, 4).await);
         write_pages(task, &file, 0, 4).await;
         assert!(load_all(task, 0, 4).await, "two pages follow the file, two do not");
@@ -182,7 +186,11 @@ fn shared_anonymous_memory_is_shared_with_children_and_goes_with_its_last_area()
         assert_eq!(sys_mmap(task, request).await, Ok(page(0)));
         assert!(load(task, page(1)).await && store(task, page(0)).await && store(task, page(1)).await);
         let stat = &task.kernel().stat;
-        assert_eq!((stat.fault_file_minor.get(), stat.fault_permission.get()), (2, 0), "nobody wants to know of stores");
+        assert_eq!(
+            (stat.fault_file_minor.get(), stat.fault_permission.get()),
+            (2, 0),
+            "nobody wants to know of stores"
+        );
         let done = Rc::new(Cell::new(false));
         let child = Rc::clone(&done);
         fork(task, 0, 2, async move |task: &Task| {
