@@ -28,13 +28,24 @@ struct Guide<'a> {
     trace: Trace,
     followed: bool,
     most_steps: usize,
+    stops: bool,
 }
 
 /// Runs `model` along `plan`, and stops at the first violation. Who cannot take a planned step is passed over; when the plan
 /// is over, whoever ran last goes on as long as it can, then the lowest number.
 pub fn follow(model: &mut dyn Model, plan: &[usize], most_steps: usize) -> GuidedRun {
+    guide(model, plan, most_steps, true)
+}
+
+/// The same, to the end of the run, whatever breaks on the way.
+pub fn follow_to_the_end(model: &mut dyn Model, plan: &[usize], most_steps: usize) -> GuidedRun {
+    guide(model, plan, most_steps, false)
+}
+
+fn guide(model: &mut dyn Model, plan: &[usize], most_steps: usize, stops: bool) -> GuidedRun {
     let trace = Trace::new(model.cpus());
-    let mut guide = Guide { plan, at: 0, last: None, choices: Vec::new(), trace, followed: true, most_steps };
+    let mut guide =
+        Guide { plan, at: 0, last: None, choices: Vec::new(), trace, followed: true, most_steps, stops };
     let (engine, stop) = run_once(model, 0, &mut guide);
     let verdict = verdict_of(model, &engine, stop);
     GuidedRun {
@@ -48,7 +59,7 @@ pub fn follow(model: &mut dyn Model, plan: &[usize], most_steps: usize) -> Guide
 
 impl Explorer for Guide<'_> {
     fn choose(&mut self, engine: &Engine, enabled: u64) -> Option<usize> {
-        if self.choices.len() >= self.most_steps || engine.has_violation() {
+        if self.choices.len() >= self.most_steps || (self.stops && engine.has_violation()) {
             return None;
         }
         while let Some(&wanted) = self.plan.get(self.at) {

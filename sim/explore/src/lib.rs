@@ -23,7 +23,7 @@ pub use brute::enumerate;
 pub use depend::{Access, dependent};
 pub use differ::{Divergence, diverge};
 pub use dpor::exhaust;
-pub use guided::{GuidedRun, follow};
+pub use guided::{GuidedRun, follow, follow_to_the_end};
 pub use model::{Limits, Model, Run, Summary, Verdict};
 pub use random::{RandomWalk, random_walk};
 pub use scenario::{FileSpec, MOST_CPUS, MOST_OPS, MapSpec, Operation, Pool, Problem, Scenario, World};

@@ -1,6 +1,8 @@
 //! What `pagewalk explain` answers: one failing schedule, shortened, and what the missing step would have seen.
 
-use pagewalk_explore::{Event, GuidedRun, Shrunk, Teller, World, diverge, follow, shrink, switches};
+use pagewalk_explore::{
+    Event, GuidedRun, Shrunk, Teller, World, diverge, follow_to_the_end, shrink, switches,
+};
 use pagewalk_mmu::{Mutant, Switches};
 use serde::Serialize;
 
@@ -74,7 +76,10 @@ fn missing_step(case: &Case, run: &GuidedRun) -> Option<Missing> {
     let wrong = case.switches();
     let right = if wrong == Switches::FIXED { return None } else { Switches::FIXED };
     let mut world = World::new(case.scenario.clone(), right);
-    let other = follow(&mut world, &run.choices, MOST_STEPS);
+    let other = follow_to_the_end(&mut world, &run.choices, MOST_STEPS);
+    // Beyond its violation too: what it does next may be what the other does not.
+    let mut own = World::new(case.scenario.clone(), wrong);
+    let run = follow_to_the_end(&mut own, &run.choices, MOST_STEPS);
     let divergence = diverge(&run.trace, &other.trace)?;
     let teller = Teller::new(&case.scenario);
     let tell = |event: &Event| (teller.place(event), teller.step(event));

@@ -230,6 +230,9 @@ impl World {
     /// What must hold when nobody is on the way: trees and pages agree (I7, I10), every count is the sum of its owners
     /// (I5), and no page has got lost.
     fn check_quiescent(&self, kernel: &Kernel) {
+        if !self.scenario.maps.is_empty() {
+            kernel.check_machine();
+        }
         let mut cached = 0;
         for spec in &self.scenario.files {
             let inode = kernel.open_inode(&spec.name, 0);
