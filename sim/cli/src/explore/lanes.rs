@@ -14,7 +14,7 @@ pub(super) fn lanes(scenario: &Scenario, trace: &Trace, paint: Paint) -> Vec<Str
     let width = (WIDTH - MARGIN) / cpus;
     let teller = Teller::new(scenario);
     let programs = scenario.cpus.iter().enumerate().map(|(cpu, program)| {
-        let operations: Vec<String> = program.iter().map(|operation| operation.describe()).collect();
+        let operations: Vec<String> = program.iter().map(pagewalk_explore::Operation::describe).collect();
         pad(&format!("CPU {cpu}: {}", operations.join("; ")), width)
     });
     let header = format!("{}{}", " ".repeat(MARGIN), programs.collect::<String>());

@@ -100,7 +100,11 @@ impl ExploreReport {
             mutants: args.mutant.iter().map(ToString::to_string).collect(),
             strategy: args.strategy.name(),
             seed: random.then_some(args.seed),
-            programs: scenario.cpus.iter().map(|ops| ops.iter().map(|op| op.describe()).collect()).collect(),
+            programs: scenario
+                .cpus
+                .iter()
+                .map(|ops| ops.iter().map(pagewalk_explore::Operation::describe).collect())
+                .collect(),
             runs: summary.runs,
             finished: if random { summary.runs - summary.cut } else { summary.classes },
             sleep_blocked: summary.sleep_blocked,

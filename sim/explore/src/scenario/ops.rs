@@ -49,7 +49,7 @@ impl Subject<'_> {
                 self.gang_lookup(self.file(file).inode(), *page, *most).await;
             }
             Operation::LookupLocked { file, page } => {
-                self.lookup_locked(self.file(file).inode(), *page).await
+                self.lookup_locked(self.file(file).inode(), *page).await;
             }
             Operation::Reclaim { file, .. } => {
                 let pfn = self.isolated.expect("isolated before the run");
@@ -58,7 +58,7 @@ impl Subject<'_> {
             Operation::Add { file, page } => self.add(self.file(file).inode(), *page).await,
             Operation::Reinsert { file, page } => self.reinsert(self.file(file).inode(), *page).await,
             Operation::Allocate { after_grace_period, exact } => {
-                self.allocate(*after_grace_period, *exact).await
+                self.allocate(*after_grace_period, *exact).await;
             }
             _ => self.call(operation).await,
         }

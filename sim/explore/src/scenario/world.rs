@@ -80,7 +80,7 @@ impl World {
             frames: self.scenario.frames,
             format: Format::x86_64(4).expect("four levels"),
             tlb: TlbSpec {
-                l1i: vec![geometry.clone()],
+                l1i: vec![geometry],
                 l1d: vec![geometry],
                 l2: Vec::new(),
                 l1_hit_cycles: 0,

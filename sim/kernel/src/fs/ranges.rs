@@ -27,16 +27,16 @@ async fn files_in(current: &Task, start: Vaddr, len: u64) -> Result<(Vec<Mapped>
     let range = VaddrRange::new(start.align_down(PageSize::BASE), past).ok_or(Errno::Einval)?;
     let mm = current.mm();
     let mmap_sem = mm.mmap_sem.down_read(current).await;
-    let areas = mm.areas.get(&mmap_sem);
-    let whole = areas.covers(range);
-    let mapped = areas.overlapping(range).filter_map(|vma| {
-        let file = vma.file()?;
-        let (from, to) = (vma.range.start().max(range.start()), vma.range.end().min(range.end()));
-        let pages = (to.0 - from.0) / BASE_PAGE_BYTES;
-        Some(Mapped { file: Rc::clone(file), first: vma.index_of(from), pages, shared: vma.shared })
-    });
-    let mapped = mapped.collect();
-    drop(areas);
+    let (mapped, whole) = {
+        let areas = mm.areas.get(&mmap_sem);
+        let mapped = areas.overlapping(range).filter_map(|vma| {
+            let file = vma.file()?;
+            let (from, to) = (vma.range.start().max(range.start()), vma.range.end().min(range.end()));
+            let pages = (to.0 - from.0) / BASE_PAGE_BYTES;
+            Some(Mapped { file: Rc::clone(file), first: vma.index_of(from), pages, shared: vma.shared })
+        });
+        (mapped.collect(), areas.covers(range))
+    };
     mmap_sem.up_read().await;
     Ok((mapped, whole))
 }
