@@ -7,6 +7,7 @@ pub mod diff;
 pub mod exit;
 pub mod explore;
 pub mod machine;
+pub mod perfetto;
 pub mod replay;
 pub mod report;
 pub mod set;

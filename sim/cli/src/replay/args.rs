@@ -56,6 +56,18 @@ pub struct ReplayArgs {
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000),
           help_heading = "Checks")]
     pub record: u32,
+    /// Write what the CPUs did over time into a file for Perfetto's viewer (ui.perfetto.dev)
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds", help_heading = "Output")]
+    pub perfetto: Option<String>,
+    /// Stop writing it after about N events; the run goes on
+    #[arg(
+        long,
+        default_value_t = 1_000_000,
+        value_name = "N",
+        requires = "perfetto",
+        help_heading = "Output"
+    )]
+    pub perfetto_limit: u64,
     /// Write the account as JSON into a file as well, for `pagewalk diff` and other programs
     #[arg(long, value_name = "FILE", conflicts_with = "seeds", help_heading = "Output")]
     pub json: Option<String>,

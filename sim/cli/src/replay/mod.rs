@@ -15,6 +15,7 @@ mod syscalls;
 mod thread;
 
 use std::io::Write;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -33,8 +34,9 @@ pub use self::thread::access;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::exit::Exit;
 use crate::machine::Machine;
+use crate::perfetto::Tracer;
 use crate::report::{ReplayReport, SeedRow, SeedsReport};
-use crate::style::ColorChoice;
+use crate::style::{ColorChoice, duration, group, nanoseconds};
 use crate::trace_error::diagnose;
 
 /// Runs `pagewalk replay` and writes its answer.
@@ -117,9 +119,13 @@ impl Job {
     ) -> Result<Exit, Diagnostic> {
         let options = self.options(args, args.seed);
         let report = with_progress(shared, self.accesses, "replay", || {
-            let finished = Replay::run(&self.machine, &args.traces, options, Arc::clone(shared))?;
+            let tracer = self.tracer(args)?;
+            let shared = Arc::clone(shared);
+            let finished = Replay::run_traced(&self.machine, &args.traces, options, shared, tracer)?;
             print_record(&finished);
-            Ok::<_, Diagnostic>(account(&finished, &self.machine, command))
+            let report = account(&finished, &self.machine, command);
+            self.finish_trace(&finished, &report)?;
+            Ok::<_, Diagnostic>(report)
         });
         let report = report?;
         if let Some(file) = &args.json {
@@ -130,6 +136,28 @@ impl Job {
             Format::Json => report.to_json(),
         };
         Ok(write_answer(&text, verdict(&report)))
+    }
+
+    /// The trace for Perfetto, if one is wanted.
+    fn tracer(&self, args: &ReplayArgs) -> Result<Option<Rc<Tracer>>, Diagnostic> {
+        let Some(file) = &args.perfetto else { return Ok(None) };
+        let (cpus, mhz) = (self.machine.cpus.get() as usize, self.machine.frequency_mhz.get());
+        Tracer::create(file, args.perfetto_limit, cpus, mhz).map(Rc::new).map(Some)
+    }
+
+    /// Completes the trace for Perfetto, and says if it is not the whole run.
+    fn finish_trace(&self, finished: &Finished, report: &ReplayReport) -> Result<(), Diagnostic> {
+        let Some(tracer) = &finished.replay.tracer else { return Ok(()) };
+        let engine = &finished.replay.kernel.engine;
+        if let Some(cut) = tracer.finish(engine, &report.timeline, &report.command)? {
+            let time = |cycles| duration(nanoseconds(cycles, report.frequency_mhz));
+            let (at, end) = (time(cut.clock), time(report.time.cycles));
+            eprintln!(
+                "pagewalk: the trace for Perfetto ends after {} events, at {at} of {end}; --perfetto-limit raises that",
+                group(cut.events)
+            );
+        }
+        Ok(())
     }
 
     /// One run for each seed, on several host threads; the answer does not depend on how many.

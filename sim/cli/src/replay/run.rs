@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pagewalk_engine::{CpuId, Stop};
+use pagewalk_engine::{ContextId, CpuId, Stop};
 use pagewalk_kernel::{Errno, Kernel, Mm, Observer, Segv, Task};
 use pagewalk_trace::{AccessCursor, EventRecord, ThreadInfo, TraceError, TraceFile};
 
@@ -17,8 +17,9 @@ use super::progress::Shared;
 use super::thread::{Refill, run_thread};
 use crate::diagnostic::Diagnostic;
 use crate::machine::Machine;
+use crate::perfetto::Tracer;
 use crate::trace_error::diagnose;
-use crate::watch::Watch;
+use crate::watch::{Both, Watch};
 
 /// What a replay does with its traces.
 #[derive(Clone, Debug)]
@@ -65,6 +66,8 @@ pub struct Replay {
     pub options: ReplayOptions,
     /// Where its misses and faults come from.
     pub watch: Rc<Watch>,
+    /// Who writes down what happens, if somebody does.
+    pub tracer: Option<Rc<Tracer>>,
     shared: Arc<Shared>,
     started: Cell<u32>,
     first_segv: Cell<Option<Segv>>,
@@ -98,6 +101,20 @@ impl Replay {
         options: ReplayOptions,
         shared: Arc<Shared>,
     ) -> Result<Finished, Diagnostic> {
+        Self::run_traced(machine, traces, options, shared, None)
+    }
+
+    /// As [`Replay::run`], with what happens written down.
+    ///
+    /// # Errors
+    /// If a trace cannot be read or holds what cannot be replayed.
+    pub fn run_traced(
+        machine: &Machine,
+        traces: &[String],
+        options: ReplayOptions,
+        shared: Arc<Shared>,
+        tracer: Option<Rc<Tracer>>,
+    ) -> Result<Finished, Diagnostic> {
         let engine = build::engine(machine, options.run);
         let hardware = build::hardware(machine, options.run.verify);
         let kernel = Kernel::new(engine, &hardware, build::kernel(machine, options.run.switches))
@@ -116,10 +133,18 @@ impl Replay {
             });
         }
         let watch = Rc::new(Watch::new(EPOCHS));
-        kernel.watch(Rc::clone(&watch) as Rc<dyn Observer>);
+        match &tracer {
+            None => kernel.watch(Rc::clone(&watch) as Rc<dyn Observer>),
+            Some(tracer) => {
+                kernel.watch(Rc::new(Both(Rc::clone(&watch), Rc::clone(tracer))));
+                let tracer = Rc::clone(tracer);
+                kernel.engine.watch_switches(Rc::new(move |cpu, to| tracer.switched(cpu, to)));
+            }
+        }
         let replay = Rc::new_cyclic(|this| Self {
             kernel,
             watch,
+            tracer,
             traces: open,
             options,
             shared,
@@ -163,7 +188,7 @@ impl Replay {
             let info = replay.info(trace, pid, tids[0]);
             run_thread(replay, trace, process, task, info).await;
         });
-        self.watch.thread(id, trace, pid, first);
+        self.name_thread(id, trace, pid, first);
     }
 
     /// Starts thread `tid`, whose user of `mm` is counted already.
@@ -188,7 +213,19 @@ impl Replay {
             let task = Task::new(cx, Rc::clone(&replay.kernel), mm, process.pid, tid);
             run_thread(replay, trace, process, task, info)
         });
+        self.name_thread(id, trace, pid, tid);
+    }
+
+    /// Tells the observers which thread context `id` is.
+    fn name_thread(&self, id: ContextId, trace: usize, pid: u32, tid: u32) {
         self.watch.thread(id, trace, pid, tid);
+        if let Some(tracer) = &self.tracer {
+            let command = &self.traces[trace].file.summary().provenance.command;
+            let program = command.split_whitespace().next().filter(|word| !word.starts_with('('));
+            let program = program.and_then(|word| word.rsplit('/').next()).unwrap_or("program");
+            let thread = if tid == pid { String::new() } else { format!(" thread {tid}") };
+            tracer.thread(id, format!("{program} {pid}{thread}"));
+        }
     }
 
     fn info(&self, trace: usize, pid: u32, tid: u32) -> ThreadInfo {

@@ -1,6 +1,7 @@
 //! Where a run's misses and faults come from: by mapping, thread, page and time. Bounded memory; exact but for the pages.
 
 mod areas;
+mod both;
 mod epochs;
 mod pages;
 
@@ -11,6 +12,7 @@ use pagewalk_kernel::{Errno, FaultEnd, FaultKind, Observer, Syscall, Task};
 use pagewalk_mmu::Vaddr;
 
 pub use self::areas::{Owner, Row, Rows, What};
+pub use self::both::Both;
 pub use self::epochs::{Epoch, Epochs, Gauges};
 pub use self::pages::{HotPages, Page};
 use areas::{Recent, area_of};

@@ -8,4 +8,5 @@ mod help;
 mod interrupt;
 mod order;
 mod origin;
+mod perfetto;
 mod replay;
