@@ -8,9 +8,9 @@ use std::rc::Rc;
 use pagewalk_engine::Schedule;
 use pagewalk_mmu::{Fix, PG_DIRTY, PageRef, Switches};
 use pagewalk_pagecache::{
-    AddressSpace, PageCache, ReleasePolicy, add_to_page_cache, find_get_page, find_get_pages, find_lock_page,
-    invalidate_complete_page2, remove_mapping, set_page_dirty_nobuffers, set_page_writeback,
-    try_to_release_page, unlock_page,
+    AddressSpace, PageCache, ReleasePolicy, add_to_page_cache, do_invalidatepage, find_get_page,
+    find_get_pages, find_lock_page, invalidate_complete_page2, remove_mapping, set_page_dirty_nobuffers,
+    set_page_writeback, try_to_release_page, unlock_page,
 };
 
 use crate::common::{World, add, reclaim, truncate};
@@ -121,6 +121,7 @@ async fn states_of_a_page(cx: &pagewalk_engine::Context, file: &Rc<AddressSpace>
     pagewalk_pagecache::end_page_writeback(cx.engine(), cx.cpu(), hw, file, page.pfn());
     file.release.set(ReleasePolicy::Never);
     assert!(!try_to_release_page(cx, file, page.pfn()).await);
+    do_invalidatepage(cx, file, page.pfn()).await;
     hw.memory.words(page.pfn()).flags().clear_bit(cx, PG_DIRTY).await;
     assert!(remove_mapping(cx, file, &page).await);
     assert!(set_page_dirty_nobuffers(cx, file, page.pfn()).await, "detached");

@@ -52,9 +52,11 @@ pub(crate) async fn invalidate_mapping_pages(
 async fn invalidate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
     let flags = current.kernel().hw.memory.words(page.pfn()).flags();
     if flags.test_bit(current, PG_DIRTY).await || flags.test_bit(current, PG_WRITEBACK).await {
+        current.mark("invalidate_mapping_pages:dirty");
         return false;
     }
     if page_mapped(current, page.pfn()).await {
+        current.mark("invalidate_mapping_pages:mapped");
         return false;
     }
     invalidate_complete_page(current, inode, page).await
@@ -64,11 +66,13 @@ async fn invalidate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) 
 pub(crate) async fn invalidate_complete_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
     let words = current.kernel().hw.memory.words(page.pfn());
     if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
+        current.mark("invalidate_complete_page:gone");
         return false; // 1
     }
     if words.flags().test_bit(current, PG_PRIVATE).await
         && !try_to_release_page(current, &inode.mapping, page.pfn()).await
     {
+        current.mark("invalidate_complete_page:buffers-stay");
         return false; // 2
     }
     remove_mapping(current, &inode.mapping, page).await // 3. the freeze refuses where somebody has a reference
@@ -117,6 +121,7 @@ async fn invalidate_page2(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>,
     let hw = &current.kernel().hw;
     wait_on_page_writeback(current, hw, page.pfn()).await;
     while page_mapped(current, page.pfn()).await {
+        current.mark("invalidate_inode_pages2:mapped");
         unmap_mapping_range(current, inode, index, index, false).await;
     }
     if hw.memory.words(page.pfn()).flags().test_bit(current, PG_PRIVATE).await

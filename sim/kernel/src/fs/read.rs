@@ -99,11 +99,13 @@ async fn page_not_up_to_date<'a>(
     lock_page(current, hw, page.pfn()).await;
     if words.mapping().read_once(current).await == 0 {
         // Truncated while we waited.
+        current.mark("do_generic_file_read:truncated");
         unlock_page(current, hw, page.pfn()).await;
         hw.put_page(current, page).await;
         return None;
     }
     if words.flags().test_bit(current, PG_UPTODATE).await {
+        current.mark("do_generic_file_read:read-meanwhile");
         unlock_page(current, hw, page.pfn()).await;
         return Some(page);
     }
@@ -117,6 +119,7 @@ async fn no_cached_page<'a>(current: &'a Task, file: &Rc<File>, index: u64) -> O
     // Also beyond the end of the file: v2.6.27 reads a page of zeros there and finds the end afterwards.
     let page = kernel.alloc_page(current, "a page of a file").await;
     if !page_cache_read(current, file.inode(), &page, index).await {
+        current.mark("do_generic_file_read:added-meanwhile");
         kernel.hw.put_page(current, page).await;
         return None;
     }

@@ -91,8 +91,10 @@ pub(crate) async fn truncate_inode_pages_range(current: &Task, inode: &Rc<Inode>
             beyond |= index > last;
             next = next.max(index.saturating_add(1));
             if !beyond && trylock_page(current, &current.kernel().hw, page.pfn()).await {
-                if !current.kernel().hw.memory.words(page.pfn()).flags().test_bit(current, PG_WRITEBACK).await
+                if current.kernel().hw.memory.words(page.pfn()).flags().test_bit(current, PG_WRITEBACK).await
                 {
+                    current.mark("truncate_inode_pages:writeback");
+                } else {
                     truncate_page(current, inode, &page).await;
                 }
                 unlock_page(current, &current.kernel().hw, page.pfn()).await;
@@ -131,6 +133,7 @@ async fn truncate_the_rest(current: &Task, inode: &Rc<Inode>, first: u64, last: 
             } else if !done {
                 lock_page(current, hw, page.pfn()).await;
                 wait_on_page_writeback(current, hw, page.pfn()).await;
+                current.mark("truncate_inode_pages:second-pass");
                 truncate_page(current, inode, &page).await;
                 unlock_page(current, hw, page.pfn()).await;
                 next = next.max(index.saturating_add(1));
@@ -151,6 +154,7 @@ async fn truncate_the_rest(current: &Task, inode: &Rc<Inode>, first: u64, last: 
 async fn truncate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) {
     let words = current.kernel().hw.memory.words(page.pfn());
     if page_mapped(current, page.pfn()).await {
+        current.mark("truncate_inode_pages:mapped");
         let index = words.index().read_once(current).await;
         unmap_mapping_range(current, inode, index, index, false).await;
     }

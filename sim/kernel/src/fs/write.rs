@@ -93,6 +93,7 @@ async fn grab_cache_page<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64) -
         if add_to_page_cache(current, &page, &inode.mapping, index).await.is_ok() {
             return page;
         }
+        current.mark("__grab_cache_page:added-meanwhile");
         kernel.hw.put_page(current, page).await;
     }
 }

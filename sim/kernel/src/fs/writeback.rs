@@ -83,6 +83,7 @@ async fn write_one_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>, i
     let (hw, pfn) = (&kernel.hw, page.pfn());
     lock_page(current, hw, pfn).await;
     if hw.memory.words(pfn).mapping().read_once(current).await != inode.mapping.page_mapping() {
+        current.mark("write_cache_pages:gone");
         unlock_page(current, hw, pfn).await;
         return;
     }
@@ -91,6 +92,7 @@ async fn write_one_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>, i
     }
     let busy = hw.memory.words(pfn).flags().test_bit(current, pagewalk_mmu::PG_WRITEBACK).await;
     if busy || !clear_page_dirty_for_io(current, inode, pfn).await {
+        current.mark("write_cache_pages:clean-by-now");
         unlock_page(current, hw, pfn).await;
         return;
     }

@@ -72,6 +72,7 @@ async fn copy_page(
     let now = word.read_once(current).await;
     if now != orig {
         // pte_same failed: the fault was resolved meanwhile, or the page was discarded.
+        current.mark("do_wp_page:pte-changed");
         ptl.unlock().await;
         kernel.hw.put_page(current, new).await;
         free_page(current, held.into_pfn()).await;
@@ -106,6 +107,7 @@ async fn can_reuse(current: &Task, pfn: Pfn) -> bool {
     let hw = &current.kernel().hw;
     let page = hw.memory.words(pfn);
     if page.flags().test_and_set_bit(current, PG_LOCKED).await {
+        current.mark("do_wp_page:page-locked");
         return false;
     }
     let uses = if hw.switches().has(Fix::ReuseByCount) { page.count() } else { page.mapcount() };

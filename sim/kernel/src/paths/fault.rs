@@ -133,6 +133,7 @@ async fn handle_pte_fault(current: &Task, fault: &Fault<'_>) -> Result<Resolved,
     let ptl = fault.lock(current).await;
     if word.read_once(current).await != orig {
         // pte_same: somebody changed it meanwhile; the access decides anew.
+        current.mark("handle_pte_fault:pte-changed");
         ptl.unlock().await;
         return Ok(Resolved::Spurious);
     }

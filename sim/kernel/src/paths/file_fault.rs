@@ -52,6 +52,7 @@ async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<
     };
     let ptl = fault.lock(current).await; // 3
     if !fault.pte(current).read_once(current).await.is_none() {
+        current.mark("__do_fault:somebody-was-faster");
         ptl.unlock().await;
         unlock_page(current, &kernel.hw, pfn).await;
         if let Some((copy, _)) = copy {

@@ -32,6 +32,7 @@ pub(crate) async fn filemap_fault<'a>(
 ) -> Result<(PageRef<'a>, bool), Signal> {
     let (kernel, inode) = (current.kernel(), file.inode());
     if index >= pages_of(inode.i_size().read_once(current).await) {
+        current.mark("filemap_fault:beyond-the-end");
         return Err(Signal::Bus); // 1
     }
     let mut major = false;
@@ -45,6 +46,7 @@ pub(crate) async fn filemap_fault<'a>(
         }
         let beyond = index >= pages_of(inode.i_size().read_once(current).await); // 4
         if beyond && !kernel.hw.switches().mutant(Mutant::FaultNoIsizeRecheck) {
+            current.mark("filemap_fault:truncated");
             unlock_page(current, &kernel.hw, page.pfn()).await;
             kernel.hw.put_page(current, page).await;
             return Err(Signal::Bus);

@@ -92,6 +92,7 @@ impl<'a> MmuGather<'a> {
     pub(crate) async fn finish(mut self, current: &Task) {
         let fixed = current.kernel().hw.switches().has(Fix::FlushNested);
         if fixed && self.mm.tlb_flush_pending().read_once(current).await > 1 {
+            current.mark("tlb_finish_mmu:nested");
             self.range = Some(self.whole);
         }
         self.flush(current).await;

@@ -43,6 +43,7 @@ async fn page_mkclean_one(current: &Task, area: &Mapped, index: u64, pfn: Pfn) -
     let ours = pte.is_present() && pte.pfn() == pfn;
     let clean = ours && (pte.is_dirty() || pte.is_writable());
     if clean {
+        current.mark("page_mkclean:was-dirty");
         // ptep_clear_flush: once it has returned, no store goes through without a fault.
         let pte = word.xchg(current, Pte::NONE).await;
         flush_tlb_page(current, mm, address).await;

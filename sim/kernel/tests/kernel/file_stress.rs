@@ -155,10 +155,16 @@ fn setup(seed: u64) -> Setup {
 }
 
 fn stress(seed: u64) -> u32 {
+    stress_watched(seed).0
+}
+
+/// The same, with the marked branches it took.
+pub(crate) fn stress_watched(seed: u64) -> (u32, Vec<(&'static str, u64)>) {
     let setup = setup(seed);
     let scans = Rc::new(Cell::new(0));
     let of_run = Rc::clone(&scans);
-    setup.run(move |kernel| {
+    let kernel = setup.run(move |kernel| {
+        kernel.engine.watch_marks();
         let files = [open(kernel, "/a", PAGES), open(kernel, "/b", 3)];
         let run = Run { seed, operations: 24, started: Cell::new(2), files, scans: Cell::new(0) };
         let run = Rc::new(run);
@@ -172,7 +178,7 @@ fn stress(seed: u64) -> u32 {
             });
         }
     });
-    scans.get()
+    (scans.get(), kernel.engine.marks())
 }
 
 fn setup_cpus(kernel: &pagewalk_kernel::Kernel) -> u16 {

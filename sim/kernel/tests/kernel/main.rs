@@ -1,6 +1,7 @@
 //! The kernel as a program sees it: against models, against other CPUs, and under random stress.
 
 mod areas;
+mod branches;
 mod common;
 mod fault_model;
 mod file_common;

@@ -1,0 +1,166 @@
+//! Every branch of a kernel path that bears a mark is driven by programs: the list of marks is read off the source. And
+//! every path has a file that is named after it, or after what it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use pagewalk_engine::Schedule;
+use pagewalk_kernel::{
+    Kernel, Prot, Task, sys_drop_caches, sys_fsync, sys_invalidate, sys_punch_hole, sys_write,
+};
+use pagewalk_pagecache::ReleasePolicy;
+
+use crate::common::{Setup, fork, load, map, page, pages, process, store};
+use crate::file_common::{map_file, open, transfer};
+use crate::file_stress::stress_watched;
+
+/// The source files of a package, by their path from its `src`.
+fn sources(package: &str) -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(package).join("src");
+    let mut found = BTreeMap::new();
+    walk(&root, &root, &mut found);
+    found
+}
+
+fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(directory).expect("the sources") {
+        let path: PathBuf = entry.expect("an entry").path();
+        if path.is_dir() {
+            walk(root, &path, found);
+        } else {
+            let name = path.strip_prefix(root).expect("inside").to_string_lossy().replace('\\', "/");
+            found.insert(name, fs::read_to_string(&path).expect("a source file"));
+        }
+    }
+}
+
+#[test]
+fn every_marked_branch_of_the_kernel_is_driven() {
+    let texts = sources("sim/kernel");
+    let marks = texts.values().flat_map(|text| text.split(".mark(\"").skip(1));
+    let all: BTreeSet<&str> = marks.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(all.len() >= 20, "the marks are found: {all:?}");
+    let mut idle = all;
+    let programs: [fn(u64) -> Vec<(&'static str, u64)>; 4] =
+        [|seed| stress_watched(seed).1, buffers_stay, faults_meet_truncation, writes_meet];
+    // What programs at random take long to meet is met by a few operations on purpose.
+    for seed in 1_000..1_400 {
+        for (name, _) in programs.iter().flat_map(|program| program(seed)) {
+            idle.remove(name);
+        }
+        if idle.is_empty() {
+            return;
+        }
+    }
+    panic!("marked branches that no program drives: {idle:?}");
+}
+
+/// Runs two tasks of one machine at once; yields the marks taken.
+fn together(seed: u64, build: impl FnOnce(&Rc<Kernel>)) -> Vec<(&'static str, u64)> {
+    let setup = Setup { cpus: 3, schedule: Schedule::Random, seed, ..Setup::default() };
+    let kernel = setup.run(|kernel| {
+        kernel.engine.watch_marks();
+        build(kernel);
+    });
+    kernel.engine.marks()
+}
+
+/// The file system keeps the buffers of a clean page.
+fn buffers_stay(seed: u64) -> Vec<(&'static str, u64)> {
+    together(seed, |kernel| {
+        let file = open(kernel, "/a", 2);
+        process(kernel, 0, 1, async move |task: &Task| {
+            sys_write(task, &file, transfer(0, pages(1), None)).await.expect("right");
+            sys_fsync(task, &file).await.expect("right");
+            file.inode().mapping.release.set(ReleasePolicy::Never);
+            sys_drop_caches(task).await.expect("right");
+            file.inode().mapping.release.set(ReleasePolicy::Clean);
+        });
+    })
+}
+
+/// Pages are mapped, dropped and truncated all at once.
+fn faults_meet_truncation(seed: u64) -> Vec<(&'static str, u64)> {
+    together(seed, |kernel| {
+        let file = open(kernel, "/a", 2);
+        for number in 0..3 {
+            let file = Rc::clone(&file);
+            process(kernel, number, u32::from(number) + 1, async move |task: &Task| {
+                map_file(task, &file, (0, 2), 0, Prot::RW, true).await;
+                for round in 0..6 {
+                    match number {
+                        0 => drop(sys_punch_hole(task, &file, 0, pages(2)).await),
+                        1 if round % 4 > 0 => drop(sys_invalidate(task, &file, 0, pages(2)).await),
+                        1 => drop(sys_drop_caches(task).await),
+                        _ => _ = load(task, page(round % 2)).await,
+                    }
+                }
+            });
+        }
+    })
+}
+
+/// Parent and child store to the page they share, at once.
+fn writes_meet(seed: u64) -> Vec<(&'static str, u64)> {
+    together(seed, |kernel| {
+        process(kernel, 0, 1, async |task: &Task| {
+            map(task, 0, 1).await;
+            assert!(store(task, page(0)).await);
+            for child in 1..3_u16 {
+                fork(task, child, u32::from(child) + 1, async |task: &Task| {
+                    assert!(store(task, page(0)).await);
+                })
+                .await;
+            }
+            assert!(store(task, page(0)).await);
+        });
+    })
+}
+
+/// Each path and its room: the file in which its steps are.
+const ROOMS: &[(&str, &str, &str)] = &[
+    ("find_get_page", "pagecache", "find_get_page.rs"),
+    ("find_lock_page", "pagecache", "find_lock_page.rs"),
+    ("find_get_pages", "pagecache", "find_get_pages.rs"),
+    ("add_to_page_cache", "pagecache", "add_to_page_cache.rs"),
+    ("remove_from_page_cache", "pagecache", "remove_from_page_cache.rs"),
+    ("__remove_mapping", "pagecache", "remove_mapping.rs"),
+    ("remove_mapping", "pagecache", "remove_mapping.rs"),
+    ("invalidate_complete_page2", "pagecache", "invalidate_complete_page2.rs"),
+    ("page_freeze_refs", "pagecache", "freeze.rs"),
+    ("set_page_dirty_nobuffers", "pagecache", "dirty.rs"),
+    ("end_page_writeback", "pagecache", "writeback.rs"),
+    ("lock_page", "pagecache", "page_lock.rs"),
+    ("truncate_inode_pages_range", "sim/kernel", "fs/truncate.rs"),
+    ("truncate_complete_page", "sim/kernel", "fs/truncate.rs"),
+    ("vmtruncate", "sim/kernel", "fs/truncate.rs"),
+    ("invalidate_mapping_pages", "sim/kernel", "fs/invalidate.rs"),
+    ("invalidate_inode_pages2_range", "sim/kernel", "fs/invalidate.rs"),
+    ("unmap_mapping_range", "sim/kernel", "paths/unmap_mapping.rs"),
+    ("do_generic_file_read", "sim/kernel", "fs/read.rs"),
+    ("write_cache_pages", "sim/kernel", "fs/writeback.rs"),
+    ("clear_page_dirty_for_io", "sim/kernel", "fs/writeback.rs"),
+    ("page_mkclean", "sim/kernel", "paths/page_mkclean.rs"),
+    ("filemap_fault", "sim/kernel", "paths/filemap_fault.rs"),
+    ("do_linear_fault", "sim/kernel", "paths/file_fault.rs"),
+    ("handle_mm_fault", "sim/kernel", "paths/fault.rs"),
+    ("do_wp_page", "sim/kernel", "paths/copy_on_write.rs"),
+    ("zap_pte_range", "sim/kernel", "paths/zap.rs"),
+    ("do_fork", "sim/kernel", "paths/fork.rs"),
+];
+
+#[test]
+fn every_path_has_its_room() {
+    let packages = ["pagecache", "sim/kernel"].map(|package| (package, sources(package)));
+    for (path, package, file) in ROOMS {
+        let (_, texts) = packages.iter().find(|(name, _)| name == package).expect("a package");
+        let text = texts.get(*file).unwrap_or_else(|| panic!("{package}/src/{file} is there"));
+        let defined = [format!("fn {path}("), format!("fn {path}<")];
+        assert!(
+            defined.iter().any(|text_of| text.contains(text_of)),
+            "{path} is not in {package}/src/{file}"
+        );
+    }
+}
