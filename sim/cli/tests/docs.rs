@@ -21,7 +21,10 @@ fn documents() -> Vec<PathBuf> {
             .map(|entry| entry.expect("an entry of the directory").path())
             .filter(|path| path.extension().is_some_and(|e| e == "md"))
     };
-    let mut found: Vec<PathBuf> = markdown(root()).chain(markdown(root().join("docs"))).collect();
+    let mut found: Vec<PathBuf> = markdown(root())
+        .chain(markdown(root().join("docs")))
+        .chain(markdown(root().join("docs/scenarios")))
+        .collect();
     found.sort();
     found
 }
@@ -64,7 +67,7 @@ fn output(command: &str, directory: &Path) -> String {
 /// A directory as a reader of the documents has it: the shipped traces and machines.
 fn workshop() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    for part in ["traces", "configs/machines"] {
+    for part in ["traces", "configs/machines", "configs/scenarios"] {
         let target = directory.path().join(part);
         fs::create_dir_all(&target).expect("a fresh directory");
         for entry in fs::read_dir(root().join(part)).expect("shipped files") {

@@ -29,8 +29,9 @@ pub(crate) const MOST_STEPS: usize = 20_000;
 #[derive(Default)]
 struct Findings {
     broken: Broken,
-    /// The failing schedule to show: the one with the fewest switches, and of those the first.
-    failing: Option<(usize, Vec<usize>)>,
+    /// The failing schedule to show: one that breaks something on the way rather than only shows it at the end, with the
+    /// fewest switches, and of those the first.
+    failing: Option<((bool, usize), Vec<usize>)>,
 }
 
 impl Findings {
@@ -39,9 +40,10 @@ impl Findings {
             return;
         }
         self.broken.note(&verdict.violations);
-        let count = switches(choices);
-        if self.failing.as_ref().is_none_or(|&(fewest, _)| count < fewest) {
-            self.failing = Some((count, choices.to_vec()));
+        let at_the_end = verdict.violations[0].invariant == "I5";
+        let rank = (at_the_end, switches(choices));
+        if self.failing.as_ref().is_none_or(|(best, _)| rank < *best) {
+            self.failing = Some((rank, choices.to_vec()));
         }
     }
 }

@@ -202,7 +202,7 @@ impl ExploreReport {
         }
         if let Some(shown) = &self.shown {
             lines.push(format!(
-                "The one with the fewest switches breaks {} after {} steps and {} switches between CPUs.",
+                "The simplest breaks {} after {} steps; switches between CPUs: {}.",
                 shown.invariant, shown.steps, shown.switches
             ));
         }

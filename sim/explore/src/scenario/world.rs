@@ -23,6 +23,8 @@ pub struct World {
     scenario: Rc<Scenario>,
     switches: Switches,
     kernel: Option<Rc<Kernel>>,
+    /// The files and address spaces of the run: its tasks do not exit, and the observers look at them afterwards.
+    kept: Option<Rc<Prepared>>,
 }
 
 /// What the beginning of a run has made.
@@ -48,7 +50,7 @@ impl Explorer for InOrder {
 impl World {
     /// `scenario`, which has been checked, on a kernel with `switches`.
     pub fn new(scenario: Scenario, switches: Switches) -> Self {
-        Self { scenario: Rc::new(scenario), switches, kernel: None }
+        Self { scenario: Rc::new(scenario), switches, kernel: None, kept: None }
     }
 
     /// The scenario.
@@ -265,6 +267,7 @@ impl Model for World {
     fn start(&mut self, _: u64) -> Rc<Engine> {
         let kernel = self.boot();
         let prepared = Rc::new(self.prepare(&kernel));
+        self.kept = Some(Rc::clone(&prepared));
         for cpu in 0..self.scenario.cpus.len() {
             let (scenario, prepared, shared) =
                 (Rc::clone(&self.scenario), Rc::clone(&prepared), Rc::clone(&kernel));

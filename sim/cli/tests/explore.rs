@@ -1,0 +1,179 @@
+//! The shipped scenarios: every mutant is caught by what it breaks, the kernel with every fix breaks nothing in any schedule,
+//! and a failing schedule can be saved and told.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn pagewalk(words: &[&str]) -> Output {
+    let run = Command::new(env!("CARGO_BIN_EXE_pagewalk")).args(words).current_dir(root()).output();
+    run.expect("the program starts")
+}
+
+fn explore(scenario: &str, more: &[&str]) -> (i32, Value) {
+    let file = format!("configs/scenarios/{scenario}.ron");
+    let run = pagewalk(&[&["explore", &file, "--format", "json"], more].concat());
+    let answer = serde_json::from_slice(&run.stdout).expect("the answer is JSON");
+    (run.status.code().expect("it exits"), answer)
+}
+
+fn invariants(answer: &Value) -> Vec<&str> {
+    let broken = answer["broken"].as_array().expect("a list");
+    broken.iter().map(|broken| broken["invariant"].as_str().expect("a name")).collect()
+}
+
+/// Scenarios whose every class of schedules is visited in no time.
+const EXHAUSTED: [&str; 10] = [
+    "lookup-and-reclaim",
+    "lookup-and-reuse",
+    "dirty-page",
+    "shrinking-tree",
+    "gang-lookup",
+    "node-and-reuse",
+    "insertion",
+    "reinsertion",
+    "count-after-a-grace-period",
+    "discard-and-reuse",
+];
+
+#[test]
+fn the_fixed_kernel_breaks_nothing_in_any_schedule() {
+    for scenario in EXHAUSTED {
+        let (exit, answer) = explore(scenario, &[]);
+        assert_eq!(
+            (exit, &answer["complete"], &answer["failing"]),
+            (0, &true.into(), &0.into()),
+            "{scenario}"
+        );
+        assert_eq!(answer["schema"], "pagewalk.explore/1");
+    }
+}
+
+#[test]
+fn every_mutant_is_caught_by_what_it_breaks() {
+    let caught = [
+        ("lookup-and-reuse", "skip-recheck", "I9"),
+        ("lookup-and-reuse", "plain-inc", "I2"),
+        ("lookup-and-reuse", "check-then-remove", "I2"),
+        ("dirty-page", "freeze-leak-dirty", "I6"),
+        ("gang-lookup", "stale-slot-after-shrink", "I27"),
+        ("shrinking-tree", "stale-slot-wrong-page", "I9"),
+        ("node-and-reuse", "node-freed-no-grace", "I33"),
+        ("insertion", "publish-before-init", "I7"),
+        ("lookup-and-reuse", "set-count-clobber", "I1"),
+        ("discard-and-reuse", "zap-free-before-flush", "I19"),
+    ];
+    for (scenario, mutant, invariant) in caught {
+        let (exit, answer) = explore(scenario, &["--mutant", mutant]);
+        assert_eq!((exit, &answer["complete"]), (1, &true.into()), "{mutant}");
+        assert!(invariants(&answer).contains(&invariant), "{mutant}: {:?}", invariants(&answer));
+    }
+}
+
+#[test]
+fn a_fault_without_its_second_look_at_the_size_is_caught_by_chance() {
+    let random = ["--strategy", "random", "--runs", "5000"];
+    let (exit, answer) =
+        explore("fault-and-truncate", &[&random[..], &["--mutant", "fault-no-isize-recheck"]].concat());
+    assert!(exit == 1 && invariants(&answer).contains(&"I26"), "{:?}", invariants(&answer));
+    let (exit, answer) = explore("fault-and-truncate", &random);
+    assert_eq!((exit, &answer["failing"]), (0, &0.into()));
+}
+
+#[test]
+fn latent_bugs_of_2_6_27_show_without_a_mutant_and_go_with_their_fix() {
+    for (scenario, invariant) in [("gang-lookup", "I27"), ("shrinking-tree", "I9")] {
+        let (exit, answer) = explore(scenario, &["--kernel", "linux-2.6.27"]);
+        assert!(
+            exit == 1 && invariants(&answer).contains(&invariant),
+            "{scenario}: {:?}",
+            invariants(&answer)
+        );
+    }
+}
+
+#[test]
+fn before_the_lockless_lookup_there_was_nothing_to_find() {
+    for scenario in ["lookup-and-reclaim", "lookup-and-reuse", "shrinking-tree"] {
+        let (exit, answer) = explore(scenario, &["--kernel", "linux-2.6.22"]);
+        assert_eq!((exit, &answer["complete"]), (0, &true.into()), "{scenario}");
+    }
+}
+
+#[test]
+fn the_count_of_a_new_page_is_exact_only_after_a_grace_period() {
+    let (exit, answer) = explore("count-of-a-new-page", &[]);
+    assert_eq!((exit, invariants(&answer)), (1, vec!["count-is-exact"]));
+}
+
+#[test]
+fn too_few_runs_are_an_incomplete_answer() {
+    let (exit, answer) = explore("lookup-and-reuse", &["--runs", "3"]);
+    assert_eq!((exit, &answer["complete"]), (5, &false.into()));
+}
+
+#[test]
+fn random_schedules_repeat_by_their_seed() {
+    let words = ["--strategy", "random", "--runs", "2000", "--mutant", "skip-recheck"];
+    let run = |seed| explore("lookup-and-reuse", &[&words[..], &["--seed", seed]].concat()).1;
+    let (one, other) = (run("1"), run("2"));
+    assert_eq!(one["failing"], run("1")["failing"]);
+    assert_eq!(one["steps"], run("1")["steps"]);
+    assert_ne!(one["steps"], other["steps"]);
+}
+
+#[test]
+fn a_saved_schedule_is_told_and_notices_that_it_is_another() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("case.json");
+    let name = file.to_str().expect("a path of letters");
+    explore("lookup-and-reuse", &["--mutant", "skip-recheck", "--save", name]);
+    let told = pagewalk(&["explain", name]);
+    let text = String::from_utf8(told.stdout).expect("answers are UTF-8");
+    assert!(told.status.success() && text.contains("✘ I9") && text.contains("root of a is\nempty"), "{text}");
+    let json = pagewalk(&["explain", name, "--format", "json"]);
+    let story: Value = serde_json::from_slice(&json.stdout).expect("the answer is JSON");
+    assert_eq!(story["schema"], "pagewalk.explain/1");
+    assert!(story["switches"].as_u64().expect("a number") >= 1);
+    let saved = std::fs::read_to_string(&file).expect("it was written");
+    std::fs::write(&file, saved.replace("page 1 count", "page 2 count")).expect("it can be written");
+    let refused = pagewalk(&["explain", name]);
+    let why = String::from_utf8(refused.stderr).expect("messages are UTF-8");
+    assert!(refused.status.code() == Some(3) && why.contains("when the case was saved"), "{why}");
+}
+
+#[test]
+fn what_is_wrong_with_a_scenario_is_told_with_its_place() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("s.ron");
+    let told = |text: &str| {
+        std::fs::write(&file, text).expect("it can be written");
+        let run = pagewalk(&["explore", file.to_str().expect("a path of letters"), "--format", "json"]);
+        assert_eq!(run.status.code(), Some(3), "{text}");
+        let problem: Value = serde_json::from_slice(&run.stderr).expect("a diagnostic is JSON");
+        (
+            problem["place"]["line"].as_u64(),
+            problem["place"]["column"].as_u64(),
+            problem["message"].to_string(),
+        )
+    };
+    let (line, column, message) = told("(about: \"\",\n files: [(name: \"a\", page: 1)],\n cpus: [])");
+    assert!(
+        line == Some(2) && column == Some(22) && message.contains("page"),
+        "{line:?}:{column:?} {message}"
+    );
+    let (line, column, message) =
+        told("(about: \"\", files: [(name: \"a\", pages: 1)],\ncpus: [[Lookup(file: \"zz\", page: 0)]])");
+    assert!(
+        (line, column) == (Some(2), Some(23)) && message.contains("no file is named"),
+        "{line:?}:{column:?} {message}"
+    );
+    let (.., message) =
+        told("(about: \"\", files: [(name: \"a\", pages: 1)], cpus: [[Reclaim(file: \"a\", page: 0)]])");
+    assert!(message.contains("not cached"), "{message}");
+}
