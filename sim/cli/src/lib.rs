@@ -1,5 +1,6 @@
 //! The program `pagewalk`: machine descriptions, replay, and the account people read.
 
+mod capture;
 pub mod cli;
 pub mod config_cmd;
 pub mod diagnostic;

@@ -1,4 +1,4 @@
-//! `pagewalk trace`: importing, making and looking at traces.
+//! `pagewalk trace`: capturing, importing, making and looking at traces.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -11,6 +11,7 @@ use pagewalk_trace::{
 };
 use serde_json::json;
 
+use crate::capture::{self, CaptureArgs};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::exit::Exit;
 use crate::replay::write_answer;
@@ -26,6 +27,12 @@ pub struct TraceArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 enum TraceCommand {
+    /// Run a command and its children under Valgrind, and make a trace of them
+    #[command(after_help = "Example:
+  pagewalk trace capture -o sort.pwt -- sort -S 1M lines.txt
+
+Needs Valgrind. Programs run about a hundred times slower than otherwise.")]
+    Capture(CaptureArgs),
     /// Make a native trace from a log
     #[command(after_help = "Example:
   valgrind --tool=lackey --trace-mem=yes --trace-syscalls=yes --trace-sched=yes --trace-children=yes \\
@@ -94,7 +101,12 @@ enum InfoFormat {
 
 /// Runs `pagewalk trace` and writes its answer.
 pub fn run(args: &TraceArgs, color: ColorChoice) -> Exit {
+    let mut exit = Exit::Held;
     let done = match &args.command {
+        TraceCommand::Capture(capture) => capture::run(capture).and_then(|captured| {
+            exit = captured;
+            info(&capture.target().display().to_string(), InfoFormat::Text)
+        }),
         TraceCommand::Import { logs, format, max, output } => import(logs, *format, *max, output),
         TraceCommand::Info { traces, format } => {
             traces.iter().try_for_each(|trace| info(&trace.display().to_string(), *format))
@@ -102,7 +114,7 @@ pub fn run(args: &TraceArgs, color: ColorChoice) -> Exit {
         TraceCommand::Make { spec, output } => make(spec, output),
     };
     match done {
-        Ok(()) => Exit::Held,
+        Ok(()) => exit,
         Err(refusal) => {
             eprint!("{}", refusal.to_text(color.for_stderr()));
             refusal.exit()

@@ -103,8 +103,8 @@ pub struct LogImport<'a, 'l, W: Write> {
 }
 
 impl<'a, 'l, W: Write> LogImport<'a, 'l, W> {
-    /// Starts an import into `writer`, which the caller finishes. With `live`, logs may be added while it runs, and a child
-    /// without one is given time.
+    /// Starts an import into `writer`, which the caller finishes. With `live`, logs may be added while it runs: that of a process
+    /// by the second turn after its end.
     pub fn new(writer: &'a mut TraceWriter<W>, options: LogOptions, live: bool) -> Self {
         let left = options.max_accesses.unwrap_or(u64::MAX);
         let shared = Shared::new(writer, World { open: options.look }, left);
@@ -209,10 +209,12 @@ impl<'a, 'l, W: Write> LogImport<'a, 'l, W> {
         if log.done || log.process.is_none() {
             return Ok(Turn::Done);
         }
-        if let Some(child) = log.waits_for.take()
-            && !self.waited(log, child, false)?
-        {
-            return Ok(Turn::Done);
+        if let Some(child) = log.waits_for.take() {
+            // A child that has ended had time to write a log, and the caller to add it: without one it has none.
+            let forced = self.unlogged.contains_key(&child);
+            if !self.waited(log, child, forced)? {
+                return Ok(Turn::Done);
+            }
         }
         let (mut left, mut lines_left) = (TURN, TURN_LINES);
         while left > 0 && lines_left > 0 {
