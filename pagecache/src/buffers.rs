@@ -46,7 +46,6 @@ pub async fn try_to_release_page(cx: &Context, mapping: &AddressSpace, pfn: Pfn)
 /// (`discard_buffer`). Where the file system keeps them the page becomes an orphan.
 pub async fn do_invalidatepage(cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
     if mapping.release.get() == ReleasePolicy::Never {
-        cx.mark("do_invalidatepage:refused");
         return;
     }
     drop_buffers(cx, mapping, pfn).await;

@@ -176,7 +176,13 @@ const BANNED: &[(&str, &[&str], &str)] = &[
     ("SystemTime", &["benches/", "examples/"], "the wall clock decides nothing"),
     (
         "std::thread",
-        &["tests/", "benches/", "sim/cli/src/replay/mod.rs", "sim/cli/src/replay/progress.rs"],
+        &[
+            "tests/",
+            "benches/",
+            "sim/cli/src/replay/mod.rs",
+            "sim/cli/src/replay/progress.rs",
+            "sim/cli/src/capture/",
+        ],
         "a run has one thread; the front end has the others",
     ),
     ("todo!", &[], "no stubs"),

@@ -36,7 +36,7 @@ impl Race {
             frames: 64,
             format: Format::x86_64(4).expect("four levels"),
             tlb: TlbSpec {
-                l1i: vec![array.clone()],
+                l1i: vec![array],
                 l1d: vec![array],
                 l2: vec![],
                 l1_hit_cycles: 0,
