@@ -43,7 +43,8 @@ fn every_marked_branch_of_the_kernel_is_driven() {
     let all: BTreeSet<&str> = marks.filter_map(|rest| rest.split('"').next()).collect();
     assert!(all.len() >= 20, "the marks are found: {all:?}");
     let mut idle = all;
-    let programs: [fn(u64) -> Vec<(&'static str, u64)>; 4] =
+    type Program = fn(u64) -> Vec<(&'static str, u64)>;
+    let programs: [Program; 4] =
         [|seed| stress_watched(seed).1, buffers_stay, faults_meet_truncation, writes_meet];
     // What programs at random take long to meet is met by a few operations on purpose.
     for seed in 1_000..1_400 {
