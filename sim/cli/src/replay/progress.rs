@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -47,9 +48,9 @@ pub(super) fn with_progress<R>(shared: &Arc<Shared>, total: u64, what: &str, wor
     let result = std::thread::scope(|scope| {
         let shown = Arc::clone(shared);
         let watched = bar.clone();
-        scope.spawn(move || watch(&shown, &watched, total));
+        let watcher = scope.spawn(move || watch(&shown, &watched, total)).thread().clone();
         // Dropped also when `work` panics: the watcher must not keep the scope waiting.
-        let _finished = Finished(shared);
+        let _finished = Finished(shared, watcher);
         work()
     });
     bar.finish_and_clear();
@@ -64,11 +65,12 @@ fn rate(state: &ProgressState, out: &mut dyn Write) {
 }
 
 /// Tells the watcher that the work is over.
-struct Finished<'a>(&'a Shared);
+struct Finished<'a>(&'a Shared, Thread);
 
 impl Drop for Finished<'_> {
     fn drop(&mut self) {
         self.0.finished.store(true, Ordering::Relaxed);
+        self.1.unpark(); // a short run must not wait for the next look
     }
 }
 

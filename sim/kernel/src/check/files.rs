@@ -105,21 +105,23 @@ impl FileShadow {
     /// A page that nobody has touched.
     fn initial(&self, inode: u32, index: u64) -> FilePage {
         let sizes = self.sizes.borrow();
-        let Some(size) = sizes.get(&inode).filter(|size| index < size.initial) else {
-            return FilePage::holding(0);
-        };
-        let stamp = initial_stamp(inode, index);
-        if size.gone.contains(index) {
-            return FilePage::holding(0);
-        }
+        let Some(size) = sizes.get(&inode) else { return FilePage::holding(0) };
+        let mut cuts = size.cuts.iter().filter(|cut| (cut.first..cut.end).contains(&index));
+        let mut page = FilePage::holding(0);
         // The first hole took the contents away; those after it found zeroes.
-        match size.cuts.iter().find(|cut| (cut.first..cut.end).contains(&index)) {
-            None => FilePage::holding(stamp),
-            Some(Cut { settled: None, .. }) => FilePage { replaced: vec![stamp], ..FilePage::holding(0) },
-            Some(Cut { settled: Some(at), .. }) => {
-                FilePage { past: vec![(stamp, *at)], ..FilePage::holding(0) }
+        if index < size.initial && !size.gone.contains(index) {
+            let stamp = initial_stamp(inode, index);
+            match cuts.next() {
+                None => page.current = vec![stamp],
+                Some(Cut { settled: None, .. }) => page.replaced.push(stamp),
+                Some(Cut { settled: Some(at), .. }) => page.past.push((stamp, *at)),
             }
         }
+        // Zeroes that are about to go may yet be stored to.
+        if cuts.any(|cut| cut.settled.is_none()) {
+            page.replaced.push(0);
+        }
+        page
     }
 
     /// Pages `first..end` become zeroes.
@@ -134,10 +136,9 @@ impl FileShadow {
         let FileSize { initial, cuts, gone } = sizes.entry(inode).or_default();
         let matters = |cut: &Cut| cut.settled.is_none_or(|at| oldest.is_some_and(|oldest| at > oldest));
         while let Some(cut) = cuts.first().filter(|cut| !matters(cut)).copied() {
-            gone.add(cut.first, cut.end);
+            gone.add(cut.first.min(*initial), cut.end.min(*initial));
             cuts.remove(0);
         }
-        let end = end.min(*initial);
         if first < end {
             cuts.push(Cut { first, end, settled: None });
         }
@@ -419,6 +420,20 @@ mod tests {
         }
         assert_eq!(files.admitted(1, 3), [0]);
         assert_eq!(files.admitted(1, 1), [initial_stamp(1, 1)]);
+    }
+
+    #[test]
+    fn a_store_to_zeroes_that_are_about_to_go_may_be_lost() {
+        let files = FileShadow::default();
+        files.sizes.borrow_mut().insert(1, FileSize { initial: 4, ..FileSize::default() });
+        files.cut(1, 0, u64::MAX);
+        files.settle(1, 0, u64::MAX);
+        for page in [2, 6] {
+            files.cut(1, page, u64::MAX);
+            assert!(files.store(1, page, 0, 30), "through a mapping that is about to go");
+            files.settle(1, page, u64::MAX);
+            assert!(files.admits(1, page, 0), "page {page}");
+        }
     }
 
     #[test]

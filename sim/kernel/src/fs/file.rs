@@ -38,21 +38,14 @@ pub(crate) struct ReadaheadState {
 pub struct File {
     inode: Rc<Inode>,
     pub(crate) ra: Cell<ReadaheadState>,
-    /// What `posix_fadvise` said, for reads.
+    /// What `posix_fadvise` said. It sets the largest window; what `madvise` said belongs to the area.
     pub(crate) advice: Cell<Advice>,
-    /// What `madvise` said, for faults.
-    pub(crate) mmap_advice: Cell<Advice>,
 }
 
 impl File {
     /// Opens `inode`.
     pub fn open(inode: &Rc<Inode>) -> Rc<Self> {
-        Rc::new(Self {
-            inode: Rc::clone(inode),
-            ra: Cell::default(),
-            advice: Cell::default(),
-            mmap_advice: Cell::default(),
-        })
+        Rc::new(Self { inode: Rc::clone(inode), ra: Cell::default(), advice: Cell::default() })
     }
 
     /// The file it is.

@@ -22,6 +22,7 @@ pub(crate) use calls::{
 };
 pub(crate) use disk::Disk;
 pub use disk::{DiskSpec, DiskStat};
+pub(crate) use file::ReadaheadState;
 pub use file::{Advice, File};
 pub(crate) use holes::Holes;
 pub(crate) use inode::Inodes;

@@ -1,7 +1,6 @@
 //! System calls on ranges of memory that are about the files mapped there: `msync` and `madvise`.
 //!
-//! Follows mm/msync.c and mm/madvise.c of v2.6.27. Advice on the order of accesses belongs to the open file here, not to
-//! the area (`VM_RAND_READ`, `VM_SEQ_READ`).
+//! Follows mm/msync.c and mm/madvise.c of v2.6.27.
 
 use std::rc::Rc;
 
@@ -10,7 +9,7 @@ use pagewalk_mmu::{BASE_PAGE_BYTES, PageSize, Vaddr, VaddrRange};
 use super::calls::do_fsync;
 use super::readahead::force_page_cache_readahead;
 use super::{AdviceCall, File};
-use crate::paths::{Errno, madvise_dontneed};
+use crate::paths::{Errno, madvise_behavior, madvise_dontneed};
 use crate::task::Task;
 
 /// A part of a file that is mapped: first page, pages, and whether it is shared.
@@ -57,15 +56,14 @@ pub(crate) async fn do_madvise(
     len: u64,
     advice: AdviceCall,
 ) -> Result<(), Errno> {
-    if advice == AdviceCall::DontNeed {
-        return madvise_dontneed(current, start, len).await;
+    match advice {
+        AdviceCall::DontNeed => return madvise_dontneed(current, start, len).await,
+        AdviceCall::Order(order) => return madvise_behavior(current, start, len, order).await,
+        AdviceCall::WillNeed => {}
     }
     let (mapped, whole) = files_in(current, start, len).await?;
     for part in &mapped {
-        match advice {
-            AdviceCall::Order(order) => part.file.mmap_advice.set(order),
-            _ => force_page_cache_readahead(current, &part.file, part.first, part.pages).await,
-        }
+        force_page_cache_readahead(current, &part.file, part.first, part.pages).await;
     }
     if whole { Ok(()) } else { Err(Errno::Enomem) }
 }

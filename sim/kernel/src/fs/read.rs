@@ -26,6 +26,7 @@ pub(crate) async fn do_generic_file_read(
     let ticket = current.kernel().file_op_begin();
     let end = offset.saturating_add(len);
     let past_last = pages_of(end);
+    let mut previous = file.ra.get().prev_page;
     let mut position = offset;
     while position < end {
         current.cond_resched().await;
@@ -39,7 +40,6 @@ pub(crate) async fn do_generic_file_read(
             current.kernel().hw.put_page(current, page).await;
             break;
         }
-        let previous = file.ra.get().prev_page;
         if previous != Some(index) || position.is_multiple_of(BASE_PAGE_BYTES) {
             mark_page_accessed(current, &page).await;
         }
@@ -54,11 +54,13 @@ pub(crate) async fn do_generic_file_read(
         )
         .await;
         current.kernel().hw.put_page(current, page).await;
-        let mut ra = file.ra.get();
-        ra.prev_page = Some(index);
-        file.ra.set(ra);
+        previous = Some(index);
         position = stop;
     }
+    // Only now: within a call, what follows what is a matter of how much is wanted.
+    let mut ra = file.ra.get();
+    ra.prev_page = previous;
+    file.ra.set(ra);
     drop(ticket);
     position - offset
 }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use pagewalk_mmu::{AccessKind, BASE_PAGE_BYTES, BASE_SHIFT, PageFault, Vaddr, VaddrRange};
 
 use super::anon_vma::AnonVma;
-use crate::fs::{File, InodeKind};
+use crate::fs::{Advice, File, InodeKind};
 
 /// What a program may do in an area (`PROT_READ`, `PROT_WRITE`, `PROT_EXEC`).
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +90,8 @@ pub struct Vma {
     pub kind: VmaKind,
     /// Stores are seen by everyone who maps the file (`VM_SHARED`). Only areas of files are shared.
     pub shared: bool,
+    /// In which order the program says it will touch the pages (`VM_RAND_READ`, `VM_SEQ_READ`).
+    pub advice: Advice,
     /// The linear page index of the first page (`vm_pgoff`), so that the reverse mapping finds its pages: for a file,
     /// which of its pages; else its address in pages when the area was made, kept when it moves.
     pub pgoff: u64,
@@ -100,12 +102,15 @@ pub struct Vma {
 impl Vma {
     /// A fresh private area of anonymous memory.
     pub fn new(range: VaddrRange, prot: Prot, kind: VmaKind) -> Self {
-        Self { range, prot, kind, shared: false, pgoff: range.start().vpn().0, anon_vma: OnceCell::new() }
+        let pgoff = range.start().vpn().0;
+        let advice = Advice::Normal;
+        Self { range, prot, kind, shared: false, advice, pgoff, anon_vma: OnceCell::new() }
     }
 
     /// A fresh area over a file's pages from `pgoff` on.
     pub fn of_file(range: VaddrRange, prot: Prot, file: Rc<File>, shared: bool, pgoff: u64) -> Self {
-        Self { range, prot, kind: VmaKind::File(file), shared, pgoff, anon_vma: OnceCell::new() }
+        let kind = VmaKind::File(file);
+        Self { range, prot, kind, shared, advice: Advice::Normal, pgoff, anon_vma: OnceCell::new() }
     }
 
     /// The open file behind it (`vm_file`).
@@ -166,6 +171,7 @@ impl Vma {
             && self.prot == next.prot
             && self.kind == next.kind
             && self.shared == next.shared
+            && self.advice == next.advice
             && self.index_of(self.range.end()) == next.pgoff
             && same_rmap
     }

@@ -44,7 +44,7 @@ pub(crate) async fn do_linear_fault(
 async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<Resolved, Signal> {
     let kernel = current.kernel();
     let index = fault.vma.index_of(fault.address);
-    let (page, major) = filemap_fault(current, file, index).await?; // 1
+    let (page, major) = filemap_fault(current, file, index, fault.vma.advice).await?; // 1
     let pfn = page.pfn();
     let copy = match fault.write && !fault.vma.shared {
         true => Some(copy_of(current, fault, pfn).await), // 2

@@ -1,6 +1,9 @@
 //! `filemap_fault`: the page of a file that a fault wants, from the page cache or from the disk.
 //!
-//! Follows mm/filemap.c of v2.6.27, and mm/shmem.c (`shmem_fault`) for memory without a disk.
+//! Follows mm/filemap.c of v2.6.27, and mm/shmem.c (`shmem_fault`) for memory without a disk. What is counted follows
+//! 2.6.31 (ef00e08e26dd): every fault on a page that is not cached is a major one, also under advice and after many
+//! misses; `mmap_miss` grows by one with a miss that may read around, falls by one with a page that is there at once, and
+//! never below 0.
 
 use std::rc::Rc;
 
@@ -8,7 +11,7 @@ use pagewalk_mmu::{Mutant, PG_ERROR, PG_READAHEAD, PG_UPTODATE, PageRef};
 use pagewalk_pagecache::{find_lock_page, unlock_page, wait_on_page_locked};
 
 use crate::fs::{
-    self, Advice, File, Inode, InodeKind, do_page_cache_readahead, mark_page_accessed,
+    self, Advice, File, Inode, InodeKind, ReadaheadState, do_page_cache_readahead, mark_page_accessed,
     page_cache_async_readahead, page_cache_sync_readahead, pages_of, readpage,
 };
 use crate::task::Task;
@@ -29,6 +32,7 @@ pub(crate) async fn filemap_fault<'a>(
     current: &'a Task,
     file: &Rc<File>,
     index: u64,
+    advice: Advice,
 ) -> Result<(PageRef<'a>, bool), Signal> {
     let (kernel, inode) = (current.kernel(), file.inode());
     if index >= pages_of(inode.i_size().read_once(current).await) {
@@ -37,7 +41,7 @@ pub(crate) async fn filemap_fault<'a>(
     }
     let mut major = false;
     loop {
-        let Some(page) = find_page(current, file, index, &mut major).await else { continue }; // 2
+        let Some(page) = find_page(current, file, (index, advice), &mut major).await else { continue }; // 2
         let flags = kernel.hw.memory.words(page.pfn()).flags();
         if !flags.test_bit(current, PG_UPTODATE).await {
             read_again(current, inode, index, page).await; // 3
@@ -63,14 +67,17 @@ pub(crate) async fn filemap_fault<'a>(
 async fn find_page<'a>(
     current: &'a Task,
     file: &Rc<File>,
-    index: u64,
+    (index, advice): (u64, Advice),
     major: &mut bool,
 ) -> Option<PageRef<'a>> {
     let inode = file.inode();
     let mut page = find_lock_page(current, &inode.mapping, index).await;
-    let mut ra = file.ra.get();
     let disk = inode.kind() == InodeKind::Disk;
-    match file.mmap_advice.get() {
+    if page.is_some() && !*major && disk && advice != Advice::Random {
+        let ra = file.ra.get();
+        file.ra.set(ReadaheadState { mmap_miss: ra.mmap_miss.saturating_sub(1), ..ra });
+    }
+    match advice {
         // Memory without a disk is not read ahead, and neither is what is read in no order.
         _ if !disk => {}
         Advice::Random => {}
@@ -88,10 +95,8 @@ async fn find_page<'a>(
             }
         }
         Advice::Normal => {
-            if page.is_some() {
-                ra.mmap_miss = ra.mmap_miss.saturating_sub(u32::from(!*major));
-                file.ra.set(ra);
-            } else {
+            if page.is_none() {
+                let mut ra = file.ra.get();
                 ra.mmap_miss = ra.mmap_miss.saturating_add(1);
                 file.ra.set(ra);
                 if ra.mmap_miss <= MMAP_LOTSAMISS {

@@ -29,7 +29,7 @@ pub(crate) use exit::do_exit;
 pub(crate) use fault::do_page_fault;
 pub(crate) use fork::{do_clone, do_fork};
 pub(crate) use gather::MmuGather;
-pub(crate) use madvise::madvise_dontneed;
+pub(crate) use madvise::{madvise_behavior, madvise_dontneed};
 pub use map::MapRequest;
 pub(crate) use map::do_mmap;
 pub(crate) use mprotect::mprotect;

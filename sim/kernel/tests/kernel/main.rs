@@ -1,5 +1,6 @@
 //! The kernel as a program sees it: against models, against other CPUs, and under random stress.
 
+mod advice;
 mod areas;
 mod branches;
 mod common;
