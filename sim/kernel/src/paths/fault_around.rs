@@ -11,7 +11,7 @@ use pagewalk_pagecache::{find_get_pages, trylock_page, unlock_page};
 use super::fault::Fault;
 use super::file_fault::file_pte;
 use super::rmap::page_add_file_rmap;
-use crate::fs::{File, pages_of};
+use crate::fs::{File, ReadaheadState, pages_of};
 use crate::mm::{PageKind, pte_word};
 use crate::task::Task;
 
@@ -76,6 +76,9 @@ async fn map_page<'a>(
         && word.read_once(current).await.is_none()
         && let Some(page) = left.take()
     {
+        // What is mapped so is never missed: without this, a hundred blocks would end all reading around.
+        let ra = file.ra.get();
+        file.ra.set(ReadaheadState { mmap_miss: ra.mmap_miss.saturating_sub(1), ..ra });
         fault.mm.add_rss(PageKind::File);
         page_add_file_rmap(current, page.pfn()).await;
         word.write_once(current, file_pte(page.pfn(), fault.vma, false)).await;

@@ -158,3 +158,20 @@ async fn many_misses(task: &Task) {
     assert!(load(task, page(920)).await);
     assert_eq!(read_by(task, &mut before), 4, "103 misses, 3 hits");
 }
+
+#[test]
+fn pages_mapped_around_a_fault_pay_for_misses() {
+    let config = KernelConfig { readahead_pages: 4, fault_around_pages: 2, ..KernelConfig::default() };
+    let setup = Setup { config, ..Setup::default() };
+    setup.run(|kernel| {
+        process(kernel, 0, 1, async |task: &Task| {
+            let file = open(task.kernel(), "/data", 800);
+            map_file(task, &file, (0, 800), 0, READ, false).await;
+            assert!(load_all(task, 0, 800).await);
+            // The first miss reads pages 0 to 3; every other one two pages before it and two from it on, and the fault
+            // maps only its own, and the next one finds it cached.
+            let stat = &task.kernel().stat;
+            assert_eq!((stat.pgmajfault.get(), task.kernel().disk_stat().pages_read.get()), (399, 800));
+        });
+    });
+}

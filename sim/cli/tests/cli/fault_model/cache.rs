@@ -32,7 +32,7 @@ pub(crate) struct Open {
     /// This many pages before the window's end the next one is begun.
     ahead: u64,
     previous: Option<u64>,
-    misses: u32,
+    pub(crate) misses: u32,
     pub(crate) advice: Advice,
 }
 

@@ -131,6 +131,8 @@ impl World {
                 inode.pages.get(&index).is_some_and(|page| !page.mark) && index < pages_of(inode.size);
             let entries = &mut self.spaces.entry(pid).or_default().entries;
             if ready && !entries.contains_key(&page) {
+                let misses = &mut self.cache.opens[open].misses;
+                *misses = misses.saturating_sub(1);
                 entries.insert(page, Entry { frame: Frame::File(number, index), writable, dirty: false });
             }
         }
