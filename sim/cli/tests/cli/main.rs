@@ -10,4 +10,5 @@ mod interrupt;
 mod order;
 mod origin;
 mod perfetto;
+mod real_kernel;
 mod replay;
