@@ -5,6 +5,9 @@
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 
+use pagewalk_engine::{Effect, Engine, ObjectId, OpKind};
+
+use crate::page::CONTENT;
 use crate::{Pfn, SpecError};
 
 /// Most frames of a machine: 1 TiB.
@@ -162,6 +165,19 @@ impl PhysicalMemory {
         if let Some(stamps) = &self.stamps {
             stamps.get(pfn).set(stamp);
         }
+    }
+
+    /// Sets the contents of a frame within a step of an interrupt handler.
+    pub fn set_stamp_in_step(&self, engine: &Engine, pfn: Pfn, stamp: u64) {
+        let old = self.stamp(pfn);
+        self.touch_contents(engine, pfn, OpKind::Store, Effect { old, new: stamp });
+        self.set_stamp(pfn, stamp);
+    }
+
+    /// Says that the step being executed accesses the contents of a frame, through a TLB for example.
+    #[inline]
+    pub fn touch_contents(&self, engine: &Engine, pfn: Pfn, kind: OpKind, effect: Effect) {
+        engine.touch(ObjectId::new(&CONTENT, u64::from(pfn.0)), kind, effect);
     }
 }
 

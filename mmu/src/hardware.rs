@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use pagewalk_engine::{Class, CpuId, Guarded, SpinLock};
+use pagewalk_engine::{Class, CpuId, Effect, Engine, Guarded, ObjectId, OpKind, SpinLock};
 
 use crate::{
     Asid, Buddy, Format, PageSize, PerCpuPages, Pfn, PhysicalMemory, SpecError, Switches, Tables,
@@ -12,6 +12,10 @@ use crate::{
 
 /// The lock of the zone's free lists (`zone->lock`).
 pub static ZONE_LOCK: Class = Class::new(24, "zone->lock");
+
+/// The translations that a CPU may use: TLBs, walk caches and CR3. Only that CPU changes them, but the observer of I19 looks
+/// at those of all.
+static TRANSLATIONS: Class = Class::new(27, "TLB");
 
 /// What the hardware's own work costs, in cycles.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +168,19 @@ pub struct Hardware {
 }
 
 impl Hardware {
+    /// The step being executed changes which translations `cpu` may use. Explored schedules learn of it.
+    #[inline]
+    pub fn touch_translations(&self, engine: &Engine, cpu: CpuId) {
+        engine.touch(ObjectId::new(&TRANSLATIONS, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
+    }
+
+    /// The step being executed is followed by a look at the translations of every CPU.
+    pub(crate) fn observe_translations(&self, engine: &Engine) {
+        for cpu in 0..self.cores.len() as u64 {
+            engine.touch(ObjectId::new(&TRANSLATIONS, cpu), OpKind::Load, Effect::NONE);
+        }
+    }
+
     /// The hardware, all memory free, its kernel [`Switches::FIXED`].
     ///
     /// # Errors

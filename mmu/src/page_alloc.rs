@@ -160,9 +160,7 @@ impl Hardware {
                 format!("{pfn:?} {verb} with count {count}, mapcount {mapcount}, flags {flags:#x}, mapping {mapping}"),
             );
         }
-        if self.cores().iter().any(|core| core.root().is_some()) {
-            engine.touch_anything(); // reads the TLBs of other CPUs, which are no shared words
-        }
+        self.observe_translations(engine);
         for (cpu, core) in self.cores().iter().enumerate() {
             let root = core.root().map(|root| root.asid);
             let names = |frame: Pfn, pages: u64| {

@@ -94,11 +94,11 @@ impl WalkCache {
         None
     }
 
-    /// Caches that the entry of `level` for `vaddr` points to `table`; does nothing if that level is not cached.
-    pub fn insert(&mut self, level: u8, vaddr: Vaddr, asid: Asid, table: Pfn) {
+    /// Caches that the entry of `level` for `vaddr` points to `table`; false if that level is not cached.
+    pub fn insert(&mut self, level: u8, vaddr: Vaddr, asid: Asid, table: Pfn) -> bool {
         let Some(Level { span, array, .. }) = self.levels.iter_mut().find(|cached| cached.level == level)
         else {
-            return;
+            return false;
         };
         // Only the frame is used: rights are those of the whole walk, which the TLB entry holds.
         let entry = TlbEntry {
@@ -111,6 +111,7 @@ impl WalkCache {
             global: false,
         };
         array.insert_payload(vaddr, asid, Payload::whole(&entry), false);
+        true
     }
 
     /// Removes the entries of `asid`. INVLPG does so too, for whatever address: it "invalidates all entries in all

@@ -70,6 +70,7 @@ impl Hardware {
             if !at.grants(kind) {
                 core.count(|counters| counters.faulting += 1);
                 // A permission fault drops what the TLB holds of the page (SDM vol. 3A, 4.10.4.1).
+                self.touch_translations(cx.engine(), cx.cpu().id());
                 core.invalidate_page(vaddr, root.asid);
                 return Err(PageFault { vaddr, kind, protection: true });
             }
@@ -89,7 +90,9 @@ impl Hardware {
 
     fn descend(&self, cx: &Context, at: &mut Descent, asid: Asid, vaddr: Vaddr, entry: Pte) {
         let core = self.core(cx.cpu().id());
-        core.walk_caches.borrow_mut().insert(at.level, vaddr, asid, entry.pfn());
+        if core.walk_caches.borrow_mut().insert(at.level, vaddr, asid, entry.pfn()) {
+            self.touch_translations(cx.engine(), cx.cpu().id());
+        }
         at.level -= 1;
         at.table = entry.pfn();
     }
@@ -131,6 +134,7 @@ impl Hardware {
             dirty: leaf.is_dirty(),
             global: leaf.is_global(),
         };
+        self.touch_translations(cx.engine(), cx.cpu().id());
         self.core(cx.cpu().id()).tlb.borrow_mut().fill(vaddr, asid, kind, &entry);
         entry
     }

@@ -21,8 +21,6 @@ pub type IpiHandler = Rc<dyn Fn(&Engine, &Cpu)>;
 
 pub(crate) struct Interrupt {
     pub(crate) arrival: u64,
-    /// A device's: what the handler accesses is not known.
-    pub(crate) device: bool,
     /// Where it was sent.
     pub(crate) location: &'static Location<'static>,
     pub(crate) handler: IpiHandler,
@@ -42,7 +40,7 @@ impl Context {
         Step::new(self, op, move || {
             let engine = self.engine();
             let arrival = self.cpu().clock() + u64::from(engine.config.costs.ipi_latency);
-            engine.raise(engine.cpu(target), Interrupt { arrival, device: false, location, handler });
+            engine.raise(engine.cpu(target), Interrupt { arrival, location, handler });
             ((), Effect::NONE)
         })
     }
@@ -50,11 +48,12 @@ impl Context {
 
 impl Engine {
     /// A device interrupts `cpu` at time `arrival`: its `handler` runs there as one step. Called in the step that
-    /// programs the device, or in a handler.
+    /// programs the device, or in a handler. The handler says what it accesses: [`Engine::touch`], or
+    /// [`Engine::touch_anything`].
     #[track_caller]
     pub fn device_interrupt(&self, cpu: CpuId, arrival: u64, handler: IpiHandler) {
         let location = Location::caller();
-        self.raise(self.cpu(cpu), Interrupt { arrival, device: true, location, handler });
+        self.raise(self.cpu(cpu), Interrupt { arrival, location, handler });
         self.touch(ObjectId::new(&IRQ, u64::from(cpu.0)), OpKind::Send, Effect::NONE);
     }
 
@@ -91,9 +90,6 @@ impl Engine {
         let before = cpu.set_mode(Mode::Interrupt);
         cpu.charge(u64::from(self.config.costs.ipi_deliver));
         cpu.steps.set(cpu.steps.get() + 1);
-        if interrupt.device {
-            self.touch_anything();
-        }
         (interrupt.handler)(self, cpu);
         // A handler that woke this CPU's own context has set its mode already.
         if cpu.mode() == Mode::Interrupt {

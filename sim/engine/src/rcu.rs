@@ -72,7 +72,7 @@ impl Rcu {
                     once.take().expect("a callback runs once")(engine);
                 });
                 let (arrival, location) = (engine.now(), Location::caller());
-                engine.raise(engine.cpu(cpu), Interrupt { arrival, device: false, location, handler: run });
+                engine.raise(engine.cpu(cpu), Interrupt { arrival, location, handler: run });
             }
         }
     }

@@ -60,6 +60,7 @@ impl Kernel {
     fn local_flush(&self, cpu: &Cpu, mm: &Mm, flush: Flush) {
         let core = self.hw.core(cpu.id());
         let Some(Root { asid, .. }) = core.root() else { return };
+        self.hw.touch_translations(&self.engine, cpu.id());
         let mut single = flush.single;
         if self.config().pcid {
             let seen = self.generation(cpu.id(), asid);
@@ -117,6 +118,7 @@ impl Kernel {
     fn unload(&self, cpu: &Cpu) {
         self.cpus[usize::from(cpu.id().0)].active.take();
         let core = self.hw.core(cpu.id());
+        self.hw.touch_translations(&self.engine, cpu.id());
         if let Some(Root { asid, .. }) = core.root()
             && !self.config().pcid
         {
@@ -161,10 +163,12 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     let core = kernel.hw.core(cpu);
     kernel.stat.mm_switches.add(1);
     if !kernel.config().pcid {
+        kernel.hw.touch_translations(&kernel.engine, cpu);
         core.load_root(Some(Root { table: next.pgd, asid: Asid::default() }), true);
     } else {
         let tlb_gen = next.tlb_gen().read_once(current).await; // 3
         let (asid, flush) = kernel.choose_asid(cpu, next, tlb_gen);
+        kernel.hw.touch_translations(&kernel.engine, cpu);
         core.load_root(Some(Root { table: next.pgd, asid }), flush);
         kernel.note_generation(cpu, asid, next.id(), tlb_gen);
         kernel.stat.mm_switches_kept.add(u64::from(!flush));

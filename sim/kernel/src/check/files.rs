@@ -269,7 +269,7 @@ impl Drop for FileTicket {
 impl Kernel {
     /// The shadow of files, which knows file `inode` from now on.
     fn files(&self, inode: u32) -> Option<&Rc<FileShadow>> {
-        let files = &self.oracle.as_ref()?.files;
+        let files = &self.asked_oracle()?.files;
         if !files.sizes.borrow().contains_key(&inode) {
             let all = self.inodes.all();
             let initial = all.get(inode as usize - 1).map_or(0, |inode| inode.initial_pages());
@@ -286,7 +286,7 @@ impl Kernel {
     /// A call that reads contents of files begins.
     pub(crate) fn file_op_begin(&self) -> FileTicket {
         FileTicket {
-            open: self.oracle.as_ref().map(|oracle| (Rc::clone(&oracle.files), oracle.files.begin())),
+            open: self.asked_oracle().map(|oracle| (Rc::clone(&oracle.files), oracle.files.begin())),
         }
     }
 
@@ -306,6 +306,7 @@ impl Kernel {
     /// may still be seen until [`Kernel::shadow_file_settle`].
     pub(crate) fn shadow_file_set(&self, inode: u32, index: u64, value: u64) {
         if let Some(files) = self.files(inode) {
+            self.changed_oracle();
             files.set(inode, index, value);
         }
     }
@@ -318,6 +319,7 @@ impl Kernel {
     /// Pages `first..end` hold zeroes: a hole. As [`Kernel::shadow_file_set`] for each.
     pub(crate) fn shadow_file_punch(&self, inode: u32, first: u64, end: u64) {
         if let Some(files) = self.files(inode) {
+            self.changed_oracle();
             files.cut(inode, first, end);
         }
     }
@@ -325,6 +327,7 @@ impl Kernel {
     /// The call that replaced contents of pages `first..end` returns: no frame holds the old ones.
     pub(crate) fn shadow_file_settle(&self, inode: u32, first: u64, end: u64) {
         if let Some(files) = self.files(inode) {
+            self.changed_oracle();
             files.settle(inode, first, end);
         }
     }
@@ -340,6 +343,7 @@ impl Kernel {
         let change = |old: u64| match self.files(inode) {
             None => 0,
             Some(files) => {
+                self.changed_oracle();
                 let store = self.next_store();
                 let after = mix(if whole { 0 } else { old }, store);
                 files.change(inode, index, |page| {

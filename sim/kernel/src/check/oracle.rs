@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use pagewalk_engine::Engine;
+use pagewalk_engine::{Class, Effect, Engine, ObjectId, OpKind};
 use pagewalk_mmu::{AccessKind, AccessObserver, Pfn, PhysicalMemory, Vaddr, VaddrRange};
 
 use super::backing::{Backing, Backings, token};
@@ -18,6 +18,9 @@ use super::shadow::Shadow;
 use crate::kernel::Kernel;
 use crate::mm::{Mm, Vma};
 use crate::task::Task;
+
+/// What the oracle expects, all of it.
+static SHADOW: Class = Class::new(59, "oracle");
 
 /// A move under way: pages of `old` appear one by one from `new_first` on.
 #[derive(Clone, Copy, Debug)]
@@ -250,6 +253,9 @@ pub(crate) struct Witness<'a> {
 impl AccessObserver for Witness<'_> {
     fn touch(&mut self, vaddr: Vaddr, pfn: Pfn, kind: AccessKind) {
         let stamp = self.memory.stamp(pfn);
+        let how = if kind.is_write() { OpKind::Rmw } else { OpKind::Load };
+        self.engine.touch(ObjectId::new(&SHADOW, 0), how, Effect::NONE);
+        self.memory.touch_contents(self.engine, pfn, how, Effect::NONE);
         match self.oracle.touch(self.mm, vaddr.vpn().0, stamp, kind) {
             Ok(after) if after == stamp => {}
             Ok(after) => self.memory.set_stamp(pfn, after),
@@ -262,6 +268,19 @@ impl AccessObserver for Witness<'_> {
 }
 
 impl Kernel {
+    /// The oracle, which the step being executed makes expect something else. Its verdicts must not differ between
+    /// schedules that the explorer takes for the same.
+    pub(super) fn changed_oracle(&self) -> Option<&Oracle> {
+        self.engine.touch(ObjectId::new(&SHADOW, 0), OpKind::Store, Effect::NONE);
+        self.oracle.as_ref()
+    }
+
+    /// The step being executed is judged by the oracle.
+    pub(super) fn asked_oracle(&self) -> Option<&Oracle> {
+        self.engine.touch(ObjectId::new(&SHADOW, 0), OpKind::Load, Effect::NONE);
+        self.oracle.as_ref()
+    }
+
     /// The witness of the current task's touches, if contents are checked.
     #[inline]
     pub(crate) fn witness<'a>(&'a self, current: &Task) -> Option<Witness<'a>> {
@@ -271,49 +290,49 @@ impl Kernel {
 
     /// Pages of `range` are about to be discarded.
     pub(crate) fn shadow_discard_begins(&self, mm: &Mm, range: VaddrRange) {
-        if let Some(oracle) = &self.oracle {
+        if let Some(oracle) = self.changed_oracle() {
             oracle.discard_begins(mm.id(), range);
         }
     }
 
     /// The pages of `range` are gone, and every CPU knows.
     pub(crate) fn shadow_discard_ends(&self, mm: &Mm, range: VaddrRange) {
-        if let Some(oracle) = &self.oracle {
+        if let Some(oracle) = self.changed_oracle() {
             oracle.discard_ends(mm.id(), range);
         }
     }
 
     /// The pages of `parent` are about to be shared with `child`.
     pub(crate) fn shadow_fork_begins(&self, parent: &Mm, child: &Mm) {
-        if let Some(oracle) = &self.oracle {
+        if let Some(oracle) = self.changed_oracle() {
             oracle.fork_begins(parent.id(), child.id());
         }
     }
 
     /// The child has its copy.
     pub(crate) fn shadow_fork_ends(&self, parent: &Mm, child: &Mm) {
-        if let Some(oracle) = &self.oracle {
+        if let Some(oracle) = self.changed_oracle() {
             oracle.fork_ends(parent.id(), child.id());
         }
     }
 
     /// The pages of `old` are about to appear from `new_start` on.
     pub(crate) fn shadow_move_begins(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
-        if let Some(oracle) = &self.oracle {
+        if let Some(oracle) = self.changed_oracle() {
             oracle.move_begins(mm.id(), old, new_start);
         }
     }
 
     /// The pages of `old` are at `new_start` now.
     pub(crate) fn shadow_move_ends(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
-        if let Some(oracle) = &self.oracle {
+        if let Some(oracle) = self.changed_oracle() {
             oracle.move_ends(mm.id(), old, new_start);
         }
     }
 
     /// An area is mapped: if a file is behind it, its pages are the file's from now on.
     pub(crate) fn shadow_mapped(&self, mm: &Mm, vma: &Vma) {
-        let (Some(oracle), Some(file)) = (&self.oracle, vma.file()) else { return };
+        let (Some(oracle), Some(file)) = (self.changed_oracle(), vma.file()) else { return };
         let inode = file.inode().id();
         self.know_file(inode);
         let backing = Backing { inode, index: vma.pgoff, shared: vma.shared };
@@ -322,7 +341,7 @@ impl Kernel {
 
     /// Nothing is mapped in `range` any more.
     pub(crate) fn shadow_unmapped(&self, mm: &Mm, range: VaddrRange) {
-        let Some(oracle) = &self.oracle else { return };
+        let Some(oracle) = self.changed_oracle() else { return };
         let had =
             oracle.backings.borrow_mut().get_mut(&mm.id()).is_some_and(|backings| backings.unmap(range));
         if had && let Some(shadow) = oracle.shadows.borrow_mut().get_mut(&mm.id()) {
@@ -332,14 +351,14 @@ impl Kernel {
 
     /// The private page at `address` has a copy of its own from this step on, made since the ticket.
     pub(crate) fn shadow_private_copy(&self, mm: &Mm, address: Vaddr, ticket: &FileTicket) {
-        if let Some(oracle) = &self.oracle {
+        if let Some(oracle) = self.changed_oracle() {
             oracle.private_copy(mm.id(), address.vpn().0, ticket);
         }
     }
 
     /// An address space is gone.
     pub(crate) fn shadow_dropped(&self, mm: &Mm) {
-        if let Some(oracle) = &self.oracle {
+        if let Some(oracle) = self.changed_oracle() {
             oracle.backings.borrow_mut().remove(&mm.id());
             oracle.shadows.borrow_mut().remove(&mm.id());
         }

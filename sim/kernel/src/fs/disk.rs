@@ -18,6 +18,8 @@ use crate::task::Task;
 
 /// The disk's request queue.
 static QUEUE: Class = Class::new(52, "disk queue");
+/// What the disk has of a file: by the inode's number.
+static BLOCKS: Class = Class::new(58, "disk contents");
 
 /// A disk's parameters. Times are CPU cycles.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +128,8 @@ impl Disk {
     }
 
     /// Pages from `first` on are freed blocks: they read as zeros from now on.
-    pub(crate) fn free_blocks(&self, inode: &Inode, first: u64, end: u64) {
+    pub(crate) fn free_blocks(&self, engine: &Engine, inode: &Inode, first: u64, end: u64) {
+        engine.touch(ObjectId::new(&BLOCKS, u64::from(inode.id())), OpKind::Store, Effect::NONE);
         let mut blocks = self.blocks.borrow_mut();
         let written: Vec<_> =
             blocks.range((inode.id(), first)..(inode.id(), end)).map(|(&at, _)| at).collect();
@@ -182,12 +185,18 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
         Vec::new()
     };
     let owner = Rc::clone(&kernel);
-    let handler = move |_: &Engine, cpu: &Cpu| {
+    let handler = move |engine: &Engine, cpu: &Cpu| {
+        let blocks = ObjectId::new(&BLOCKS, u64::from(bio.inode.id()));
+        match bio.direction {
+            Direction::Read => engine.touch(blocks, OpKind::Load, Effect::NONE),
+            Direction::Write => engine.touch_anything(), // the end of writeback changes page and tree
+        }
         for (n, &pfn) in bio.frames.iter().enumerate() {
             let index = bio.first + n as u64;
             match bio.direction {
                 Direction::Read if contents => {
-                    kernel.hw.memory.set_stamp(pfn, kernel.disk.content(&bio.inode, index));
+                    let found = kernel.disk.content(&bio.inode, index);
+                    kernel.hw.memory.set_stamp_in_step(engine, pfn, found);
                 }
                 Direction::Write if contents => kernel.disk.write(&bio.inode, index, taken[n]),
                 _ => {}

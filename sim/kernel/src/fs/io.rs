@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Completion, Cpu};
+use pagewalk_engine::{Class, Completion, Cpu, Effect, OpKind};
 use pagewalk_mmu::{PG_LOCKED, PG_UPTODATE, PageRef, Pfn};
 use pagewalk_pagecache::{add_to_page_cache, unlock_page};
 
@@ -20,10 +20,13 @@ static READ_BUFFERS: Class = Class::new(53, "buffer read");
 /// `mpage_end_io_read` for one page: its contents are there; who waits for its lock may have it.
 fn end_page_read(kernel: &Kernel, pfn: Pfn, inside: bool) {
     if !inside {
-        kernel.hw.memory.set_stamp(pfn, 0);
+        kernel.hw.memory.set_stamp_in_step(&kernel.engine, pfn, 0);
     }
     let flags = kernel.hw.memory.words(pfn).flags();
-    flags.set_up(flags.observe() | 1 << PG_UPTODATE);
+    let (old, new) = (flags.observe(), flags.observe() | 1 << PG_UPTODATE);
+    let effect = Effect { old: u64::from(old), new: u64::from(new) };
+    kernel.engine.touch(flags.id(), OpKind::ChangeBit(PG_UPTODATE), effect);
+    flags.set_up(new);
     flags.end_bit(&kernel.engine, PG_LOCKED);
 }
 
@@ -81,6 +84,7 @@ pub(crate) async fn transfer_and_wait(
     let done = Rc::new(Completion::new(&READ_BUFFERS, u64::from(current.id().number()), left));
     let signal = Rc::clone(&done);
     let end_io: EndIo = Rc::new(move |kernel: &Kernel, _: &Cpu, pfn, index| {
+        kernel.engine.touch_anything(); // `each` may look at page tables
         each(kernel, pfn, index);
         signal.complete(&kernel.engine);
     });

@@ -23,21 +23,26 @@ use crate::task::Task;
 ///  2. one unmap of everything, which is cheaper than page by page;
 ///  3. the pages leave the cache;
 ///  4. another unmap, for private copies made between 2 and 3.
+///
+/// Since Linux 5.15 nobody brings pages in meanwhile (`filemap_invalidate_lock`, as `ext4_setattr` takes it): before, a fault
+/// that had passed its test of the size could add a page as often as 3 took it away.
 pub(crate) async fn vmtruncate(current: &Task, inode: &Rc<Inode>, size: u64) {
     let before = inode.i_size().read_once(current).await;
     let kernel = current.kernel();
-    if size < before {
-        kernel.shadow_file_cut(inode.id(), pages_of(size));
-    }
-    inode.i_size().write_once(current, size).await;
     if size >= before {
-        return; // the new pages are holes
+        return inode.i_size().write_once(current, size).await; // the new pages are holes
     }
+    let lock = inode.filemap_invalidate_lock(current).await;
+    kernel.shadow_file_cut(inode.id(), pages_of(size));
+    inode.i_size().write_once(current, size).await;
     unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await;
     truncate_inode_pages_range(current, inode, size, u64::MAX).await;
     unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await;
-    kernel.disk.free_blocks(inode, pages_of(size), u64::MAX);
+    kernel.disk.free_blocks(&kernel.engine, inode, pages_of(size), u64::MAX);
     kernel.shadow_file_settle(inode.id(), pages_of(size), u64::MAX);
+    if let Some(lock) = lock {
+        lock.up_write().await;
+    }
 }
 
 /// `vmtruncate_range`: a hole from `offset` of `len` bytes, with zeros in it; the size stays. Holds `i_mutex`.
@@ -55,7 +60,7 @@ pub(crate) async fn punch_hole(current: &Task, inode: &Rc<Inode>, offset: u64, l
         unmap_mapping_range(current, inode, first, past - 1, false).await;
         truncate_inode_pages_range(current, inode, first * BASE_PAGE_BYTES, past - 1).await;
         unmap_mapping_range(current, inode, first, past - 1, false).await;
-        kernel.disk.free_blocks(inode, first, past);
+        kernel.disk.free_blocks(&kernel.engine, inode, first, past);
         kernel.shadow_file_settle(inode.id(), first, past);
         if let Some(lock) = lock {
             lock.up_write().await;
