@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_mmu::{Fix, Mutant, Switches};
 
 use crate::replay::args::{KernelArg, mutant};
 
@@ -29,6 +29,9 @@ pub struct ExploreArgs {
     /// Make the kernel wrong by one step; may be repeated. `pagewalk config explain kernel` lists them
     #[arg(long, value_name = "NAME", value_parser = mutant, help_heading = "Kernel")]
     pub mutant: Vec<Mutant>,
+    /// Switch one later fix on; may be repeated. `pagewalk config explain kernel.fixes` lists them
+    #[arg(long, value_name = "NAME", value_parser = fix, help_heading = "Kernel")]
+    pub fix: Vec<Fix>,
     /// How to answer
     #[arg(long, value_enum, default_value_t = AnswerFormat::Text, help_heading = "Output")]
     pub format: AnswerFormat,
@@ -92,10 +95,26 @@ pub enum AnswerFormat {
     Json,
 }
 
+/// The fix of this name.
+fn fix(name: &str) -> Result<Fix, String> {
+    Fix::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> = Fix::ALL.iter().map(|fix| fix.info().name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// `fixed with mutant skip-recheck`.
+pub(super) fn kernel_words(preset: &str, fixes: &[String], mutants: &[String]) -> String {
+    let fixes: String = fixes.iter().map(|name| format!(" with fix {name}")).collect();
+    let mutants: String = mutants.iter().map(|name| format!(" with mutant {name}")).collect();
+    format!("kernel {preset}{fixes}{mutants}")
+}
+
 impl ExploreArgs {
     /// The kernel they ask for.
     #[must_use]
     pub fn switches(&self) -> Switches {
-        self.mutant.iter().fold(self.kernel.preset(), |kernel, &mutant| kernel.with_mutant(mutant))
+        let fixed = self.fix.iter().fold(self.kernel.preset(), |kernel, &fix| kernel.with(fix));
+        self.mutant.iter().fold(fixed, |kernel, &mutant| kernel.with_mutant(mutant))
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pagewalk_engine::{Actor, CpuId};
 use pagewalk_explore::{GuidedRun, MOST_CPUS, Scenario, Teller};
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_mmu::{Fix, Mutant, Switches};
 use serde::{Deserialize, Serialize};
 
 use super::args::ExploreArgs;
@@ -25,6 +25,9 @@ pub(super) struct Case {
     pub(super) scenario: Scenario,
     /// The kernel's preset.
     pub(super) kernel: String,
+    /// Later fixes that are on besides the preset's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) fixes: Vec<String>,
     pub(super) mutants: Vec<String>,
     /// The invariant that breaks.
     pub(super) invariant: String,
@@ -77,6 +80,7 @@ impl Case {
             source: source.into(),
             scenario: scenario.clone(),
             kernel: args.kernel.name().into(),
+            fixes: args.fix.iter().map(ToString::to_string).collect(),
             mutants: args.mutant.iter().map(ToString::to_string).collect(),
             invariant: violation.map_or_else(String::new, |violation| violation.invariant.into()),
             message: violation.map_or_else(String::new, |violation| violation.message.clone()),
@@ -124,6 +128,9 @@ impl Case {
         if let Some(unknown) = case.mutants.iter().find(|name| Mutant::from_name(name).is_none()) {
             return Err(Diagnostic::new(here(unknown), format!("no mutant is named `{unknown}`")));
         }
+        if let Some(unknown) = case.fixes.iter().find(|name| Fix::from_name(name).is_none()) {
+            return Err(Diagnostic::new(here(unknown), format!("no fix is named `{unknown}`")));
+        }
         let cpus = case.scenario.cpus.len();
         if let Some(step) = case.steps.iter().find(|step| actor_of(&step.actor, cpus).is_none()) {
             let place = here(&step.actor);
@@ -140,7 +147,8 @@ impl Case {
     /// The kernel of the case.
     pub(super) fn switches(&self) -> Switches {
         let preset = self.preset().expect("checked when it was read");
-        self.mutants.iter().filter_map(|name| Mutant::from_name(name)).fold(preset, Switches::with_mutant)
+        let fixed = self.fixes.iter().filter_map(|name| Fix::from_name(name)).fold(preset, Switches::with);
+        self.mutants.iter().filter_map(|name| Mutant::from_name(name)).fold(fixed, Switches::with_mutant)
     }
 
     /// Who takes each step.

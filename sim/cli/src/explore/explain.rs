@@ -6,6 +6,7 @@ use pagewalk_explore::{
 use pagewalk_mmu::{Mutant, Switches};
 use serde::Serialize;
 
+use super::args::kernel_words;
 use super::case::{Case, actor_name};
 use super::{MOST_STEPS, lanes, run_along};
 use crate::diagnostic::{Diagnostic, Place};
@@ -100,8 +101,8 @@ impl Story {
 
     pub(super) fn to_text(&self, paint: Paint) -> String {
         let case = &self.case;
-        let mutants: String = case.mutants.iter().map(|name| format!(" with mutant {name}")).collect();
-        let title = format!("{} · {} · kernel {}{mutants}", self.file, case.source, case.kernel);
+        let kernel = kernel_words(&case.kernel, &case.fixes, &case.mutants);
+        let title = format!("{} · {} · {kernel}", self.file, case.source);
         let mut lines = vec![paint.dim(&visible(&title)), String::new()];
         for mutant in case.mutants.iter().filter_map(|name| Mutant::from_name(name)) {
             lines.extend(wrap(&format!("{mutant}: {}", mutant.info().what), WIDTH));
@@ -161,6 +162,7 @@ impl Story {
             case: &'a str,
             scenario: &'a str,
             kernel: &'a str,
+            fixes: &'a [String],
             mutants: &'a [String],
             invariant: &'a str,
             message: &'a str,
@@ -183,6 +185,7 @@ impl Story {
             case: &self.file,
             scenario: &self.case.source,
             kernel: &self.case.kernel,
+            fixes: &self.case.fixes,
             mutants: &self.case.mutants,
             invariant,
             message,

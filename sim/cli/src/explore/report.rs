@@ -6,7 +6,7 @@ use pagewalk_engine::Violation;
 use pagewalk_explore::{GuidedRun, Scenario, Summary, switches};
 use serde::Serialize;
 
-use super::args::{ExploreArgs, StrategyArg};
+use super::args::{ExploreArgs, StrategyArg, kernel_words};
 use crate::exit::Exit;
 use crate::style::{Paint, WIDTH, group, visible, wrap};
 
@@ -51,6 +51,8 @@ pub(super) struct ExploreReport {
     scenario: String,
     about: String,
     kernel: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixes: Vec<String>,
     mutants: Vec<String>,
     strategy: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +99,7 @@ impl ExploreReport {
             scenario: args.scenario.clone(),
             about: scenario.about.clone(),
             kernel: args.kernel.name(),
+            fixes: args.fix.iter().map(ToString::to_string).collect(),
             mutants: args.mutant.iter().map(ToString::to_string).collect(),
             strategy: args.strategy.name(),
             seed: random.then_some(args.seed),
@@ -154,8 +157,7 @@ impl ExploreReport {
     }
 
     fn kernel(&self) -> String {
-        let mutants: String = self.mutants.iter().map(|name| format!(" with mutant {name}")).collect();
-        format!("kernel {}{mutants}", self.kernel)
+        kernel_words(self.kernel, &self.fixes, &self.mutants)
     }
 
     /// What was tried.
