@@ -91,6 +91,18 @@ impl Discards {
         Ok(())
     }
 
+    /// A child of `mm` begins with the shadow `copy` of its parent: each page that a call under way may discard has been
+    /// discarded, or holds what one of its frames does.
+    pub(super) fn inherit(&self, mm: u32, copy: &mut Shadow) {
+        for discard in self.under_way.iter().filter(|discard| discard.mm == mm) {
+            copy.stored_in(discard.range).into_iter().for_each(|vpn| copy.admit(vpn, 0));
+            let (first, end) = (discard.range.start().vpn().0, discard.range.end().vpn().0);
+            for (&(_, vpn), chains) in self.chains.range((mm, first)..(mm, end)) {
+                chains.iter().for_each(|chain| copy.admit(vpn, chain.stamp));
+            }
+        }
+    }
+
     pub(crate) fn begin(&mut self, mm: u32, range: VaddrRange) {
         let began = self.tick();
         self.under_way.push(Discard { mm, range, began });
@@ -148,6 +160,17 @@ mod tests {
         discards.end(1, range(), &mut shadow);
         assert_eq!(shadow.admitted(PAGE.1), [0, 7]);
         assert!(discards.is_empty() && discards.chains.is_empty());
+    }
+
+    #[test]
+    fn a_child_has_what_its_parent_is_about_to_lose_or_has_lost_it() {
+        let (mut discards, mut shadow) = discarded();
+        shadow.set(PAGE.1 + 1, 4);
+        assert_eq!(discards.touch(PAGE, &shadow, false, 5, 6), Ok(()));
+        let mut child = shadow.clone();
+        discards.inherit(PAGE.0, &mut child);
+        assert_eq!(child.admitted(PAGE.1), [0, 5, 6]);
+        assert_eq!(child.admitted(PAGE.1 + 1), [4], "nobody discards it");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use pagewalk_engine::Context;
 use pagewalk_mmu::Pfn;
 
+use super::file_page::FilePage;
 use super::oracle::mix;
 use crate::fs::Holes;
 use crate::kernel::Kernel;
@@ -18,42 +19,6 @@ use crate::kernel::Kernel;
 /// What a file's page holds when the machine starts: never 0, and another value for every page.
 pub(crate) fn initial_stamp(inode: u32, index: u64) -> u64 {
     mix(u64::from(inode) << 40, index)
-}
-
-/// What one page of a file may contain.
-#[derive(Clone, Debug)]
-struct FilePage {
-    /// What it holds: one value, or several of which the shadow cannot know the right one.
-    current: Vec<u64>,
-    /// Values replaced by a call that has not returned: a mapping or a frame may still have them.
-    replaced: Vec<u64>,
-    /// Values gone, each with when: good for calls that began before.
-    past: Vec<(u64, u64)>,
-}
-
-impl FilePage {
-    fn holding(stamp: u64) -> Self {
-        Self { current: vec![stamp], replaced: Vec::new(), past: Vec::new() }
-    }
-
-    fn admits(&self, stamp: u64) -> bool {
-        self.current.contains(&stamp) || self.replaced.contains(&stamp)
-    }
-
-    fn admitted(&self) -> Vec<u64> {
-        self.current.iter().chain(&self.replaced).copied().collect()
-    }
-
-    /// The frame that has the page holds `stamp`, which then becomes `after`.
-    fn becomes(&mut self, stamp: u64, after: u64) {
-        debug_assert!(self.current.contains(&stamp), "it may hold this");
-        self.current = vec![after];
-    }
-}
-
-fn normalize(values: &mut Vec<u64>) {
-    values.sort_unstable();
-    values.dedup();
 }
 
 /// What is known of a file as a whole.
@@ -194,31 +159,12 @@ impl FileShadow {
         if !self.admits(inode, index, stamp) {
             return false;
         }
-        self.change(inode, index, |page| {
-            // Where an old frame and the new one may hold the same, either may have been stored to.
-            match (page.current.contains(&stamp), page.replaced.contains(&stamp)) {
-                (true, false) => page.becomes(stamp, after),
-                (true, true) => {
-                    page.current.push(after);
-                    page.replaced.push(after);
-                }
-                (false, _) => {
-                    page.replaced.retain(|&value| value != stamp);
-                    page.replaced.push(after);
-                }
-            }
-            normalize(&mut page.current);
-            normalize(&mut page.replaced);
-        });
+        self.change(inode, index, |page| page.stored(stamp, after));
         true
     }
 
     fn set(&self, inode: u32, index: u64, value: u64) {
-        self.change(inode, index, |page| {
-            page.replaced.append(&mut page.current);
-            normalize(&mut page.replaced);
-            page.current = vec![value];
-        });
+        self.change(inode, index, |page| page.set(value));
     }
 
     /// The page holds exactly `value` from now on: a device has written to its frame.
@@ -349,8 +295,8 @@ impl Kernel {
                 files.change(inode, index, |page| {
                     if whole {
                         page.current = vec![after];
-                    } else if page.current.contains(&old) {
-                        page.becomes(old, after);
+                    } else if page.admits(old) {
+                        page.stored(old, after);
                     } else {
                         // The frame has lost a store, and will be found out.
                         page.current.iter_mut().for_each(|value| *value = mix(*value, store));

@@ -3,6 +3,7 @@
 mod backing;
 mod discards;
 mod dma;
+mod file_page;
 mod file_pages;
 mod files;
 mod invariants;

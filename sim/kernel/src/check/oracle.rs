@@ -194,6 +194,12 @@ impl Oracle {
 
     fn discard_begins(&self, mm: u32, range: VaddrRange) {
         self.discards.borrow_mut().begin(mm, range);
+        let mut shadows = self.shadows.borrow_mut();
+        for &(_, child) in self.forks.borrow().iter().filter(|&&(parent, _)| parent == mm) {
+            // Of the pages that are about to go, fork may have copied some and may miss others.
+            let shadow = shadows.entry(child).or_default();
+            shadow.stored_in(range).into_iter().for_each(|vpn| shadow.admit(vpn, 0));
+        }
     }
 
     fn discard_ends(&self, mm: u32, range: VaddrRange) {
@@ -203,7 +209,9 @@ impl Oracle {
 
     fn fork_begins(&self, parent: u32, child: u32) {
         let mut shadows = self.shadows.borrow_mut();
-        let copy = shadows.entry(parent).or_default().clone();
+        let mut copy = shadows.entry(parent).or_default().clone();
+        // What a truncation is taking from the parent may or may not be there still when fork comes to it.
+        self.discards.borrow().inherit(parent, &mut copy);
         shadows.insert(child, copy);
         let backings = self.backings.borrow().get(&parent).cloned();
         if let Some(backings) = backings {

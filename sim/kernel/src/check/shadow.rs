@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use pagewalk_mmu::VaddrRange;
+
 /// Pages per leaf.
 const LEAF: u64 = 512;
 
@@ -80,6 +82,11 @@ impl Shadow {
         pages.sort_unstable();
         pages.dedup();
         pages
+    }
+
+    /// As [`Shadow::stored`], of a range of addresses.
+    pub(super) fn stored_in(&self, range: VaddrRange) -> Vec<u64> {
+        self.stored(range.start().vpn().0, range.end().vpn().0)
     }
 
     /// The pages of `first..end` hold zeroes.

@@ -1,0 +1,56 @@
+//! What one page of a file may contain, as the oracle of file pages knows it.
+
+/// What one page of a file may contain.
+#[derive(Clone, Debug)]
+pub(super) struct FilePage {
+    /// What it holds: one value, or several of which the shadow cannot know the right one.
+    pub(super) current: Vec<u64>,
+    /// Values replaced by a call that has not returned: a mapping or a frame may still have them.
+    pub(super) replaced: Vec<u64>,
+    /// Values gone, each with when: good for calls that began before.
+    pub(super) past: Vec<(u64, u64)>,
+}
+
+impl FilePage {
+    pub(super) fn holding(stamp: u64) -> Self {
+        Self { current: vec![stamp], replaced: Vec::new(), past: Vec::new() }
+    }
+
+    pub(super) fn admits(&self, stamp: u64) -> bool {
+        self.current.contains(&stamp) || self.replaced.contains(&stamp)
+    }
+
+    pub(super) fn admitted(&self) -> Vec<u64> {
+        self.current.iter().chain(&self.replaced).copied().collect()
+    }
+
+    /// A frame that holds `stamp`, which the page admits, then holds `after`.
+    pub(super) fn stored(&mut self, stamp: u64, after: u64) {
+        // Where an old frame and the new one may hold the same, either may have been stored to.
+        match (self.current.contains(&stamp), self.replaced.contains(&stamp)) {
+            (true, false) => self.current = vec![after],
+            (true, true) => {
+                self.current.push(after);
+                self.replaced.push(after);
+            }
+            (false, _) => {
+                self.replaced.retain(|&value| value != stamp);
+                self.replaced.push(after);
+            }
+        }
+        normalize(&mut self.current);
+        normalize(&mut self.replaced);
+    }
+
+    /// The page is given the contents `value`; a mapping or a frame may still have what it held.
+    pub(super) fn set(&mut self, value: u64) {
+        self.replaced.append(&mut self.current);
+        normalize(&mut self.replaced);
+        self.current = vec![value];
+    }
+}
+
+fn normalize(values: &mut Vec<u64>) {
+    values.sort_unstable();
+    values.dedup();
+}
