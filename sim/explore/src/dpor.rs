@@ -1,8 +1,9 @@
 //! Exhaustive search by dynamic partial order reduction: every class of schedules once.
 //!
 //! Source-set DPOR with sleep sets (Abdulla, Aronis, Jonsson, Sagonas: "Optimal dynamic partial order reduction", POPL 2014,
-//! algorithm 1), by running again from the start. Blocking steps: races of those still waiting at a deadlock count as if they
-//! had happened, and whatever lets a blocked step happen is not in a race with it.
+//! algorithm 1), by running again from the start. Blocking steps: races of those still waiting when a run ends count as if
+//! they had happened, and whatever lets a blocked step happen is not in a race with it. That holds for a run that ends because
+//! all who could go on are asleep, too: the orders of a waiting step and a sleeping one are found nowhere else.
 
 use std::rc::Rc;
 
@@ -47,7 +48,7 @@ pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run
         let first_new = search.stack.len().saturating_sub(1);
         search.begin();
         let (engine, stop) = run_once(model, 0, &mut search);
-        if let Stop::Deadlock(_) = stop {
+        if matches!(stop, Stop::Deadlock(_)) || search.sleep_blocked {
             search.note_waiting(&engine);
         }
         plan_reversals(&search.trace, &mut search.stack, first_new, &search.pending);
@@ -84,7 +85,7 @@ impl Search {
         self.pending.clear();
     }
 
-    /// The races of who waits for ever count too.
+    /// The races of who still waits count too.
     fn note_waiting(&mut self, engine: &Rc<Engine>) {
         let cpus = self.trace.cpus();
         for (cpu, context, op) in engine.waiting() {

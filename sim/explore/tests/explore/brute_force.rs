@@ -91,3 +91,17 @@ proptest! {
         }
     }
 }
+
+/// Found by the property: CPU 0 waits for a bit that CPU 2 never clears, while the interrupt on CPU 2 is asleep.
+#[test]
+fn the_races_of_a_waiting_step_count_when_all_others_are_asleep() {
+    let programs = [
+        vec![Act::BitLock(1, vec![]), Act::Load(2)],
+        vec![Act::Store(2, 0), Act::Interrupt(0)],
+        vec![Act::TryLock(0, vec![Act::TestBit(1)]), Act::TryBit(1)],
+    ];
+    let (found, twice) = reduced(&programs);
+    assert_eq!(twice, Vec::<u128>::new());
+    assert_eq!(found.len(), 43);
+    assert_eq!(Some(found), all(&programs));
+}
