@@ -69,6 +69,7 @@ pub async fn add_to_page_cache_locked(
         set_owner(cx, page, mapping, index).await; // MUTANT R11: after the page can be found
     }
     if inserted.is_ok() {
+        mapping.note_added();
         mapping.nrpages().write_once(cx, mapping.nrpages().observe() + 1).await; // 7
     } else if !late {
         // 8. Nobody has seen it.

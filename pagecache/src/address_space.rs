@@ -9,6 +9,7 @@ use pagewalk_engine::{Class, Context, Held, ObjectId, RwSpinGuard, RwSpinLock, S
 use pagewalk_mmu::{Fix, Hardware, PageMapping, Pfn};
 
 use crate::buffers::ReleasePolicy;
+use crate::gauges::Gauges;
 use crate::radix::{Nodes, RadixTree, Tag};
 
 /// The place of a page in its file, in pages.
@@ -24,12 +25,17 @@ pub struct PageCache {
     /// The frames and what `struct page` says of them.
     pub hw: Rc<Hardware>,
     pub(crate) nodes: Rc<Nodes>,
+    pub(crate) gauges: Gauges,
 }
 
 impl PageCache {
     /// A cache without pages, with memory for `most_nodes` nodes of trees at a time (each has 64 slots).
     pub fn new(hw: &Rc<Hardware>, most_nodes: u32) -> Rc<Self> {
-        Rc::new(Self { hw: Rc::clone(hw), nodes: Rc::new(Nodes::new(hw.cores().len(), most_nodes)) })
+        Rc::new(Self {
+            hw: Rc::clone(hw),
+            nodes: Rc::new(Nodes::new(hw.cores().len(), most_nodes)),
+            gauges: Gauges::default(),
+        })
     }
 
     /// A new address space without pages, known by a number from 1 to 2^31 - 1 that no other has.
@@ -40,6 +46,17 @@ impl PageCache {
     /// Outside a run: all nodes are free again. Each address space is to [`AddressSpace::restart`] too.
     pub fn restart(&self) {
         self.nodes.restart();
+        self.gauges.restart();
+    }
+
+    /// Pages of files in the cache now (`NR_FILE_PAGES`).
+    pub fn nr_file_pages(&self) -> u64 {
+        self.gauges.nr_file_pages()
+    }
+
+    /// Those of them that are dirty and have a disk behind them (`NR_FILE_DIRTY`).
+    pub fn nr_file_dirty(&self) -> u64 {
+        self.gauges.nr_file_dirty()
     }
 
     /// How many nodes have left their trees and wait for lookups to leave them, for observers.
@@ -62,6 +79,8 @@ pub struct AddressSpace {
     /// What `tree_lock` was before lookups went without it.
     tree_rwlock: RwSpinLock,
     nrpages: Cell<u64>,
+    /// Whether its dirty pages have a way to the disk (`mapping_cap_account_dirty`).
+    pub account_dirty: Cell<bool>,
     /// What the file system answers when it is asked to drop a page's buffers.
     pub release: Cell<ReleasePolicy>,
     /// Ends of writeback that came while somebody held the tree.
@@ -79,6 +98,7 @@ impl AddressSpace {
             tree_lock: SpinLock::new(&TREE_LOCK, u64::from(id)),
             tree_rwlock: RwSpinLock::new(&TREE_LOCK, u64::from(id)),
             nrpages: Cell::new(0),
+            account_dirty: Cell::new(true),
             release: Cell::default(),
             ended: RefCell::default(),
             emptied: RefCell::default(),
@@ -106,6 +126,7 @@ impl AddressSpace {
         words.mapping().set_up(self.page_mapping());
         words.index().set_up(index);
         self.nrpages.set(self.nrpages.get() + 1);
+        self.note_added();
     }
 
     /// Its number.

@@ -1,7 +1,7 @@
 //! Dirty pages: the flag first, then the tag under `tree_lock`.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Hardware, PG_DIRTY, Pfn};
+use pagewalk_mmu::{PG_DIRTY, Pfn};
 
 use crate::address_space::AddressSpace;
 use crate::radix::Tag;
@@ -12,6 +12,7 @@ pub async fn set_page_dirty_nobuffers(cx: &Context, mapping: &AddressSpace, pfn:
     if words.flags().test_and_set_bit(cx, PG_DIRTY).await {
         return false;
     }
+    mapping.note_dirty(pfn, 1);
     let tree = mapping.lock_tree(cx).await;
     if words.mapping().read_once(cx).await == mapping.page_mapping() {
         let index = words.index().read_once(cx).await;
@@ -23,8 +24,12 @@ pub async fn set_page_dirty_nobuffers(cx: &Context, mapping: &AddressSpace, pfn:
     true
 }
 
-/// The last act of `clear_page_dirty_for_io`: takes the flag; true if it was there. The tag stays: whoever writes the page, or
-/// finds that there is nothing to write, puts it right.
-pub async fn test_clear_page_dirty(cx: &Context, hw: &Hardware, pfn: Pfn) -> bool {
-    hw.memory.words(pfn).flags().test_and_clear_bit(cx, PG_DIRTY).await
+/// The last act of `clear_page_dirty_for_io`, and `cancel_dirty_page`: takes the flag; true if it was there. The tag stays:
+/// whoever writes the page, or finds that there is nothing to write, puts it right.
+pub async fn test_clear_page_dirty(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
+    let dirty = mapping.hw().memory.words(pfn).flags().test_and_clear_bit(cx, PG_DIRTY).await;
+    if dirty {
+        mapping.note_dirty(pfn, -1);
+    }
+    dirty
 }

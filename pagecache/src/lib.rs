@@ -14,6 +14,7 @@ mod find_get_page;
 mod find_get_pages;
 mod find_lock_page;
 mod freeze;
+mod gauges;
 mod hole;
 mod invalidate_complete_page2;
 mod page_lock;

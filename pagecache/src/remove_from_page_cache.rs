@@ -28,6 +28,7 @@ pub(crate) async fn __remove_from_page_cache(
     let deleted = mapping.tree.delete(cx, mapping.nodes(), index, mapping.hw().switches()).await;
     mapping.check_removed(cx, pfn, index, deleted);
     words.mapping().write_once(cx, 0).await; // 4
+    mapping.note_removed(pfn);
     mapping.nrpages().write_once(cx, mapping.nrpages().observe() - 1).await; // 5
     mapping.check_unmapped(cx, pfn); // 6
     // 7. A dirty page keeps its flag, without meaning: it belongs to nobody.

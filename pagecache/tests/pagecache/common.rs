@@ -197,7 +197,7 @@ pub(crate) async fn truncate(cx: &Context, mapping: &AddressSpace, index: u64) -
     let hw = mapping.hw();
     let Some(page) = pagewalk_pagecache::find_lock_page(cx, mapping, index).await else { return false };
     pagewalk_pagecache::wait_on_page_writeback(cx, hw, page.pfn()).await;
-    hw.memory.words(page.pfn()).flags().test_and_clear_bit(cx, pagewalk_mmu::PG_DIRTY).await;
+    pagewalk_pagecache::test_clear_page_dirty(cx, mapping, page.pfn()).await;
     pagewalk_pagecache::remove_from_page_cache(cx, mapping, page.pfn()).await;
     pagewalk_pagecache::unlock_page(cx, hw, page.pfn()).await;
     hw.put_page(cx, PageRef::counted(cx, page.pfn())).await; // the cache's

@@ -118,7 +118,7 @@ async fn apply(cx: &Context, mapping: &AddressSpace, model: &mut Model, op: Op, 
 async fn write(cx: &Context, mapping: &AddressSpace, model: &mut Model, index: u64) {
     let hw = mapping.hw();
     let Some(page) = pagewalk_pagecache::find_lock_page(cx, mapping, index).await else { return };
-    let was_dirty = pagewalk_pagecache::test_clear_page_dirty(cx, hw, page.pfn()).await;
+    let was_dirty = pagewalk_pagecache::test_clear_page_dirty(cx, mapping, page.pfn()).await;
     assert_eq!(was_dirty, model.dirty.remove(&index));
     pagewalk_pagecache::set_page_writeback(cx, mapping, page.pfn()).await;
     pagewalk_pagecache::unlock_page(cx, hw, page.pfn()).await;
@@ -133,6 +133,7 @@ fn compare(ops: Vec<Op>, kernel: Switches) {
     let world = World::new(1, Schedule::Timed, 1, kernel);
     let mapping = world.cache.address_space(7);
     let kept = Rc::clone(&mapping);
+    let cache = Rc::clone(&world.cache);
     let free = world.hw.free_frames();
     let model = world.alone(|cx| async move {
         let mut model = Model::default();
@@ -141,6 +142,8 @@ fn compare(ops: Vec<Op>, kernel: Switches) {
             let pages: Vec<u64> = mapping.observe_pages().iter().map(|&(index, _)| index).collect();
             assert_eq!(pages, model.pages.keys().copied().collect::<Vec<_>>());
             assert_eq!(mapping.observe_tag(Tag::Dirty), model.dirty.iter().copied().collect::<Vec<_>>());
+            assert_eq!(cache.nr_file_pages(), model.pages.len() as u64);
+            assert_eq!(cache.nr_file_dirty(), model.dirty.len() as u64);
             mapping.check(cx.engine());
         }
         model

@@ -72,6 +72,9 @@ fn workshop() -> tempfile::TempDir {
         fs::create_dir_all(&target).expect("a fresh directory");
         for entry in fs::read_dir(root().join(part)).expect("shipped files") {
             let path = entry.expect("an entry of the directory").path();
+            if path.is_dir() {
+                continue; // the sources of traced programs
+            }
             fs::copy(&path, target.join(path.file_name().expect("a file has a name"))).expect("a copy");
         }
     }

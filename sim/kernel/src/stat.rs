@@ -68,10 +68,6 @@ counters! {
     peak_anon_pages,
     /// Pages of files mapped now.
     nr_mapped,
-    /// Pages of files in the page cache now.
-    nr_file_pages,
-    /// The most pages of files in the page cache at one time.
-    peak_file_pages,
     /// Times a page of a file was marked dirty.
     nr_dirtied,
     /// Pages handed to the disk for writing.

@@ -110,12 +110,11 @@ impl Seen {
     }
 
     fn look_at_memory(&mut self, current: &Task) {
-        let stat = &current.kernel().stat;
-        let nr_dirty = stat.nr_dirtied.get().saturating_sub(stat.nr_written.get());
+        let kernel = current.kernel();
         self.epochs.at(current.cpu().clock()).gauges = Some(Gauges {
-            nr_anon_pages: stat.nr_anon_pages.get(),
-            nr_file_pages: stat.nr_file_pages.get(),
-            nr_dirty,
+            nr_anon_pages: kernel.stat.nr_anon_pages.get(),
+            nr_file_pages: kernel.cache.nr_file_pages(),
+            nr_dirty: kernel.cache.nr_file_dirty(),
         });
     }
 }

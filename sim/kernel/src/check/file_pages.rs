@@ -26,6 +26,7 @@ impl Kernel {
         let inodes = self.inodes.all();
         // I7, I10 and the tag of I24.
         inodes.iter().for_each(|inode| inode.mapping.check(&self.engine));
+        debug_assert_eq!(self.cache.nr_file_dirty(), self.observe_dirty(uses), "the gauge is exact");
         for (&pfn, uses) in uses {
             if uses.cached.len() > 1 {
                 self.engine.violation("I8", format!("{pfn:?} is in the cache at {:?}", uses.cached));
@@ -37,6 +38,17 @@ impl Kernel {
                 self.check_mapped_page(pfn, mm, address, pte);
             }
         }
+    }
+
+    /// Dirty pages in the cache that have a disk behind them, counted.
+    fn observe_dirty(&self, uses: &AllUses) -> u64 {
+        let inodes = self.inodes.all();
+        let counted = |(pfn, uses): &(&Pfn, &Uses)| {
+            let of_disk = |&(inode, _): &(u32, u64)| inodes[inode as usize - 1].kind() == InodeKind::Disk;
+            uses.cached.first().is_some_and(of_disk)
+                && self.hw.memory.words(**pfn).flags().observe() >> PG_DIRTY & 1 == 1
+        };
+        uses.iter().filter(counted).count() as u64
     }
 
     fn check_cached_page(&self, pfn: Pfn, inode: &Rc<Inode>, index: u64, uses: &Uses) {

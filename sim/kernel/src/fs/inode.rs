@@ -164,6 +164,8 @@ impl Inodes {
         let id = u32::try_from(all.len() + 1).expect("fewer than 2^32 files");
         let i_mutex = RwSem::new(&I_MUTEX, u64::from(id));
         let invalidate_lock = RwSem::new(&INVALIDATE_LOCK, u64::from(id));
+        let mapping = self.cache.address_space(id);
+        mapping.account_dirty.set(kind == InodeKind::Disk);
         let (initial, size) = (pages_of(size), Cell::new(size));
         let inode = Rc::new(Inode {
             id,
@@ -172,7 +174,7 @@ impl Inodes {
             size,
             initial,
             gone: RefCell::default(),
-            mapping: self.cache.address_space(id),
+            mapping,
             i_mutex,
             invalidate_lock,
             i_mmap: IMmap::new(id),

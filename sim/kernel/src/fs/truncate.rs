@@ -5,10 +5,10 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, PG_DIRTY, PG_MAPPEDTODISK, PG_PRIVATE, PG_WRITEBACK, PageRef};
+use pagewalk_mmu::{BASE_PAGE_BYTES, PG_MAPPEDTODISK, PG_PRIVATE, PG_WRITEBACK, PageRef};
 use pagewalk_pagecache::{
-    do_invalidatepage, find_get_pages, find_lock_page, lock_page, remove_from_page_cache, trylock_page,
-    unlock_page, wait_on_page_writeback,
+    do_invalidatepage, find_get_pages, find_lock_page, lock_page, remove_from_page_cache,
+    test_clear_page_dirty, trylock_page, unlock_page, wait_on_page_writeback,
 };
 
 use super::inode::{page_of, pages_of};
@@ -177,7 +177,7 @@ pub(crate) async fn truncate_complete_page(current: &Task, inode: &Rc<Inode>, pa
         // 2. The buffers may refuse to go: then the page stays, an orphan without a mapping.
         do_invalidatepage(current, &inode.mapping, page.pfn()).await;
     }
-    words.flags().test_and_clear_bit(current, PG_DIRTY).await; // 3. cancel_dirty_page
+    test_clear_page_dirty(current, &inode.mapping, page.pfn()).await; // 3. cancel_dirty_page
     remove_from_page_cache(current, &inode.mapping, page.pfn()).await; // 4
     words.flags().clear_bit(current, PG_MAPPEDTODISK).await; // 5
     kernel.hw.put_page(current, PageRef::counted(current, page.pfn())).await; // 6. the cache's reference

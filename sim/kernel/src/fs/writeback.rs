@@ -45,7 +45,7 @@ pub(crate) async fn clear_page_dirty_for_io(current: &Task, inode: &Rc<Inode>, p
     if inode.kind() == InodeKind::Disk && page_mkclean(current, inode, pfn).await {
         set_page_dirty(current, pfn).await;
     }
-    test_clear_page_dirty(current, &current.kernel().hw, pfn).await
+    test_clear_page_dirty(current, &inode.mapping, pfn).await
 }
 
 /// `write_cache_pages`: starts to write the dirty pages `first..=last` of a file. With `wait` also those under writeback

@@ -73,14 +73,6 @@ async fn operate(run: &Rc<Run>, task: &Task, random: &mut Random) {
     let (at, count, other) = (below(27), 1 + below(4), below(1 << 20));
     let file = run.file(other);
     let place = other % pages(PAGES + 1);
-    if std::env::var_os("DBG").is_some() {
-        eprintln!(
-            "{} tid {} mm {} what {what} at {at} count {count} other {other} (place {place:#x})",
-            task.cpu().steps(),
-            task.tid(),
-            task.mm().id()
-        );
-    }
     match what {
         0..14 => drop(load(task, page(at)).await),
         14..28 => drop(store(task, page(at)).await),

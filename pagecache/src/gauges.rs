@@ -1,0 +1,59 @@
+//! How many pages the cache has (`NR_FILE_PAGES`), and how many of them are dirty (`NR_FILE_DIRTY`).
+//!
+//! Gauges are no steps: each moves with the store that changes what it counts, so that it is exact at every moment.
+
+use std::cell::Cell;
+
+use pagewalk_mmu::{PG_DIRTY, Pfn};
+
+use crate::address_space::AddressSpace;
+
+/// The gauges of one machine's page cache. A kernel that is broken on purpose may take a page twice: they are signed.
+#[derive(Default)]
+pub(crate) struct Gauges {
+    file_pages: Cell<i64>,
+    file_dirty: Cell<i64>,
+}
+
+impl Gauges {
+    pub(crate) fn restart(&self) {
+        self.file_pages.set(0);
+        self.file_dirty.set(0);
+    }
+
+    pub(crate) fn nr_file_pages(&self) -> u64 {
+        self.file_pages.get().max(0).cast_unsigned()
+    }
+
+    pub(crate) fn nr_file_dirty(&self) -> u64 {
+        self.file_dirty.get().max(0).cast_unsigned()
+    }
+}
+
+impl AddressSpace {
+    /// A page came into the cache.
+    pub(crate) fn note_added(&self) {
+        add(&self.cache.gauges.file_pages, 1);
+    }
+
+    /// A page has left the cache: its mapping is gone. A page that somebody dirtied meanwhile is not the file's any more.
+    pub(crate) fn note_removed(&self, pfn: Pfn) {
+        add(&self.cache.gauges.file_pages, -1);
+        let dirty = self.hw().memory.words(pfn).flags().observe() >> PG_DIRTY & 1 == 1;
+        if dirty && self.account_dirty.get() {
+            add(&self.cache.gauges.file_dirty, -1);
+        }
+    }
+
+    /// The page's dirty flag has changed: `by` is 1 or -1. It counts only while the page is this file's.
+    pub(crate) fn note_dirty(&self, pfn: Pfn, by: i64) {
+        let ours = self.hw().memory.words(pfn).mapping().observe() == self.page_mapping();
+        if ours && self.account_dirty.get() {
+            add(&self.cache.gauges.file_dirty, by);
+        }
+    }
+}
+
+fn add(gauge: &Cell<i64>, by: i64) {
+    gauge.set(gauge.get() + by);
+}
