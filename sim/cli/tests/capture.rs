@@ -49,6 +49,27 @@ fn a_shell_its_children_and_their_files_are_in_the_trace() {
 }
 
 #[test]
+fn what_children_do_before_they_execute_a_program_is_in_the_trace_every_time() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do env true > out$n; done";
+    let output = capture(directory.path(), &["--", "sh", "-c", script]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = TraceFile::open(directory.path().join("out.pwt")).expect("a whole trace");
+    let notes = format!("{:?}", file.summary());
+    assert!(!notes.contains("between fork and exec"), "{notes}");
+    let events = events(directory.path());
+    let count = |wanted: &dyn Fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
+    // The file is opened between fork and exec.
+    let opened = |event: &Event| matches!(event, Event::File { path, .. } if path.contains("/out"));
+    assert_eq!(count(&opened), 20);
+    assert_eq!(count(&|event| matches!(event, Event::Fork { .. })), 20);
+    assert_eq!(count(&|event| matches!(event, Event::Wait { .. })), 20);
+    // `env` and `true` each time, in the same process.
+    assert_eq!(count(&|event| matches!(event, Event::Exec { path } if path.ends_with("/true"))), 20);
+    assert_eq!(count(&|event| matches!(event, Event::Exec { .. })), 40);
+}
+
+#[test]
 fn a_limit_ends_the_capture_and_the_command() {
     let directory = tempfile::tempdir().expect("a directory");
     let output = capture(directory.path(), &["--max", "1000", "--", "sleep", "1000"]);

@@ -1,14 +1,13 @@
 //! `pagewalk trace capture`: runs a command and its children under Valgrind, and makes a trace of them while they run.
 //!
-//! Each process writes a log, which is read as it grows and given back to the disk behind the reader. A log is taken away
-//! under another name as soon as it appears: a process that executes another program opens its log anew, and would
-//! overwrite what it wrote before.
+//! Each program of each process writes a log, which is read as it grows and given back to the disk behind the reader.
 
+mod launcher;
 mod process;
 mod tail;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -63,17 +62,19 @@ enum End {
 
 /// Captures a trace, and says on standard error how the command ended.
 pub(crate) fn run(args: &CaptureArgs) -> Result<Exit, Diagnostic> {
-    let directory = tempfile::Builder::new().prefix("pagewalk-capture").tempdir();
-    let directory = directory.map_err(|error| {
+    let no_directory = |error| {
         refused(&std::env::temp_dir().display().to_string(), format!("no directory for logs: {error}"))
-    })?;
+    };
+    let aside = tempfile::Builder::new().prefix("pagewalk-capture").tempdir().map_err(no_directory)?;
+    let directory = aside.path().join("logs");
+    std::fs::create_dir(&directory).map_err(no_directory)?;
     let mut writer = TraceWriter::create(args.target(), args.level).map_err(|error| diagnose(&error))?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let handler = Arc::clone(&interrupted);
     // A second handler cannot be set; there is none before.
     let _ = ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed));
-    let mut child = start(args, directory.path())?;
-    let mut watch = Watch::new(directory.path(), child.id());
+    let mut child = launcher::start(&args.command, &directory, aside.path())?;
+    let mut watch = Watch::new(&directory, child.id());
     let ended = follow(&mut writer, args, &mut child, &mut watch, &interrupted);
     let end = match ended {
         Ok(end) => end,
@@ -97,20 +98,6 @@ pub(crate) fn run(args: &CaptureArgs) -> Result<Exit, Diagnostic> {
 
 fn refused(file: &str, message: String) -> Diagnostic {
     Diagnostic::new(Place::File { file: file.to_owned() }, message)
-}
-
-/// Runs the command under Valgrind, with one log for each process in `directory`.
-fn start(args: &CaptureArgs, directory: &Path) -> Result<Child, Diagnostic> {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=lackey", "--basic-counts=no", "--trace-mem=yes"]);
-    valgrind.args(["--trace-syscalls=yes", "--trace-sched=yes", "--trace-children=yes"]);
-    // A percent sign in the path would be the start of something else.
-    let logs = directory.display().to_string().replace('%', "%%");
-    valgrind.arg(format!("--log-file={logs}/%p")).arg("--").args(&args.command);
-    valgrind.spawn().map_err(|error| {
-        let diagnostic = refused("valgrind", format!("cannot be run: {error}"));
-        diagnostic.help("install Valgrind, for example with: apt-get install valgrind")
-    })
 }
 
 /// Reads the logs until all processes have ended, or enough was recorded.

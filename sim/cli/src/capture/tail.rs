@@ -12,10 +12,18 @@ use super::process::lives;
 /// So many bytes are read before their room on the disk is given back.
 const PUNCH: u64 = 8 << 20;
 
-/// The logs of one process, one after another: a process that executes a program begins a new one.
+/// One log.
+struct Log {
+    /// A process that executes a program begins a log with a higher number.
+    number: u32,
+    file: File,
+    path: PathBuf,
+}
+
+/// The logs of one process that are not read yet, one after another.
 #[derive(Default)]
 struct Logs {
-    files: VecDeque<File>,
+    queue: VecDeque<Log>,
     /// The process has ended, and all its logs are here.
     ended: bool,
     /// The process was seen to have ended.
@@ -25,7 +33,7 @@ struct Logs {
 /// Reads the logs of one process. A read says that it would block if the process may still write.
 pub(super) struct Tail {
     logs: Rc<RefCell<Logs>>,
-    /// Bytes read of the first file, and those given back.
+    /// Bytes read of the first log, and those given back.
     read: u64,
     punched: u64,
 }
@@ -35,14 +43,14 @@ impl Read for Tail {
         let mut logs = self.logs.borrow_mut();
         loop {
             // Asked before reading: what was written before a successor appeared, or before the end, is then read.
-            let complete = logs.files.len() > 1 || logs.ended;
-            let Some(file) = logs.files.front_mut() else {
+            let complete = logs.queue.len() > 1 || logs.ended;
+            let Some(log) = logs.queue.front_mut() else {
                 return if complete { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
             };
-            let count = file.read(buffer)?;
+            let count = log.file.read(buffer)?;
             self.read += count as u64;
             if self.read - self.punched >= PUNCH {
-                give_back(file, self.read);
+                give_back(&log.file, self.read);
                 self.punched = self.read;
             }
             if count > 0 {
@@ -51,7 +59,9 @@ impl Read for Tail {
             if !complete {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            logs.files.pop_front();
+            // The name was needed until there was a higher one. The directory goes in the end in any case.
+            let _ = fs::remove_file(&log.path);
+            logs.queue.pop_front();
             (self.read, self.punched) = (0, 0);
         }
     }
@@ -77,7 +87,7 @@ pub(super) struct NewLog {
     pub(super) tail: Tail,
 }
 
-/// Looks for logs in a directory, in files that are named by process numbers.
+/// Looks for logs in a directory, in files named `PROCESS.NUMBER`.
 pub(super) struct Watch {
     directory: PathBuf,
     root: u32,
@@ -96,27 +106,28 @@ impl Watch {
             logs.dead = logs.dead || if *pid == self.root { over } else { !lives(*pid) };
         }
         let mut new = Vec::new();
-        let mut names: Vec<u32> = match fs::read_dir(&self.directory) {
-            Ok(entries) => {
-                entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+        // What is there when a listing begins is in it. A log that the first shows is one of the last, and the second shows
+        // all before it.
+        let shown = self.list();
+        let before = if shown.iter().any(|name| !self.has(*name)) { self.list() } else { Vec::new() };
+        let last: BTreeMap<u32, u32> = shown.into_iter().collect();
+        for (pid, number) in before {
+            if self.has((pid, number)) || last.get(&pid).is_none_or(|last| number > *last) {
+                continue;
             }
-            Err(_) => Vec::new(),
-        };
-        names.sort_unstable();
-        for pid in names {
-            if let Some(file) = self.take(pid) {
-                let root = pid == self.root;
-                let logs = self.processes.entry(pid).or_insert_with(|| {
-                    let logs: Rc<RefCell<Logs>> = Rc::default();
-                    let tail = Tail { logs: Rc::clone(&logs), read: 0, punched: 0 };
-                    new.push(NewLog { pid, root, name: format!("log of process {pid}"), tail });
-                    logs
-                });
-                let mut logs = logs.borrow_mut();
-                // A number that was used before has a new process.
-                (logs.ended, logs.dead) = (false, false);
-                logs.files.push_back(file);
-            }
+            let path = self.directory.join(format!("{pid}.{number}"));
+            let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else { continue };
+            let root = pid == self.root;
+            let logs = self.processes.entry(pid).or_insert_with(|| {
+                let logs: Rc<RefCell<Logs>> = Rc::default();
+                let tail = Tail { logs: Rc::clone(&logs), read: 0, punched: 0 };
+                new.push(NewLog { pid, root, name: format!("log of process {pid}"), tail });
+                logs
+            });
+            let mut logs = logs.borrow_mut();
+            // A number that was used before has a new process.
+            (logs.ended, logs.dead) = (false, false);
+            logs.queue.push_back(Log { number, file, path });
         }
         // A process that was dead before the directory was read has nothing more in it.
         for logs in self.processes.values() {
@@ -126,13 +137,23 @@ impl Watch {
         new
     }
 
-    /// Opens a log and takes its name away, so that its process does not write over it.
-    fn take(&self, pid: u32) -> Option<File> {
-        let (path, taken) = (self.directory.join(pid.to_string()), self.directory.join("taken"));
-        fs::rename(path, &taken).ok()?;
-        let file = OpenOptions::new().read(true).write(true).open(&taken).ok()?;
-        fs::remove_file(taken).ok()?;
-        Some(file)
+    /// The logs in the directory, in order: process and number.
+    fn list(&self) -> Vec<(u32, u32)> {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return Vec::new() };
+        let name = |entry: io::Result<fs::DirEntry>| {
+            let name = entry.ok()?.file_name();
+            let (pid, number) = name.to_str()?.split_once('.')?;
+            Some((pid.parse().ok()?, number.parse().ok()?))
+        };
+        let mut names: Vec<(u32, u32)> = entries.filter_map(name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// True if the log was found before and is not read to its end.
+    fn has(&self, (pid, number): (u32, u32)) -> bool {
+        let Some(logs) = self.processes.get(&pid) else { return false };
+        logs.borrow().queue.iter().any(|log| log.number == number)
     }
 
     /// True if the first process was seen, and all that were have ended.

@@ -3,7 +3,7 @@
 //! Nothing in the logs orders what different processes do, apart from forks and waits: a child's records come after the
 //! fork that makes it, and a wait comes after the child's last record. In between, processes take turns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
 
 use super::descriptors::{Description, Descriptor};
@@ -54,8 +54,8 @@ struct Log<'l> {
     lines: Lines<Box<dyn Read + 'l>>,
     /// Its process, once something forked it.
     process: Option<Process>,
-    /// The process, by its number in the logs, for whose end it waits.
-    waits_for: Option<u32>,
+    /// The processes, by their numbers in the logs, for whose ends it waits.
+    waits_for: VecDeque<u32>,
     done: bool,
 }
 
@@ -136,7 +136,7 @@ impl<'a, 'l, W: Write> LogImport<'a, 'l, W> {
             None => None,
         };
         let input: Box<dyn Read + 'l> = Box::new(input);
-        let log = Log { lines: Lines::new(input, name), process, waits_for: None, done: false };
+        let log = Log { lines: Lines::new(input, name), process, waits_for: VecDeque::new(), done: false };
         self.logs.insert(pid, log);
         Ok(())
     }
@@ -186,11 +186,10 @@ impl<'a, 'l, W: Write> LogImport<'a, 'l, W> {
 
     /// Nothing moves any more: a log waits for a process without one, or was never forked.
     fn unblock(&mut self) -> Result<Turn, TraceError> {
-        let blocked = self.logs.iter().find(|(_, log)| log.waits_for.is_some()).map(|(pid, _)| *pid);
+        let blocked = self.logs.iter().find(|(_, log)| !log.waits_for.is_empty()).map(|(pid, _)| *pid);
         if let Some(pid) = blocked {
             let mut log = self.logs.remove(&pid).expect("the log was just found");
-            let child = log.waits_for.take().expect("the log waits");
-            let waited = self.waited(&mut log, child, true);
+            let waited = self.waited(&mut log, true);
             self.logs.insert(pid, log);
             return waited.map(|_| Turn::Progress);
         }
@@ -209,10 +208,10 @@ impl<'a, 'l, W: Write> LogImport<'a, 'l, W> {
         if log.done || log.process.is_none() {
             return Ok(Turn::Done);
         }
-        if let Some(child) = log.waits_for.take() {
+        if let Some(child) = log.waits_for.front() {
             // A child that has ended had time to write a log, and the caller to add it: without one it has none.
-            let forced = self.unlogged.contains_key(&child);
-            if !self.waited(log, child, forced)? {
+            let forced = self.unlogged.contains_key(child);
+            if !self.waited(log, forced)? {
                 return Ok(Turn::Done);
             }
         }
@@ -262,36 +261,38 @@ impl<'a, 'l, W: Write> LogImport<'a, 'l, W> {
                 }
                 Ok(true)
             }
-            Effect::Wait(child) => self.waited(log, child, false),
+            Effect::Wait(children) => {
+                log.waits_for.extend(children);
+                self.waited(log, false)
+            }
         }
     }
 
-    /// The process of `log` waited for `child`: recorded once the child has ended, or now if `forced`. True if it was.
-    fn waited(&mut self, log: &mut Log<'l>, child: u32, forced: bool) -> Result<bool, TraceError> {
-        let Some(process) = &log.process else { return Ok(true) };
-        let thread = process.thread();
-        let id = if let Some(mut unlogged) = self.unlogged.remove(&child) {
-            if self.live && !forced {
-                self.unlogged.insert(child, unlogged);
-                log.waits_for = Some(child);
-                return Ok(false);
-            }
-            unlogged.log_ends(&mut self.shared)?;
-            Some(unlogged.id)
-        } else {
-            let of_child = self.logs.get_mut(&child).filter(|log| log.process.is_some());
-            match of_child {
-                Some(of_child) if !of_child.done && !forced => {
-                    log.waits_for = Some(child);
+    /// The process of `log` waited for others: recorded of each once it has ended; of the first now if `forced`. True if of all.
+    fn waited(&mut self, log: &mut Log<'l>, mut forced: bool) -> Result<bool, TraceError> {
+        let Some(thread) = log.process.as_ref().map(Process::thread) else { return Ok(true) };
+        while let Some(&child) = log.waits_for.front() {
+            let id = if let Some(mut unlogged) = self.unlogged.remove(&child) {
+                if self.live && !forced {
+                    self.unlogged.insert(child, unlogged);
                     return Ok(false);
                 }
-                Some(of_child) => of_child.process.as_ref().map(|process| process.id),
-                None => None,
+                unlogged.log_ends(&mut self.shared)?;
+                Some(unlogged.id)
+            } else {
+                let of_child = self.logs.get_mut(&child).filter(|log| log.process.is_some());
+                match of_child {
+                    Some(of_child) if !of_child.done && !forced => return Ok(false),
+                    Some(of_child) => of_child.process.as_ref().map(|process| process.id),
+                    None => None,
+                }
+            };
+            match id {
+                Some(child_pid) => self.shared.event(thread, Event::Wait { child_pid })?,
+                None => self.shared.ignore("wait for a process that nothing forked"),
             }
-        };
-        match id {
-            Some(child_pid) => self.shared.event(thread, Event::Wait { child_pid })?,
-            None => self.shared.ignore("wait for a process that nothing forked"),
+            log.waits_for.pop_front();
+            forced = false;
         }
         Ok(true)
     }

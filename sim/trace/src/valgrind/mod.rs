@@ -13,6 +13,7 @@ mod process;
 mod shared;
 mod tasks;
 mod touch;
+mod waits;
 mod world;
 
 pub(crate) use access::{Slow, fast, slow};

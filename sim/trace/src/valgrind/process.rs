@@ -7,6 +7,7 @@ use super::areas::{Areas, Missing, need, pages};
 use super::call::{Call, Outcome, outcome, parse};
 use super::descriptors::Descriptor;
 use super::shared::{Guess, Shared};
+use super::waits::Children;
 use crate::error::TraceError;
 use crate::event::Event;
 use crate::lackey::{GRAMMAR, between};
@@ -53,17 +54,18 @@ pub(super) struct Process {
     pub(super) status: i32,
     pub(super) over: bool,
     /// Calls that have not returned, by Valgrind's number of the thread.
-    calls: BTreeMap<u32, Call>,
+    pub(super) calls: BTreeMap<u32, Call>,
     /// The thread whose call's result may stand on one of the next lines.
     unsaid: Option<u32>,
+    pub(super) children: Children,
 }
 
 /// What a line means for other processes.
 pub(super) enum Effect {
     /// A child, and its number in the log.
     Fork(u32, Box<Process>),
-    /// This process (its number in the log) was waited for.
-    Wait(u32),
+    /// These processes (their numbers in the logs) were waited for.
+    Wait(Vec<u32>),
 }
 
 impl Process {
@@ -86,6 +88,7 @@ impl Process {
             over: false,
             calls: BTreeMap::new(),
             unsaid: None,
+            children: Children::default(),
         }
     }
 
@@ -234,16 +237,16 @@ impl Process {
             shared.ignore("blank");
         } else if line.starts_with(b"SYSCALL[") {
             let effect = self.call_line(shared, line)?;
-            self.glued(shared, line)?;
-            return Ok(Ok(effect));
+            let second = self.glued(shared, line)?;
+            return Ok(Ok(effect.or(second)));
         } else if line.starts_with(b" --> [") || line.starts_with(b" --> Success") {
             let effect = self.result_line(shared, line)?;
-            self.glued(shared, line)?;
-            return Ok(Ok(effect));
+            let second = self.glued(shared, line)?;
+            return Ok(Ok(effect.or(second)));
         } else if let Some((_, text)) = between(line, b"==") {
             self.banner(shared, &String::from_utf8_lossy(text))?;
         } else if between(line, b"--").is_some() {
-            self.glued(shared, line)?;
+            return self.glued(shared, line).map(Ok);
         } else if line.starts_with(b"#") {
             shared.ignore("comment");
         } else if line.starts_with(b" SB ") || line.starts_with(b"SB ") {
@@ -273,19 +276,22 @@ impl Process {
     }
 
     /// The scheduler's message that a line holds anywhere: `--PID--   SCHED[THREAD]:  acquired lock (why)`.
-    fn glued<W: Write>(&mut self, shared: &mut Shared<'_, W>, line: &[u8]) -> Result<(), TraceError> {
+    fn glued<W: Write>(
+        &mut self,
+        shared: &mut Shared<'_, W>,
+        line: &[u8],
+    ) -> Result<Option<Effect>, TraceError> {
         let text = String::from_utf8_lossy(line);
         let Some((_, message)) = text.rsplit_once("--   SCHED[") else {
             shared.ignore("valgrind message");
-            return Ok(());
+            return Ok(None);
         };
-        let Some((slot, what)) = message.split_once("]:") else { return Ok(()) };
-        let Ok(slot) = slot.parse() else { return Ok(()) };
-        if what.trim_start().starts_with("acquired lock") {
-            self.begins(shared)?;
-            self.switch(slot);
-        }
-        Ok(())
+        let Some((slot, what)) = message.split_once("]:") else { return Ok(None) };
+        let Ok(slot) = slot.parse() else { return Ok(None) };
+        let Some(why) = what.trim_start().strip_prefix("acquired lock") else { return Ok(None) };
+        self.begins(shared)?;
+        self.switch(slot);
+        Ok(if why.contains("async_signalhandler") { self.interrupted() } else { None })
     }
 
     /// From here on the lines are of the thread with this number of Valgrind's.
@@ -358,8 +364,8 @@ impl Process {
         outcome: Outcome,
     ) -> Result<Option<Effect>, TraceError> {
         let result = match outcome {
-            Outcome::Success(value) => Some(value),
-            Outcome::Failure(_) => None,
+            Outcome::Success(value) => Ok(value),
+            Outcome::Failure(error) => Err(error),
             Outcome::Later | Outcome::Unsaid => return Ok(None),
         };
         let Some(call) = self.calls.remove(&slot) else {
@@ -373,10 +379,10 @@ impl Process {
             return Ok(None);
         }
         match result {
-            Some(result) => self.returned(shared, slot, &call, result),
-            None => {
+            Ok(result) => self.returned(shared, slot, &call, result),
+            Err(error) => {
                 shared.ignore("system call that failed");
-                Ok(None)
+                Ok(self.wait_failed(&call, error))
             }
         }
     }

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::process::{Effect, Image, Process};
 use super::shared::{Guess, Shared};
 use super::touch::{buffers, understood};
+use super::waits::Children;
 use crate::error::TraceError;
 use crate::event::Event;
 
@@ -33,9 +34,7 @@ impl Process {
         match call.name.as_str() {
             "clone" if call.bare_hex(0) & CLONE_THREAD != 0 => self.clone_thread(shared, result)?,
             "clone" | "clone3" | "fork" | "vfork" => return self.fork(shared, slot, result),
-            "wait4" | "waitid" if result > 0 => return Ok(Some(Effect::Wait(result as u32))),
-            "waitid" if call.arg(0) == 1 => return Ok(Some(Effect::Wait(call.arg(1) as u32))),
-            "wait4" | "waitid" => {}
+            "wait4" | "waitid" => return Ok(self.wait_returned(call, result)),
             "exit" => self.exit_thread(shared, call.arg(0))?,
             "exit_group" => {
                 self.status = i32::from(call.arg(0) as u8);
@@ -76,6 +75,8 @@ impl Process {
         child.image = Image::Fresh(true);
         child.program = None;
         child.status = 0;
+        child.children = Children::default();
+        self.children.forked(number);
         Ok(Some(Effect::Fork(number, Box::new(child))))
     }
 

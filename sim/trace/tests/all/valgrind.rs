@@ -104,6 +104,60 @@ fn logs_that_grow_give_the_same_records_as_whole_ones() {
     assert!(by_thread(&out) == by_thread(&whole), "{}", to_text(out));
 }
 
+/// A log of process 7, which forks children and then makes these calls.
+fn parent_that(forks: &[u32], calls: &str) -> String {
+    let mut log = String::from("==7== Command: ./prog\n==7== Parent PID: 1\nI  00001000,4\n");
+    for child in forks {
+        log += "SYSCALL[7,1](56) sys_clone ( 1200011, 0x0, 0x0, 0x4a28a10, 0x0 ) --> [pre-success] ";
+        log += &format!("Success(0x{child:x})\n");
+    }
+    log + calls + "I  00001004,4\n"
+}
+
+/// The children that process 7 is recorded to have waited for before its last access.
+fn waits(forks: &[u32], calls: &str) -> Vec<u32> {
+    let parent = parent_that(forks, calls);
+    let children: Vec<String> = forks
+        .iter()
+        .map(|pid| format!("=={pid}== Command: ./prog\n=={pid}== Parent PID: 7\n --> [pre-success] Success(0x0)\nI  00001010,4\n"))
+        .collect();
+    let mut logs = vec![("p", parent.as_str())];
+    logs.extend(children.iter().map(|text| ("c", text.as_str())));
+    let mut waited = Vec::new();
+    for record in read(&import(&logs, here()).unwrap()).unwrap() {
+        if let Record::Event(event) = record
+            && let Event::Wait { child_pid } = event.event
+        {
+            assert_eq!(event.pid, 7);
+            waited.push(child_pid);
+        }
+    }
+    waited
+}
+
+#[test]
+fn waits_whose_result_is_not_printed_are_inferred_if_they_are_certain() {
+    let call = |any: &str, flags: u32| {
+        format!("SYSCALL[7,1](61) sys_wait4 ( {any}, 0x0, {flags}, 0x0 ) --> [async] ... \n")
+    };
+    let interrupted = "--7--   SCHED[1]:  acquired lock (async_signalhandler)\n";
+    let none = "SYSCALL[7,1](61) ... [async] --> Failure(0xa) \n";
+    let success = |pid: u32| format!("SYSCALL[7,1](61) ... [async] --> Success(0x{pid:x}) \n");
+    let any = "4294967295";
+    // Without children left, all have been waited for.
+    assert_eq!(waits(&[8, 9], &format!("{}{none}", call(any, 1))), [8, 9]);
+    assert_eq!(waits(&[8, 9], &format!("{}{}{}{none}", call(any, 0), success(9), call(any, 0))), [9, 8]);
+    assert_eq!(waits(&[8], &format!("{}{none}", call("8", 0))), [0; 0], "it says nothing of another's child");
+    // Interrupted: by the only child, or by the one that is waited for.
+    assert_eq!(waits(&[8], &(call(any, 0) + interrupted)), [8]);
+    assert_eq!(waits(&[8, 9], &(call(any, 0) + interrupted)), [0; 0]);
+    assert_eq!(waits(&[8, 9], &(call("9", 0) + interrupted)), [9]);
+    assert_eq!(waits(&[8], &(call(any, 1) + interrupted)), [0; 0], "it does not block");
+    // What was inferred is not recorded again when the log says it.
+    assert_eq!(waits(&[8], &(call(any, 0) + interrupted + &call(any, 0) + &success(8))), [8]);
+    assert_eq!(waits(&[8], &(call(any, 0) + interrupted + &call(any, 0) + none)), [8]);
+}
+
 #[test]
 fn a_limit_of_accesses_ends_the_trace_and_its_processes() {
     for max in 0..40 {
