@@ -112,7 +112,9 @@ impl AddressSpace {
         self.tree_lock.set_free();
         self.tree_rwlock.set_free();
         self.ended.borrow_mut().clear();
-        self.emptied.borrow_mut().clear();
+        if !self.emptied.borrow().is_empty() {
+            self.emptied.take();
+        }
     }
 
     /// Outside a run: `pfn` is at `index`, with the cache's reference added to its count.

@@ -1,6 +1,7 @@
 //! The bound on how often a lookup may look again.
 
-use std::future::pending;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 
 use pagewalk_engine::Context;
 
@@ -14,12 +15,16 @@ pub(crate) struct Rounds(u32);
 impl Rounds {
     /// One more round. A lookup that has had too many is reported, and the run ends: it would go on for ever.
     #[inline(always)]
-    pub(crate) async fn next(&mut self, cx: &Context, what: &str) {
+    pub(crate) fn next<'a>(&mut self, cx: &'a Context, what: &'a str) -> impl Future<Output = ()> + use<'a> {
         self.0 += 1;
-        if self.0 > MOST_ROUNDS {
-            livelock(cx, what);
-            pending::<()>().await;
-        }
+        let too_many = self.0 > MOST_ROUNDS;
+        poll_fn(move |_| {
+            if too_many {
+                livelock(cx, what);
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
     }
 }
 

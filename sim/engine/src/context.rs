@@ -12,7 +12,7 @@ use crate::config::Schedule;
 use crate::cpu::{Cpu, Mode};
 use crate::engine::Engine;
 use crate::object::{Class, ObjectId};
-use crate::record::{Effect, Op, OpKind, Order};
+use crate::record::{Effect, Op, OpKind, Order, Price};
 
 /// The number of a context; reused when a context has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,19 +151,17 @@ impl Context {
     #[inline(always)]
     pub(crate) fn charge_op(&self, op: &Op) {
         let costs = &self.engine.config.costs;
-        // Interrupts travel no cache line, and RCU's read side is made to touch none (it is free where
-        // kernels are not preemptible).
-        let (base, has_line) = match op.kind {
-            OpKind::Rmw | OpKind::ChangeBit(_) => (costs.atomic, true),
-            OpKind::Lock | OpKind::LockShared | OpKind::TryLock => (costs.lock, true),
-            OpKind::Unlock | OpKind::UnlockShared => (costs.lock, true),
-            OpKind::Send => (costs.ipi_send, false),
-            OpKind::User | OpKind::Yield | OpKind::Barrier | OpKind::Retry | OpKind::Deliver => (0, false),
-            OpKind::ReadLock | OpKind::ReadUnlock | OpKind::GraceBegin => (0, false),
-            _ => (costs.shared_access, true),
+        let price = op.kind.price();
+        let base = match price {
+            Price::Access => costs.shared_access,
+            Price::Atomic => costs.atomic,
+            Price::Lock => costs.lock,
+            Price::Send => costs.ipi_send,
+            Price::Free => 0,
         };
         let mut cycles = u64::from(base);
-        if has_line
+        // Interrupts travel no cache line.
+        if price <= Price::Lock
             && let Some(directory) = &self.engine.coherence
             && directory.touch(op.object.line(), self.cpu.id(), op.kind.writes())
         {
@@ -195,7 +193,8 @@ impl Context {
         let granted = match self.engine.config.schedule {
             Schedule::Timed => self.cpu.clock() <= self.cpu.limit.get(),
             Schedule::Random | Schedule::Explore => match self.cpu.budget.get() {
-                0 => false,
+                0 if self.engine.exploring() => false,
+                0 => return self.engine.goes_on(self.cpu.id()),
                 u64::MAX => true,
                 left => {
                     self.cpu.budget.set(left - 1);
@@ -206,7 +205,9 @@ impl Context {
         if granted && self.engine.stopped.borrow().is_none() {
             return true;
         }
-        self.engine.slots.borrow_mut()[self.id.index()].announced = Some(*op);
+        if self.engine.exploring() {
+            self.engine.announce(self.id, *op);
+        }
         false
     }
 

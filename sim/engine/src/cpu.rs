@@ -179,9 +179,14 @@ impl Cpu {
             cell.set(0);
         }
         self.current.set(None);
-        self.run_queue.borrow_mut().clear();
         self.irqs_off.set(0);
-        self.pending.borrow_mut().clear();
+        // Neither is borrowed while what it holds is dropped.
+        if !self.run_queue.borrow().is_empty() {
+            drop(self.run_queue.take());
+        }
+        if !self.pending.borrow().is_empty() {
+            drop(self.pending.take());
+        }
         self.mode.set(Mode::Idle);
         self.times.iter().for_each(|time| time.set(0));
     }

@@ -86,6 +86,8 @@ pub struct Engine {
     pub(crate) waits: Waits,
     pub(crate) switch_watcher: OnceCell<SwitchWatcher>,
     pub(crate) live: Cell<usize>,
+    /// The CPU that goes next, if a context has drawn it already.
+    pub(crate) drawn: Cell<Option<CpuId>>,
     /// The CPU whose context or interrupt is executing.
     pub(crate) running: Cell<Option<CpuId>>,
     pub(crate) stopped: RefCell<Option<String>>,
@@ -112,7 +114,9 @@ impl Engine {
             spinners: RefCell::default(),
             sleepers: RefCell::default(),
             contenders: Cell::new(0),
-            coherence: (config.cpus > 1 && config.schedule != Schedule::Explore)
+            coherence: (config.cpus > 1
+                && config.schedule != Schedule::Explore
+                && config.costs.line_transfer > 0)
                 .then(|| Coherence::new(config.costs.line_queue)),
             choices: RefCell::new(Random::new(config.seed, Purpose::Schedule)),
             jitter: RefCell::new(Random::new(config.seed, Purpose::Jitter)),
@@ -128,6 +132,7 @@ impl Engine {
             waits: Waits::default(),
             switch_watcher: OnceCell::new(),
             live: Cell::new(0),
+            drawn: Cell::new(None),
             running: Cell::new(None),
             stopped: RefCell::new(None),
             abandoned: Cell::new(false),
@@ -207,8 +212,13 @@ impl Engine {
     /// Drops every context, and every interrupt not delivered: handlers keep the machine they were built for alive.
     pub(crate) fn abandon(&self) {
         self.abandoned.set(true);
-        let futures: Vec<_> = self.slots.borrow_mut().iter_mut().map(|slot| slot.future.take()).collect();
-        drop(futures);
+        // What a future drops may look at the slots: they are not borrowed meanwhile.
+        for index in 0.. {
+            let Some(future) = self.slots.borrow_mut().get_mut(index).map(|slot| slot.future.take()) else {
+                break;
+            };
+            drop(future);
+        }
         for cpu in &self.cpus {
             drop(cpu.pending.take());
         }

@@ -4,7 +4,6 @@
 //! the beginning takes a snapshot of the readers, the end is enabled when none of them is left.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::Location;
 use std::rc::Rc;
@@ -35,7 +34,7 @@ struct GracePeriod {
 #[derive(Default)]
 pub(crate) struct Rcu {
     /// Open sections: how deep each context is nested.
-    sections: RefCell<BTreeMap<ContextId, u32>>,
+    sections: RefCell<Vec<(ContextId, u32)>>,
     waiting: RefCell<Vec<GracePeriod>>,
     /// Callbacks of explored runs, whose delivery is a choice of its own.
     callbacks: RefCell<Vec<(CpuId, u64, Callback)>>,
@@ -51,7 +50,7 @@ impl Rcu {
         let begun = cpu.grace_periods.get();
         cpu.grace_periods.set(begun + 1);
         let number = (u64::from(cpu.id().0) << 40) | begun;
-        let readers = self.sections.borrow().keys().copied().collect();
+        let readers = self.sections.borrow().iter().map(|&(reader, _)| reader).collect();
         self.waiting.borrow_mut().push(GracePeriod { number, readers, callback });
         number
     }
@@ -80,14 +79,17 @@ impl Rcu {
     /// Leaves a section; how deep the reader was.
     fn leave(&self, engine: &Engine, reader: ContextId) -> u32 {
         let mut sections = self.sections.borrow_mut();
-        let depth = sections.get_mut(&reader).expect("only a reader leaves");
-        let before = *depth;
-        *depth -= 1;
+        let place = sections.iter().position(|&(of, _)| of == reader).expect("only a reader leaves");
+        let before = sections[place].1;
         if before > 1 {
+            sections[place].1 -= 1;
             return before;
         }
-        sections.remove(&reader);
+        sections.swap_remove(place);
         drop(sections);
+        if self.waiting.borrow().is_empty() {
+            return 1;
+        }
         for period in self.waiting.borrow_mut().iter_mut() {
             period.readers.retain(|&waited| waited != reader);
         }
@@ -97,8 +99,9 @@ impl Rcu {
 
     pub(crate) fn restart(&self) {
         self.sections.borrow_mut().clear();
-        self.waiting.borrow_mut().clear();
-        self.callbacks.borrow_mut().clear();
+        if !self.waiting.borrow().is_empty() || self.has_callbacks() {
+            drop(self.take_callbacks());
+        }
     }
 
     /// Callbacks not run, for an abandoned run to forget.
@@ -137,10 +140,14 @@ impl Context {
         let location = Location::caller();
         Step::new(self, op(ObjectId::new(&RCU, 0), OpKind::ReadLock, location), move || {
             let mut sections = self.engine().rcu.sections.borrow_mut();
-            let depth = sections.entry(self.id()).or_default();
-            *depth += 1;
+            let place = sections.iter().position(|&(of, _)| of == self.id()).unwrap_or_else(|| {
+                sections.push((self.id(), 0));
+                sections.len() - 1
+            });
+            let old = u64::from(sections[place].1);
+            sections[place].1 += 1;
             self.atomic.set(self.atomic.get() + 1);
-            let (old, new) = (u64::from(*depth - 1), u64::from(*depth));
+            let new = old + 1;
             (RcuGuard { cx: self, location, armed: true }, Effect { old, new })
         })
     }

@@ -54,7 +54,30 @@ pub enum OpKind {
     Yield,
 }
 
+/// What an operation costs, see [`crate::Costs`]. The first three move a cache line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Price {
+    Access,
+    Atomic,
+    Lock,
+    Send,
+    Free,
+}
+
 impl OpKind {
+    /// What it costs. RCU's read side is made to touch no line; it is free where kernels are not preemptible.
+    #[inline(always)]
+    pub(crate) fn price(self) -> Price {
+        match self {
+            Self::Rmw | Self::ChangeBit(_) => Price::Atomic,
+            Self::Lock | Self::LockShared | Self::TryLock | Self::Unlock | Self::UnlockShared => Price::Lock,
+            Self::Send => Price::Send,
+            Self::User | Self::Yield | Self::Barrier | Self::Retry | Self::Deliver => Price::Free,
+            Self::ReadLock | Self::ReadUnlock | Self::GraceBegin => Price::Free,
+            Self::Load | Self::Store | Self::TestBit(_) | Self::Wait | Self::GraceEnd => Price::Access,
+        }
+    }
+
     /// Whether it takes or releases a lock.
     pub(crate) fn is_lock(self) -> bool {
         matches!(self, Self::Lock | Self::LockShared | Self::TryLock | Self::Unlock | Self::UnlockShared)

@@ -7,7 +7,9 @@ impl Engine {
     /// Forgets the run: contexts, interrupts, read sections, clocks, violations, digest; the next run draws from `seed`.
     /// Whatever contexts still hold is abandoned. Words and locks are the caller's to set back.
     pub fn restart(&self, seed: u64) {
-        self.abandon();
+        if self.live.get() > 0 {
+            self.abandon();
+        }
         self.cpus.iter().for_each(|cpu| cpu.restart());
         self.slots.borrow_mut().clear();
         self.free_slots.borrow_mut().clear();
@@ -21,6 +23,7 @@ impl Engine {
         self.rcu.restart();
         self.exploring.clear();
         self.live.set(0);
+        self.drawn.set(None);
         self.running.set(None);
         if !self.exploring() {
             *self.choices.borrow_mut() = Random::new(seed, Purpose::Schedule);

@@ -22,6 +22,12 @@ pub(crate) struct Words {
 }
 
 impl Words {
+    fn of(words: &[ObjectId]) -> Self {
+        let mut kept = [words[0]; Retry::MOST];
+        kept[..words.len()].copy_from_slice(words);
+        Self { words: kept, count: words.len() }
+    }
+
     fn as_slice(&self) -> &[ObjectId] {
         &self.words[..self.count]
     }
@@ -31,7 +37,7 @@ impl Words {
 #[must_use = "a retry waits only when it is awaited"]
 pub struct Retry<'a> {
     cx: &'a Context,
-    words: Words,
+    words: &'a [ObjectId],
     location: &'static Location<'static>,
     announced: bool,
     changed: bool,
@@ -46,11 +52,8 @@ impl Context {
     /// # Panics
     /// If there are no words, or more than [`Retry::MOST`].
     #[track_caller]
-    pub fn retry(&self, words: &[ObjectId]) -> Retry<'_> {
+    pub fn retry<'a>(&'a self, words: &'a [ObjectId]) -> Retry<'a> {
         assert!((1..=Retry::MOST).contains(&words.len()), "a retry names 1 to {} words", Retry::MOST);
-        let mut kept = [words[0]; Retry::MOST];
-        kept[..words.len()].copy_from_slice(words);
-        let words = Words { words: kept, count: words.len() };
         Retry { cx: self, words, location: Location::caller(), announced: false, changed: false }
     }
 }
@@ -62,15 +65,15 @@ impl Retry<'_> {
     #[cold]
     fn wait(&mut self) -> Poll<()> {
         let (engine, id) = (self.cx.engine(), self.cx.id());
-        let object = self.words.words[0];
+        let object = self.words[0];
         let op = Op { object, kind: OpKind::Retry, order: Order::Once, location: self.location };
         if self.announced {
             engine.stop_contending(id);
         } else {
-            engine.retries.borrow_mut().push((id, self.words));
+            engine.retries.borrow_mut().push((id, Words::of(self.words)));
             self.announced = true;
         }
-        self.changed = self.changed || engine.changed_since_access(id, self.words.as_slice());
+        self.changed = self.changed || engine.changed_since_access(id, self.words);
         engine.announce(id, op);
         if !self.changed {
             engine.block(id, object, false);
@@ -82,7 +85,7 @@ impl Retry<'_> {
         }
         engine.retries.borrow_mut().retain(|&(waiter, _)| waiter != id);
         self.cx.record(op, Effect::NONE);
-        for &word in self.words.as_slice() {
+        for &word in self.words {
             engine.touch(word, OpKind::Retry, Effect::NONE);
             engine.note_seen(id, word);
         }

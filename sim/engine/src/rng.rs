@@ -32,13 +32,13 @@ impl Random {
     }
 
     /// 64 random bits.
-    #[inline]
+    #[inline(always)]
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A uniform number below `bound` (which is not 0).
-    #[inline]
+    #[inline(always)]
     pub fn below(&mut self, bound: u32) -> u32 {
         bounded(bound, || self.0.next_u32())
     }
@@ -49,17 +49,17 @@ impl Random {
 ///
 /// # Panics
 /// If `bound` is 0.
-#[inline]
+#[inline(always)]
 pub fn bounded(bound: u32, mut source: impl FnMut() -> u32) -> u32 {
     assert!(bound > 0, "a draw below zero has no answer");
-    let mut product = u64::from(source()) * u64::from(bound);
-    if (product as u32) < bound {
-        let threshold = bound.wrapping_neg() % bound;
-        while (product as u32) < threshold {
-            product = u64::from(source()) * u64::from(bound);
+    loop {
+        let product = u64::from(source()) * u64::from(bound);
+        let low = product as u32;
+        // The threshold is below the bound: it is worked out where it may matter.
+        if low >= bound || low >= bound.wrapping_neg() % bound {
+            return (product >> 32) as u32;
         }
     }
-    (product >> 32) as u32
 }
 
 #[cfg(test)]

@@ -103,6 +103,11 @@ impl Engine {
     /// A uniform choice among all CPUs that can go on and all deliverable interrupts. Where there is
     /// nothing to choose, the one goes on until there is.
     fn choose_randomly(&self) -> Option<(&Cpu, Turn)> {
+        if let Some(id) = self.drawn.take() {
+            let cpu = self.cpu(id);
+            cpu.budget.set(1);
+            return Some((cpu, Turn::Context));
+        }
         let contexts = self.ready.len();
         let interrupted = || self.interrupted.iter().filter(|&id| self.cpu(id).next_interrupt().is_some());
         let count = contexts + if self.interrupted.len() == 0 { 0 } else { interrupted().count() };
@@ -119,6 +124,21 @@ impl Engine {
         let cpu = self.cpu(id);
         cpu.budget.set(budget);
         Some((cpu, turn))
+    }
+
+    /// The same choice, made where the context on CPU `own` stands before its next step: true if it is the one. The way out of
+    /// the context and in again is spared; the draws are those that [`Engine::run`] would make.
+    #[inline(always)]
+    pub(crate) fn goes_on(&self, own: CpuId) -> bool {
+        let contexts = self.ready.len();
+        if contexts < 2 || self.interrupted.len() > 0 || self.stopped.borrow().is_some() {
+            return false;
+        }
+        let chosen = self.ready.get(self.choices.borrow_mut().below(contexts as u32) as usize);
+        if chosen != own {
+            self.drawn.set(Some(chosen));
+        }
+        chosen == own
     }
 
     /// Lets the current context of `cpu` go on until it must wait for its next step.
