@@ -38,6 +38,7 @@ pub enum RunEnd {
     clippy::too_many_arguments,
     reason = "a struct of borrows would have to be rebuilt around every miss"
 )]
+#[inline(never)] // alone, its registers are its own: inlined it is a tenth slower
 pub fn run_hits<O: AccessObserver>(
     tlb: &mut TlbHierarchy,
     asid: Asid,

@@ -93,14 +93,15 @@ impl Epochs {
         &mut self.epochs[index]
     }
 
-    /// Accesses that were finished, at an even pace, from the clock `began` to the clock `now`.
+    /// Accesses that were finished, at an even pace, from the clock `began` to the clock `now`, and TLB misses now.
     #[inline]
-    pub fn ran(&mut self, began: u64, now: u64, accesses: u64) {
-        if (began ^ now) >> self.shift == 0 {
-            self.at(now).accesses += accesses;
-        } else {
-            self.spread(began, now, accesses);
+    pub fn ran(&mut self, began: u64, now: u64, (mut accesses, misses): (u64, u64)) {
+        if (began ^ now) >> self.shift != 0 {
+            self.spread(began, now, std::mem::take(&mut accesses));
         }
+        let epoch = self.at(now);
+        epoch.accesses += accesses;
+        epoch.tlb_misses += misses;
     }
 
     #[cold]
@@ -128,7 +129,7 @@ mod tests {
         let mut sums = (0, 0);
         for n in 0..5_000_u64 {
             let clock = n * n;
-            epochs.ran(clock, clock + 2 * n + 1, n % 7);
+            epochs.ran(clock, clock + 2 * n + 1, (n % 7, 0));
             let epoch = epochs.at(clock);
             epoch.tlb_misses += 1;
             epoch.gauges = Some(Gauges { nr_anon_pages: n, ..Gauges::default() });
@@ -146,10 +147,10 @@ mod tests {
     #[test]
     fn a_long_stretch_of_hits_is_spread_over_its_epochs() {
         let mut epochs = Epochs::new(100);
-        epochs.ran(512, 10 * 1024, 19);
+        epochs.ran(512, 10 * 1024, (19, 0));
         let accesses: Vec<u64> = epochs.all().iter().map(|epoch| epoch.accesses).collect();
         assert_eq!(accesses, [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0]);
-        epochs.ran(u64::MAX - 9, u64::MAX, 10);
+        epochs.ran(u64::MAX - 9, u64::MAX, (10, 0));
         assert_eq!(epochs.all().iter().map(|epoch| epoch.accesses).sum::<u64>(), 29);
     }
 }

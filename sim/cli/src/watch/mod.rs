@@ -123,13 +123,14 @@ impl Observer for Watch {
     fn ran(&self, current: &Task, began: u64, accesses: u64, miss: Option<Vaddr>) {
         let seen = &mut *self.0.borrow_mut();
         let now = current.cpu().clock();
-        seen.epochs.ran(began, now, accesses);
-        let Some(thread) = seen.thread(current) else { return };
+        seen.epochs.ran(began, now, (accesses, u64::from(miss.is_some())));
+        let Some((thread, recent)) = seen.contexts.get(current.id().number() as usize) else { return };
+        let Some(thread) = seen.threads.get_mut(*thread) else { return };
         thread.accesses += accesses;
         let Some(address) = miss else { return };
         thread.misses += 1;
-        seen.epochs.at(now).tlb_misses += 1;
-        let row = seen.row(current, address);
+        let known = recent.holds(address, seen.rows.generation);
+        let row = if known { recent.row } else { seen.look_up(current, address) };
         seen.rows.row_mut(row).misses += 1;
         seen.pages.missed(address.vpn(), row);
     }
@@ -150,9 +151,21 @@ impl Observer for Watch {
         seen.pages.faulted(end.fault.vaddr.vpn(), row);
     }
 
-    fn syscall_ends(&self, current: &Task, _: Syscall, _: Option<Errno>) {
+    fn syscall_ends(&self, current: &Task, call: Syscall, _: Option<Errno>) {
         let seen = &mut *self.0.borrow_mut();
-        seen.rows.generation += 1;
+        // Other calls leave the areas as they are.
+        let maps = matches!(
+            call,
+            Syscall::Mmap
+                | Syscall::Munmap
+                | Syscall::Mremap
+                | Syscall::Mprotect
+                | Syscall::Brk
+                | Syscall::Fork
+                | Syscall::Execve
+                | Syscall::Exit
+        );
+        seen.rows.generation += u64::from(maps);
         seen.look_at_memory(current);
     }
 }

@@ -41,20 +41,47 @@ impl Page {
     pub fn seen(&self) -> u64 {
         u64::from(self.misses) + u64::from(self.faults)
     }
+}
 
-    fn counted(&self) -> u32 {
-        self.misses.saturating_add(self.faults).saturating_add(self.unseen)
+/// The pages that share a place of the table, in columns: most touches only look for a key and raise a total.
+#[derive(Clone, Copy, Default)]
+struct Bucket {
+    keys: [u64; WAYS],
+    /// Misses, faults and what was not seen.
+    totals: [u32; WAYS],
+    faults: [u32; WAYS],
+    unseen: [u32; WAYS],
+}
+
+impl Bucket {
+    fn page(&self, way: usize) -> Page {
+        let (faults, unseen) = (self.faults[way], self.unseen[way]);
+        Page { key: self.keys[way], misses: self.totals[way] - faults - unseen, faults, unseen }
+    }
+
+    /// The way of a page, which takes the place of the one counted least if it has none. Without branches on counts: they
+    /// are not to be predicted.
+    #[inline]
+    fn way(&mut self, key: u64) -> usize {
+        let found = (0..WAYS).fold(0, |found, way| found | u32::from(self.keys[way] == key) << way);
+        if found != 0 {
+            return found.trailing_zeros() as usize;
+        }
+        let counted = |way: usize| u64::from(self.totals[way]) << 8 | way as u64;
+        let least = (0..WAYS).map(counted).fold(u64::MAX, u64::min) as u8 as usize;
+        (self.keys[least], self.faults[least], self.unseen[least]) = (key, 0, self.totals[least]);
+        least
     }
 }
 
 /// The sketch.
 pub struct HotPages {
-    buckets: Box<[[Page; WAYS]]>,
+    buckets: Box<[Bucket]>,
 }
 
 impl Default for HotPages {
     fn default() -> Self {
-        Self { buckets: vec![[Page::default(); WAYS]; BUCKETS].into_boxed_slice() }
+        Self { buckets: vec![Bucket::default(); BUCKETS].into_boxed_slice() }
     }
 }
 
@@ -62,41 +89,33 @@ impl HotPages {
     /// A touch of a page of row `row` missed.
     #[inline]
     pub fn missed(&mut self, vpn: Vpn, row: usize) {
-        let page = self.page(vpn, row);
-        page.misses = page.misses.saturating_add(1);
+        self.count(vpn, row, 0);
     }
 
     /// A touch of a page of row `row` faulted.
     #[inline]
     pub fn faulted(&mut self, vpn: Vpn, row: usize) {
-        let page = self.page(vpn, row);
-        page.faults = page.faults.saturating_add(1);
+        self.count(vpn, row, 1);
     }
 
     #[inline]
-    fn page(&mut self, vpn: Vpn, row: usize) -> &mut Page {
+    fn count(&mut self, vpn: Vpn, row: usize, faults: u32) {
         let key = vpn.0 << ROW_BITS | (row as u64 + 1);
         // Multiplicative hashing (Knuth): the upper bits of the product depend on all of the key.
         let bucket = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BUCKETS.ilog2())) as usize;
         let bucket = &mut self.buckets[bucket];
-        if let Some(way) = bucket.iter().position(|page| page.key == key) {
-            return &mut bucket[way];
+        let way = bucket.way(key);
+        // A page counted 2^32 times is hot enough.
+        if let Some(total) = bucket.totals[way].checked_add(1) {
+            bucket.totals[way] = total;
+            bucket.faults[way] += faults;
         }
-        let mut least = 0;
-        for way in 1..WAYS {
-            if bucket[way].counted() < bucket[least].counted() {
-                least = way;
-            }
-        }
-        let unseen = bucket[least].counted();
-        bucket[least] = Page { key, misses: 0, faults: 0, unseen };
-        &mut bucket[least]
     }
 
     /// The `most` pages that were seen most often, hottest first; of equals the lower address first.
     pub fn hottest(&self, most: usize) -> Vec<Page> {
-        let mut pages: Vec<Page> =
-            self.buckets.as_flattened().iter().copied().filter(|page| page.key != 0).collect();
+        let pages = self.buckets.iter().flat_map(|bucket| (0..WAYS).map(|way| bucket.page(way)));
+        let mut pages: Vec<Page> = pages.filter(|page| page.key != 0).collect();
         pages.sort_by_key(|page| (std::cmp::Reverse(page.seen()), page.key));
         pages.truncate(most);
         pages
