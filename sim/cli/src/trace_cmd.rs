@@ -105,7 +105,12 @@ pub fn run(args: &TraceArgs, color: ColorChoice) -> Exit {
     let done = match &args.command {
         TraceCommand::Capture(capture) => capture::run(capture).and_then(|captured| {
             exit = captured;
-            info(&capture.target().display().to_string(), InfoFormat::Text)
+            // Standard output is the command's.
+            let name = capture.target().display().to_string();
+            let file = TraceFile::open(&name).map_err(|error| diagnose(&error))?;
+            let summary = TraceSummary::of(&file).map_err(|error| diagnose(&error))?;
+            eprint!("{name}\n{summary}");
+            Ok(())
         }),
         TraceCommand::Import { logs, format, max, output } => import(logs, *format, *max, output),
         TraceCommand::Info { traces, format } => {

@@ -30,6 +30,7 @@ fn a_shell_its_children_and_their_files_are_in_the_trace() {
     let output = capture(directory.path(), &["--", "sh", "-c", "cat input > copy; exit 3"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("sh ended with exit status: 3"), "{said}");
+    assert!(said.contains("processes  2") && output.stdout.is_empty(), "standard output is the command's");
     let events = events(directory.path());
     let exit =
         |wanted: i32| events.iter().any(|e| matches!(e, Event::ExitProcess { status } if *status == wanted));

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use crate::program::{Act, Programs};
 use pagewalk_explore::{Limits, Verdict, enumerate, exhaust};
@@ -82,14 +84,42 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
     fn every_class_is_visited_exactly_once_with_the_verdict_of_all_its_schedules(programs in programs()) {
-        if let Some(expected) = all(&programs) {
-            let (found, twice) = reduced(&programs);
-            prop_assert_eq!(twice, Vec::<u128>::new(), "visited twice");
-            let missing = expected.keys().filter(|class| !found.contains_key(class)).count();
-            prop_assert_eq!(missing, 0, "missed of {} classes", expected.len());
-            prop_assert_eq!(found, expected);
+        compare(&programs);
+    }
+}
+
+/// Compares the two searches of a program; how many classes it has, if it has few enough schedules.
+fn compare(programs: &[Vec<Act>]) -> Option<usize> {
+    let expected = all(programs)?;
+    let (found, twice) = reduced(programs);
+    assert_eq!(twice, Vec::<u128>::new(), "visited twice");
+    let missing = expected.keys().filter(|class| !found.contains_key(class)).count();
+    assert_eq!(missing, 0, "missed of {} classes", expected.len());
+    assert_eq!(found, expected);
+    Some(expected.len())
+}
+
+/// The property above draws other programs each time and leaves out those with too many schedules. These are always the same,
+/// and there are enough of each kind.
+#[test]
+fn three_hundred_programs_of_every_kind_are_compared() {
+    let mut runner = TestRunner::deterministic();
+    let kinds = ["Lock(", "BitLock(", "Synchronize", "CallRcu(", "Read(", "AwaitNonZero(", "Interrupt("];
+    let mut of_kind = kinds.map(|_| 0);
+    let (mut compared, mut classes, mut on_three) = (0, 0, 0);
+    while compared < 300 {
+        let programs = programs().new_tree(&mut runner).expect("nothing is rejected").current();
+        let Some(found) = compare(&programs) else { continue };
+        compared += 1;
+        classes += found;
+        on_three += u32::from(programs.len() == 3);
+        let text = format!("{programs:?}");
+        for (count, kind) in of_kind.iter_mut().zip(kinds) {
+            *count += u32::from(text.contains(kind));
         }
     }
+    assert!(of_kind.iter().all(|count| *count >= 20), "{kinds:?}: {of_kind:?}");
+    assert!(on_three >= 100 && classes >= 1_200, "{on_three} on three CPUs, {classes} classes");
 }
 
 /// Found by the property: CPU 0 waits for a bit that CPU 2 never clears, while the interrupt on CPU 2 is asleep.
