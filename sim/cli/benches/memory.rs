@@ -36,8 +36,14 @@ fn replay(pages: u64, accesses: u64) {
         verify: false,
         record: 0,
     };
-    let options =
-        ReplayOptions { run, ordered: true, first_seq: 0, end_seq: u64::MAX, placement: Placement::Spread };
+    let options = ReplayOptions {
+        run,
+        ordered: true,
+        origin: true,
+        first_seq: 0,
+        end_seq: u64::MAX,
+        placement: Placement::Spread,
+    };
     let traces = [file.path().display().to_string()];
     let finished =
         Replay::run(&machine, &traces, options, Arc::new(Shared::default())).expect("a valid trace");

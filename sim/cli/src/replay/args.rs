@@ -56,6 +56,9 @@ pub struct ReplayArgs {
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000),
           help_heading = "Checks")]
     pub record: u32,
+    /// Do not count where misses and faults come from: traces that miss the TLBs often replay faster
+    #[arg(long, conflicts_with = "perfetto", help_heading = "Output")]
+    pub no_origin: bool,
     /// Write what the CPUs did over time into a file for Perfetto's viewer (ui.perfetto.dev)
     #[arg(long, value_name = "FILE", conflicts_with = "seeds", help_heading = "Output")]
     pub perfetto: Option<String>,

@@ -104,6 +104,7 @@ impl Job {
         ReplayOptions {
             run: RunOptions { seed, schedule, switches: args.switches(), verify: args.verify, record },
             ordered: args.order == OrderArg::Recorded,
+            origin: !args.no_origin,
             first_seq: args.skip,
             end_seq: args.max.map_or(u64::MAX, |max| args.skip.saturating_add(max)),
             placement: args.place.clone(),

@@ -28,6 +28,8 @@ pub struct ReplayOptions {
     pub run: RunOptions,
     /// Keep accesses in the recorded order with the events that change what they touch.
     pub ordered: bool,
+    /// Count where misses and faults come from.
+    pub origin: bool,
     /// Accesses numbered below are passed over; events are not.
     pub first_seq: u64,
     /// Records numbered from here on are not executed.
@@ -134,6 +136,7 @@ impl Replay {
         }
         let watch = Rc::new(Watch::new(EPOCHS));
         match &tracer {
+            None if !options.origin => {}
             None => kernel.watch(Rc::clone(&watch) as Rc<dyn Observer>),
             Some(tracer) => {
                 kernel.watch(Rc::new(Both(Rc::clone(&watch), Rc::clone(tracer))));

@@ -80,3 +80,19 @@ fn the_hottest_page_is_the_one_that_misses_most() {
     assert_eq!((count(&pages[0], "/tlb_misses"), count(&pages[0], "/pgfault")), (17, 1));
     assert!(pages[1..].iter().all(|page| count(page, "/tlb_misses") == 5 && count(page, "/unseen") == 0));
 }
+
+#[test]
+fn what_is_not_counted_is_left_out_and_changes_nothing_else() {
+    let words = ["traces/sort.pwt", "--max", "300000"];
+    let (with, without) = (replay(&words), replay(&[&words[..], &["--no-origin"]].concat()));
+    assert_eq!(with["digest"], without["digest"]);
+    assert_eq!(with["faults"], without["faults"]);
+    let mappings =
+        |answer: &Value| answer.pointer("/origin/mappings").and_then(Value::as_array).map(Vec::len);
+    assert!(mappings(&with) > Some(0) && mappings(&without) == Some(0));
+    assert_eq!(total(&without, "/timeline/accesses"), 0);
+    let text = pagewalk(&[&["replay", "--no-origin"], &words[..]].concat()).expect(0);
+    assert!(
+        text.contains("TLB hit, level 1") && !text.contains("Where it went") && !text.contains("Timeline")
+    );
+}
