@@ -97,14 +97,32 @@ impl Buddy {
         self.list(memory, block, joined);
     }
 
+    /// Takes the highest free frame above `floor`, as a block of one; what is left of its block stays free. `None` if there is none.
+    /// Memory never handed out is not looked at: it lies together.
+    pub fn take_highest(&mut self, memory: &PhysicalMemory, floor: Pfn) -> Option<Pfn> {
+        let (mut block, order) = (0..MAX_ORDER)
+            .flat_map(|order| self.listed_blocks(memory, order).map(move |block| (block, order)))
+            .max()
+            .filter(|&(block, order)| block + (1 << order) - 1 > floor.0)?;
+        self.unlist(memory, block, order);
+        for half in (0..order).rev() {
+            self.list(memory, block, half);
+            block += 1 << half;
+        }
+        Some(Pfn(block))
+    }
+
+    /// The free blocks of an order.
+    fn listed_blocks(&self, memory: &PhysicalMemory, order: u32) -> impl Iterator<Item = u32> {
+        let next = |&block: &u32| Some(memory.page(Pfn(block)).link_next.get()).filter(|&next| next != 0);
+        std::iter::successors(Some(self.heads[order as usize]).filter(|&head| head != 0), next)
+    }
+
     /// Free blocks of each order in the lists, as `/proc/buddyinfo` shows them; memory never handed out is counted as
     /// blocks of the largest order, a shorter rest at the end of memory not at all.
     #[must_use]
     pub fn free_blocks(&self, memory: &PhysicalMemory) -> [u32; MAX_ORDER as usize] {
-        let mut blocks = self.heads.map(|head| {
-            let next = |&block: &u32| Some(memory.page(Pfn(block)).link_next.get()).filter(|&next| next != 0);
-            std::iter::successors(Some(head).filter(|&head| head != 0), next).count() as u32
-        });
+        let mut blocks = std::array::from_fn(|order| self.listed_blocks(memory, order as u32).count() as u32);
         blocks[MAX_ORDER as usize - 1] += (self.frames - self.untouched) / LARGEST_BLOCK;
         blocks
     }

@@ -39,6 +39,8 @@ pub struct Page {
     pub(crate) link_prev: Cell<u32>,
     /// Next page of the list the page is on, by frame number; 0 none.
     pub(crate) link_next: Cell<u32>,
+    /// The memory group that is charged for the page; 0 none.
+    pub(crate) group: Cell<u16>,
 }
 
 impl Page {
@@ -59,6 +61,7 @@ impl fmt::Debug for Page {
             .field("private", &self.private.get())
             .field("link_prev", &self.link_prev.get())
             .field("link_next", &self.link_next.get())
+            .field("group", &self.group.get())
             .finish()
     }
 }

@@ -5,6 +5,9 @@ use std::rc::{Rc, Weak};
 
 use pagewalk_engine::{Class, CpuId, Effect, Engine, Guarded, ObjectId, OpKind, SpinLock};
 
+use crate::lru::LruVec;
+use crate::swap_lru::PageVecs;
+use crate::zone::Zone;
 use crate::{
     Asid, Buddy, Format, PageSize, PerCpuPages, Pfn, PhysicalMemory, SpecError, Switches, Tables,
     TlbHierarchy, TlbSpec, Vaddr, WalkCache, WalkCacheSpec,
@@ -12,6 +15,9 @@ use crate::{
 
 /// The lock of the zone's free lists (`zone->lock`).
 pub static ZONE_LOCK: Class = Class::new(24, "zone->lock");
+
+/// The lock of the LRU lists (`zone->lru_lock`).
+pub static LRU_LOCK: Class = Class::new(29, "zone->lru_lock");
 
 /// The translations that a CPU may use: TLBs, walk caches and CR3. Only that CPU changes them, but the observer of I19 looks
 /// at those of all.
@@ -51,7 +57,7 @@ pub struct HardwareSpec {
     pub costs: HardwareCosts,
     /// Frames a CPU takes from the free lists at a time.
     pub pcp_batch: u32,
-    /// Frames a CPU keeps before it gives a batch back.
+    /// Frames a CPU keeps before it gives a batch back; never more than its share of an eighth of memory.
     pub pcp_high: u32,
     /// Keep contents of pages (the memory oracle needs them).
     pub track_contents: bool,
@@ -90,6 +96,7 @@ pub struct Core {
     pub(crate) root: Cell<Option<Root>>,
     pub(crate) walks: Cell<WalkCounters>,
     pub(crate) pcp: RefCell<PerCpuPages>,
+    pub(crate) pagevecs: RefCell<PageVecs>,
 }
 
 impl Core {
@@ -158,6 +165,12 @@ pub struct Hardware {
     pub tables: Tables,
     pub(crate) zone_lock: SpinLock,
     pub(crate) buddy: Guarded<Buddy>,
+    pub(crate) lru_lock: SpinLock,
+    /// The LRU lists of each memory group, by number.
+    pub(crate) lru: Guarded<Vec<LruVec>>,
+    /// Pages that interrupts want at the back of their lists.
+    pub(crate) rotated: RefCell<Vec<Pfn>>,
+    pub(crate) zone: Zone,
     cores: Box<[Core]>,
     format: Format,
     costs: HardwareCosts,
@@ -190,20 +203,29 @@ impl Hardware {
         let spans: Vec<PageSize> = (1..=spec.format.levels)
             .filter_map(|level| PageSize::from_shift(spec.format.shift(level)))
             .collect();
+        // However many CPUs a small machine has, their lists hold an eighth of it at most.
+        let share = (spec.frames / (8 * u32::from(spec.cpus.max(1)))).max(1);
+        let (batch, high) = (spec.pcp_batch.min(share), spec.pcp_high.min(share));
         let core = || {
             Ok(Core {
                 tlb: RefCell::new(TlbHierarchy::new(&spec.tlb)?),
                 walk_caches: RefCell::new(WalkCache::new(&spec.walk_caches, &spans)?),
                 root: Cell::new(None),
                 walks: Cell::default(),
-                pcp: RefCell::new(PerCpuPages::new(spec.pcp_batch, spec.pcp_high)?),
+                pcp: RefCell::new(PerCpuPages::new(batch, high)?),
+                pagevecs: RefCell::default(),
             })
         };
         let zone_lock = SpinLock::new(&ZONE_LOCK, 0);
+        let lru_lock = SpinLock::new(&LRU_LOCK, 0);
         let cores = (0..spec.cpus).map(|_| core()).collect::<Result<_, _>>()?;
         Ok(Rc::new_cyclic(|this| Self {
             tables: Tables::new(spec.format, spec.frames),
             buddy: Guarded::new(zone_lock.id(), Buddy::new(&memory)),
+            lru: Guarded::new(lru_lock.id(), vec![LruVec::default()]),
+            lru_lock,
+            rotated: RefCell::default(),
+            zone: Zone::default(),
             memory,
             zone_lock,
             cores,

@@ -5,6 +5,7 @@ mod addr;
 mod buddy;
 mod frames;
 mod hardware;
+mod lru;
 mod page;
 mod page_alloc;
 mod per_cpu;
@@ -13,19 +14,22 @@ mod pwc;
 mod run;
 mod shootdown;
 mod spec;
+mod swap_lru;
 mod switch;
 mod table;
 mod tlb;
 mod walk;
+mod zone;
 
 pub use access::{Access, AccessCounters, AccessKind, AccessObserver, MAX_ACCESS_BYTES};
 pub use addr::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Paddr, PageSize, PageSizes, Pfn, Vaddr, VaddrRange, Vpn};
 pub use buddy::{Buddy, MAX_ORDER};
 pub use frames::{MAX_FRAMES, Page, PhysicalMemory, SECTION_FRAMES};
-pub use hardware::{Core, Hardware, HardwareCosts, HardwareSpec, Root, WalkCounters, ZONE_LOCK};
+pub use hardware::{Core, Hardware, HardwareCosts, HardwareSpec, LRU_LOCK, Root, WalkCounters, ZONE_LOCK};
+pub use lru::{LruList, LruVec};
 pub use page::{
-    PG_DIRTY, PG_ERROR, PG_LOCKED, PG_MAPPEDTODISK, PG_PRIVATE, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED,
-    PG_UPTODATE, PG_WRITEBACK, PageMapping, PageRef, PageWords,
+    PG_ACTIVE, PG_DIRTY, PG_ERROR, PG_LOCKED, PG_LRU, PG_MAPPEDTODISK, PG_PRIVATE, PG_READAHEAD, PG_RECLAIM,
+    PG_REFERENCED, PG_SWAPBACKED, PG_SWAPCACHE, PG_UPTODATE, PG_WRITEBACK, PageMapping, PageRef, PageWords,
 };
 pub use per_cpu::PerCpuPages;
 pub use pte::{Format, Pte};
@@ -33,6 +37,7 @@ pub use pwc::{WalkCache, WalkCacheCounters, WalkCacheGeometry, WalkCacheSpec, Wa
 pub use run::{Position, RunEnd, complete_touch, run_hits};
 pub use shootdown::CpuMask;
 pub use spec::SpecError;
+pub use swap_lru::PAGEVEC_SIZE;
 pub use switch::{Fix, FixInfo, Mutant, MutantInfo, Switches};
 pub use table::{PTE, PTL, Tables};
 pub use tlb::{
@@ -40,3 +45,4 @@ pub use tlb::{
     TlbLookup, TlbSide, TlbSideCounters, TlbSpec, TlbTag,
 };
 pub use walk::PageFault;
+pub use zone::Watermarks;

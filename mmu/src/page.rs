@@ -21,6 +21,8 @@ pub(crate) static FLAGS: Class = Class::new(20, "page.flags");
 pub(crate) static MAPPING: Class = Class::new(21, "page.mapping");
 /// `page->index`.
 pub(crate) static INDEX: Class = Class::new(22, "page.index");
+/// `page->private`.
+pub(crate) static PRIVATE: Class = Class::new(28, "page.private");
 /// The contents of a page.
 pub(crate) static CONTENT: Class = Class::new(23, "page contents");
 
@@ -44,6 +46,14 @@ pub const PG_READAHEAD: u8 = 7;
 pub const PG_MAPPEDTODISK: u8 = 8;
 /// To be reclaimed as soon as its writeback ends.
 pub const PG_RECLAIM: u8 = 9;
+/// The page is in the swap cache, at the entry in `page->private`.
+pub const PG_SWAPCACHE: u8 = 10;
+/// The page is on one of the LRU lists.
+pub const PG_LRU: u8 = 11;
+/// The page is on an active list, or was when it was taken off.
+pub const PG_ACTIVE: u8 = 12;
+/// The page is backed by swap: it belongs on the lists of anonymous pages (Linux 2.6.28).
+pub const PG_SWAPBACKED: u8 = 13;
 
 /// Whose page it is: what `page->mapping` says.
 ///
@@ -129,6 +139,11 @@ impl<'m> PageWords<'m> {
     #[inline]
     pub fn mapping(self) -> Word<'m, u32> {
         Word::new(&self.page.mapping, self.id(&MAPPING))
+    }
+    /// The swap entry of a page in the swap cache; 0 of any other.
+    #[inline]
+    pub fn private(self) -> Word<'m, u32> {
+        Word::new(&self.page.private, self.id(&PRIVATE))
     }
     /// Which page of its owner it is.
     #[inline]

@@ -9,7 +9,8 @@ use std::rc::Rc;
 use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, OpKind};
 
 use crate::page::{
-    PG_DIRTY, PG_ERROR, PG_MAPPEDTODISK, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED, PG_UPTODATE, PageMapping,
+    PG_ACTIVE, PG_DIRTY, PG_ERROR, PG_MAPPEDTODISK, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED, PG_SWAPBACKED,
+    PG_UPTODATE, PageMapping,
 };
 use crate::{Core, Hardware, Mutant, PageRef, Pfn};
 
@@ -21,7 +22,9 @@ const CLEARED_AT_FREE: u32 = 1 << PG_UPTODATE
     | 1 << PG_ERROR
     | 1 << PG_READAHEAD
     | 1 << PG_MAPPEDTODISK
-    | 1 << PG_RECLAIM;
+    | 1 << PG_RECLAIM
+    | 1 << PG_ACTIVE
+    | 1 << PG_SWAPBACKED;
 
 static DRAIN: Class = Class::new(25, "drain_all_pages");
 
@@ -35,14 +38,19 @@ impl Hardware {
                 self.buffered_rmqueue(cx).await?
             }
         };
+        Some(self.prep_new_page(cx, pfn).await)
+    }
+
+    /// `prep_new_page`: a frame that has just left the free lists becomes a page with one reference.
+    pub(crate) async fn prep_new_page<'a>(&self, cx: &'a Context, pfn: Pfn) -> PageRef<'a> {
         self.allocated.set(self.allocated.get() + 1);
-        // prep_new_page: the count of a free page is 0, so a plain store is legal here and only here.
+        // The count of a free page is 0, so a plain store is legal here and only here.
         self.check_free(cx, pfn, "allocated");
         self.memory.words(pfn).count().write_once(cx, 1).await;
         if self.switches().mutant(Mutant::SetCountClobber) {
             self.memory.words(pfn).count().write_once(cx, 1).await; // MUTANT R13: over what a lookup added meanwhile
         }
-        Some(PageRef::counted(cx, pfn))
+        PageRef::counted(cx, pfn)
     }
 
     /// A frame from this CPU's list, refilled from the free lists when it is empty.
@@ -67,6 +75,7 @@ impl Hardware {
     pub async fn put_page(&self, cx: &Context, page: PageRef<'_>) {
         let pfn = page.into_pfn();
         if self.put_page_testzero(cx, pfn).await {
+            self.page_cache_release(cx, pfn).await;
             self.free_hot_page(cx, pfn).await;
         }
     }
@@ -94,13 +103,16 @@ impl Hardware {
         if anon || flags & CLEARED_AT_FREE != 0 {
             page.flags().write_once(cx, flags & !CLEARED_AT_FREE).await;
         }
-        self.check_free(cx, pfn, "freed");
+        if !self.check_free(cx, pfn, "freed") {
+            return;
+        }
         let listed = |core: &Core| core.pcp.borrow().contains(pfn);
         if cx.engine().config().checks && self.cores().iter().any(listed) {
             cx.engine().violation("I4", format!("{pfn:?} freed a second time"));
             return;
         }
         self.freed.set(self.freed.get() + 1);
+        self.uncharge(pfn);
         let core = self.core(cx.cpu().id());
         cx.local_irq_disable();
         let full = core.pcp.borrow_mut().push(pfn);
@@ -113,7 +125,7 @@ impl Hardware {
     }
 
     /// `drain_all_pages`: every CPU gives its list back, before an allocation may fail.
-    async fn drain_all_pages(&self, cx: &Context) {
+    pub async fn drain_all_pages(&self, cx: &Context) {
         let cpus = cx.engine().cpus().len();
         let drained: Rc<RefCell<Vec<Pfn>>> = Rc::default();
         let done = Completion::new(&DRAIN, 0, u32::try_from(cpus).expect("at most 256 CPUs") - 1);
@@ -145,16 +157,17 @@ impl Hardware {
         std::iter::from_fn(|| list.pop()).collect()
     }
 
-    /// I2: a page on its way to or from a free list is nobody's.
-    fn check_free(&self, cx: &Context, pfn: Pfn, verb: &str) {
+    /// I2: a page on its way to or from a free list is nobody's. False if it is somebody's: it must not be handed on.
+    fn check_free(&self, cx: &Context, pfn: Pfn, verb: &str) -> bool {
         let engine = cx.engine();
         if !engine.config().checks {
-            return;
+            return true;
         }
         let page = self.memory.words(pfn);
         let (count, mapcount) = (page.count().observe(), page.mapcount().observe());
         let (flags, mapping) = (page.flags().observe(), page.mapping().observe());
-        if count != 0 || mapcount != 0 || flags != 0 || mapping != 0 {
+        let unused = count == 0 && mapcount == 0 && flags == 0 && mapping == 0;
+        if !unused {
             engine.violation(
                 "I2",
                 format!("{pfn:?} {verb} with count {count}, mapcount {mapcount}, flags {flags:#x}, mapping {mapping}"),
@@ -181,5 +194,6 @@ impl Hardware {
                 }
             }
         }
+        unused
     }
 }

@@ -80,6 +80,14 @@ const ACCESSED: u64 = 1 << 5;
 const DIRTY: u64 = 1 << 6;
 const PAGE_SIZE: u64 = 1 << 7;
 const GLOBAL: u64 = 1 << 8;
+/// Not present, and names a swap entry.
+const SWAP: u64 = 1 << 1;
+/// Not present, and names a page that is being migrated.
+const MIGRATION: u64 = 1 << 2;
+/// Of a migration entry: stores were allowed.
+const MIGRATION_WRITE: u64 = 1 << 3;
+/// Where the number in an entry that is not present begins.
+const ENTRY_SHIFT: u32 = 12;
 const NO_EXECUTE: u64 = 1 << 63;
 const FRAME: u64 = 0x000f_ffff_ffff_f000;
 
@@ -95,6 +103,30 @@ impl Pte {
     /// An entry that points to a lower table, as Linux writes it (`_PAGE_TABLE`): writable, accessed, dirty.
     pub const fn table(pfn: Pfn) -> Self {
         Self((pfn.0 as u64) << BASE_SHIFT | PRESENT | USER | WRITABLE | ACCESSED | DIRTY)
+    }
+
+    /// An entry that is not present and names a swap entry (`swp_entry_to_pte`).
+    pub const fn swap(entry: u32) -> Self {
+        Self((entry as u64) << ENTRY_SHIFT | SWAP)
+    }
+
+    /// An entry that is not present while its page is being migrated (`make_migration_entry`).
+    pub const fn migration(pfn: Pfn, write: bool) -> Self {
+        Self((pfn.0 as u64) << ENTRY_SHIFT | MIGRATION | if write { MIGRATION_WRITE } else { 0 })
+    }
+
+    /// The swap entry, if the entry is not present and names one.
+    pub const fn swap_entry(self) -> Option<u32> {
+        if self.0 & (PRESENT | SWAP) == SWAP { Some((self.0 >> ENTRY_SHIFT) as u32) } else { None }
+    }
+
+    /// The page that is being migrated, and whether stores were allowed, if the entry is a migration entry.
+    pub const fn migration_entry(self) -> Option<(Pfn, bool)> {
+        if self.0 & (PRESENT | SWAP | MIGRATION) == MIGRATION {
+            Some((Pfn((self.0 >> ENTRY_SHIFT) as u32), self.0 & MIGRATION_WRITE != 0))
+        } else {
+            None
+        }
     }
 
     const fn with(self, bit: u64, on: bool) -> Self {
@@ -179,6 +211,12 @@ impl fmt::Debug for Pte {
         if self.is_none() {
             return f.write_str("none");
         }
+        if let Some(entry) = self.swap_entry() {
+            return write!(f, "swap {entry:#x}");
+        }
+        if let Some((pfn, write)) = self.migration_entry() {
+            return write!(f, "migration of {pfn:?}{}", if write { ", writable" } else { "" });
+        }
         let flag = |on: bool, letter: char| if on { letter } else { '-' };
         write!(
             f,
@@ -213,6 +251,25 @@ mod tests {
     fn leaves_are_allowed_where_the_manual_allows_them() {
         let sizes = [1, 2, 3, 4].map(|level| Format::X86_64_4.leaf_size(level).map(PageSize::shift));
         assert_eq!(sizes, [Some(12), Some(21), Some(30), None]);
+    }
+
+    #[test]
+    fn entries_that_are_not_present_say_what_they_name_and_nothing_else() {
+        for number in [1, 7, u32::MAX >> 4, u32::MAX] {
+            let swap = Pte::swap(number);
+            assert_eq!((swap.swap_entry(), swap.migration_entry()), (Some(number), None));
+            assert!(!swap.is_present() && !swap.is_none());
+            for write in [false, true] {
+                let moving = Pte::migration(Pfn(number), write);
+                assert_eq!(
+                    (moving.swap_entry(), moving.migration_entry()),
+                    (None, Some((Pfn(number), write)))
+                );
+                assert!(!moving.is_present() && !moving.is_none());
+            }
+        }
+        let present = Pte::page(Pfn(5)).writable(true).accessed(true);
+        assert_eq!((present.swap_entry(), present.migration_entry()), (None, None));
     }
 
     #[test]

@@ -74,9 +74,8 @@ pub async fn add_to_page_cache_locked(
     } else if !late {
         // 8. Nobody has seen it.
         cx.mark("add_to_page_cache:exists");
-        let words = mapping.hw().memory.words(page.pfn());
-        words.mapping().write_once(cx, 0).await;
-        words.count().fetch_add(cx, -1).await;
+        mapping.disclaim(cx, page.pfn()).await;
+        mapping.hw().memory.words(page.pfn()).count().fetch_add(cx, -1).await;
     }
     tree.unlock().await; // 9
     inserted.map_err(|error| match error {
@@ -87,9 +86,6 @@ pub async fn add_to_page_cache_locked(
 
 /// The cache's reference, and whose page it is.
 async fn set_owner(cx: &Context, page: &PageRef<'_>, mapping: &AddressSpace, index: PageIndex) {
-    let hw = mapping.hw();
-    hw.memory.get_page(cx, page.pfn()).await.into_pfn(); // 2. owned by the slot
-    let words = hw.memory.words(page.pfn());
-    words.mapping().write_once(cx, mapping.page_mapping()).await; // 3
-    words.index().write_once(cx, index).await; // 4
+    mapping.hw().memory.get_page(cx, page.pfn()).await.into_pfn(); // 2. owned by the slot
+    mapping.claim(cx, page.pfn(), index).await; // 3, 4
 }

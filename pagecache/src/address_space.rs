@@ -6,10 +6,11 @@ use std::fmt;
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, Context, Held, ObjectId, RwSpinGuard, RwSpinLock, SpinGuard, SpinLock, Word};
-use pagewalk_mmu::{Fix, Hardware, PageMapping, Pfn};
+use pagewalk_mmu::{Fix, Hardware, PG_SWAPCACHE, PageMapping, Pfn};
 
 use crate::buffers::ReleasePolicy;
 use crate::gauges::Gauges;
+use crate::owner::entry_word;
 use crate::radix::{Nodes, RadixTree, Tag};
 
 /// The place of a page in its file, in pages.
@@ -59,6 +60,23 @@ impl PageCache {
         self.gauges.nr_file_dirty()
     }
 
+    /// The swap cache, which is an address space too: the place of a page is its swap entry.
+    pub fn swapper_space(self: &Rc<Self>) -> Rc<AddressSpace> {
+        let space = self.address_space(AddressSpace::SWAPPER);
+        space.account_dirty.set(false);
+        space
+    }
+
+    /// Pages of files under writeback now (`NR_WRITEBACK`).
+    pub fn nr_writeback(&self) -> u64 {
+        self.gauges.nr_writeback()
+    }
+
+    /// Pages in the swap cache now (`nr_swapcached`).
+    pub fn nr_swapcached(&self) -> u64 {
+        self.gauges.nr_swapcached()
+    }
+
     /// How many nodes have left their trees and wait for lookups to leave them, for observers.
     pub fn observe_retired(&self) -> usize {
         self.nodes.observe_retired()
@@ -90,6 +108,15 @@ pub struct AddressSpace {
 }
 
 impl AddressSpace {
+    /// The number of the swap cache.
+    pub const SWAPPER: u32 = (1 << 31) - 1;
+
+    /// Whether it is the swap cache.
+    #[inline]
+    pub fn is_swapper(&self) -> bool {
+        self.id == Self::SWAPPER
+    }
+
     fn new(cache: Rc<PageCache>, id: u32) -> Self {
         Self {
             id,
@@ -125,8 +152,13 @@ impl AddressSpace {
         assert!(self.tree.set_up(self.nodes(), index, pfn), "index {index} can be filled");
         let words = self.hw().memory.words(pfn);
         words.count().set_up(words.count().observe() + 1);
-        words.mapping().set_up(self.page_mapping());
-        words.index().set_up(index);
+        if self.is_swapper() {
+            words.flags().set_up(words.flags().observe() | 1 << PG_SWAPCACHE);
+            words.private().set_up(entry_word(index));
+        } else {
+            words.mapping().set_up(self.page_mapping());
+            words.index().set_up(index);
+        }
         self.nrpages.set(self.nrpages.get() + 1);
         self.note_added();
     }

@@ -38,7 +38,7 @@ pub async fn try_to_release_page(cx: &Context, mapping: &AddressSpace, pfn: Pfn)
         cx.mark("try_to_release_page:refused");
         return false;
     }
-    drop_buffers(cx, mapping, pfn).await;
+    drop_buffers(cx, mapping.hw(), pfn).await;
     true
 }
 
@@ -48,11 +48,16 @@ pub async fn do_invalidatepage(cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
     if mapping.release.get() == ReleasePolicy::Never {
         return;
     }
-    drop_buffers(cx, mapping, pfn).await;
+    drop_buffers(cx, mapping.hw(), pfn).await;
 }
 
-async fn drop_buffers(cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
-    let hw = mapping.hw();
+/// `try_to_free_buffers` of a locked page that has no mapping any more: nothing keeps them. True: the page has none now.
+pub async fn free_orphan_buffers(cx: &Context, hw: &Hardware, pfn: Pfn) -> bool {
+    drop_buffers(cx, hw, pfn).await;
+    true
+}
+
+async fn drop_buffers(cx: &Context, hw: &Hardware, pfn: Pfn) {
     if hw.memory.words(pfn).flags().test_and_clear_bit(cx, PG_PRIVATE).await {
         hw.put_page(cx, PageRef::counted(cx, pfn)).await; // the buffers' reference
     }

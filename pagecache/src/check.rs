@@ -107,16 +107,27 @@ impl AddressSpace {
     /// I7, where it holds at every moment: a page that can be found says where.
     fn check_owner(&self, cx: &Context, pfn: Pfn, index: u64) {
         let words = self.hw().memory.words(pfn);
-        for word in [words.mapping().id(), words.index().id()] {
+        let looked_at = if self.is_swapper() {
+            [words.flags().id(), words.private().id()]
+        } else {
+            [words.mapping().id(), words.index().id()]
+        };
+        for word in looked_at {
             cx.engine().touch(word, OpKind::Load, Effect::NONE);
         }
-        let (mapping, at) = (words.mapping().observe(), words.index().observe());
-        if mapping != self.page_mapping() || at != index {
+        self.check_place(cx.engine(), pfn, index);
+    }
+
+    fn check_place(&self, engine: &Engine, pfn: Pfn, index: u64) {
+        if self.observe_index(pfn) != Some(index) {
+            let words = self.hw().memory.words(pfn);
+            let (mapping, at) = (words.mapping().observe(), words.index().observe());
             let message = format!(
-                "{pfn:?} is at index {index} of mapping {} and says mapping word {mapping}, index {at}",
-                self.id()
+                "{pfn:?} is at index {index} of mapping {} and says mapping word {mapping}, index {at}, private {}",
+                self.id(),
+                words.private().observe()
             );
-            cx.engine().violation("I7", message);
+            engine.violation("I7", message);
         }
     }
 
@@ -155,10 +166,10 @@ impl AddressSpace {
         }
     }
 
-    /// I13: a page that leaves the cache is mapped nowhere.
+    /// I13: a page of a file that leaves the cache is mapped nowhere.
     pub(crate) fn check_unmapped(&self, cx: &Context, pfn: Pfn) {
         let mapped = self.hw().memory.words(pfn).mapcount().observe();
-        if mapped != 0 {
+        if mapped != 0 && !self.is_swapper() {
             cx.engine().violation("I26", format!("{pfn:?} leaves the cache and has {mapped} mappings"));
         }
     }
@@ -178,13 +189,7 @@ impl AddressSpace {
         let pages = self.tree.observe_all(self.nodes());
         for &(index, pfn, tags) in &pages {
             let words = self.hw().memory.words(pfn);
-            let (mapping, at) = (words.mapping().observe(), words.index().observe());
-            if mapping != self.page_mapping() || at != index {
-                let message = format!(
-                    "{pfn:?} is at index {index} of {self:?} and says mapping word {mapping}, index {at}"
-                );
-                engine.violation("I7", message);
-            }
+            self.check_place(engine, pfn, index);
             if words.count().observe() < 1 {
                 engine.violation("I6", format!("{pfn:?} is at index {index} of {self:?} and its count is 0"));
             }

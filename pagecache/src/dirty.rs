@@ -14,8 +14,8 @@ pub async fn set_page_dirty_nobuffers(cx: &Context, mapping: &AddressSpace, pfn:
     }
     mapping.note_dirty(pfn, 1);
     let tree = mapping.lock_tree(cx).await;
-    if words.mapping().read_once(cx).await == mapping.page_mapping() {
-        let index = words.index().read_once(cx).await;
+    if mapping.owns(cx, pfn).await {
+        let index = mapping.page_index(cx, pfn).await;
         mapping.tree.tag_set(cx, mapping.nodes(), index, Tag::Dirty).await;
     } else {
         cx.mark("set_page_dirty:truncated");

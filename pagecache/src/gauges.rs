@@ -13,16 +13,28 @@ use crate::address_space::AddressSpace;
 pub(crate) struct Gauges {
     file_pages: Cell<i64>,
     file_dirty: Cell<i64>,
+    swapcached: Cell<i64>,
+    writeback: Cell<i64>,
 }
 
 impl Gauges {
     pub(crate) fn restart(&self) {
         self.file_pages.set(0);
         self.file_dirty.set(0);
+        self.swapcached.set(0);
+        self.writeback.set(0);
     }
 
     pub(crate) fn nr_file_pages(&self) -> u64 {
         self.file_pages.get().max(0).cast_unsigned()
+    }
+
+    pub(crate) fn nr_swapcached(&self) -> u64 {
+        self.swapcached.get().max(0).cast_unsigned()
+    }
+
+    pub(crate) fn nr_writeback(&self) -> u64 {
+        self.writeback.get().max(0).cast_unsigned()
     }
 
     pub(crate) fn nr_file_dirty(&self) -> u64 {
@@ -31,17 +43,29 @@ impl Gauges {
 }
 
 impl AddressSpace {
+    fn pages(&self) -> &Cell<i64> {
+        let gauges = &self.cache.gauges;
+        if self.is_swapper() { &gauges.swapcached } else { &gauges.file_pages }
+    }
+
     /// A page came into the cache.
     pub(crate) fn note_added(&self) {
-        add(&self.cache.gauges.file_pages, 1);
+        add(self.pages(), 1);
     }
 
     /// A page has left the cache: its mapping is gone. A page that somebody dirtied meanwhile is not the file's any more.
     pub(crate) fn note_removed(&self, pfn: Pfn) {
-        add(&self.cache.gauges.file_pages, -1);
+        add(self.pages(), -1);
         let dirty = self.hw().memory.words(pfn).flags().observe() >> PG_DIRTY & 1 == 1;
         if dirty && self.account_dirty.get() {
             add(&self.cache.gauges.file_dirty, -1);
+        }
+    }
+
+    /// Writeback of a page has begun (1) or ended (-1).
+    pub(crate) fn note_writeback(&self, by: i64) {
+        if !self.is_swapper() {
+            add(&self.cache.gauges.writeback, by);
         }
     }
 

@@ -17,6 +17,8 @@ mod freeze;
 mod gauges;
 mod hole;
 mod invalidate_complete_page2;
+mod migrate_page_move_mapping;
+mod owner;
 mod page_lock;
 mod radix;
 mod remove_from_page_cache;
@@ -26,7 +28,9 @@ mod writeback;
 
 pub use add_to_page_cache::{AddError, add_to_page_cache, add_to_page_cache_locked};
 pub use address_space::{AddressSpace, PageCache, PageIndex, TREE_LOCK};
-pub use buffers::{ReleasePolicy, create_empty_buffers, do_invalidatepage, try_to_release_page};
+pub use buffers::{
+    ReleasePolicy, create_empty_buffers, do_invalidatepage, free_orphan_buffers, try_to_release_page,
+};
 pub use dirty::{set_page_dirty_nobuffers, test_clear_page_dirty};
 pub use find_get_page::find_get_page;
 pub use find_get_pages::{find_get_pages, find_get_pages_contig, find_get_pages_tag};
@@ -34,9 +38,10 @@ pub use find_lock_page::find_lock_page;
 pub use freeze::{page_freeze_refs, page_unfreeze_refs};
 pub use hole::{next_hole, page_is_cached};
 pub use invalidate_complete_page2::invalidate_complete_page2;
+pub use migrate_page_move_mapping::{migrate_page_left, migrate_page_move_mapping};
 pub use page_lock::{lock_page, trylock_page, unlock_page, wait_on_page_locked, wait_on_page_writeback};
 pub use radix::{MAP_SIZE, NODE_SLOT, ROOT_SLOT, Tag};
-pub use remove_from_page_cache::remove_from_page_cache;
+pub use remove_from_page_cache::{remove_from_page_cache, remove_from_page_cache_if};
 pub use remove_mapping::{__remove_mapping, remove_mapping};
 pub use retries::MOST_ROUNDS;
 pub use writeback::{end_page_writeback, set_page_writeback};

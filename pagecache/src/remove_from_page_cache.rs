@@ -13,7 +13,24 @@ pub async fn remove_from_page_cache(cx: &Context, mapping: &AddressSpace, pfn: P
     tree.unlock().await; // 8
 }
 
-/// The part under `tree_lock`. What looks at the mapping or at `nrpages` without the lock sees the states between.
+/// The same if `may` says so under `tree_lock`. A lookup takes no lock: it may come between the answer and the deletion.
+pub async fn remove_from_page_cache_if(
+    cx: &Context,
+    mapping: &AddressSpace,
+    pfn: Pfn,
+    may: impl AsyncFnOnce() -> bool,
+) -> bool {
+    mapping.check_page_locked(cx, pfn);
+    let tree = mapping.lock_tree(cx).await;
+    let removes = may().await;
+    if removes {
+        __remove_from_page_cache(cx, mapping, pfn, &tree).await;
+    }
+    tree.unlock().await;
+    removes
+}
+
+/// The part under `tree_lock`; of the swap cache `__delete_from_swap_cache`. What looks at the mapping or at `nrpages` without the lock sees the states between.
 pub(crate) async fn __remove_from_page_cache(
     cx: &Context,
     mapping: &AddressSpace,
@@ -21,13 +38,12 @@ pub(crate) async fn __remove_from_page_cache(
     tree: &impl Held,
 ) {
     debug_assert!(tree.exclusive(), "readers remove nothing");
-    let words = mapping.hw().memory.words(pfn);
-    let index = words.index().read_once(cx).await;
+    let index = mapping.page_index(cx, pfn).await;
     mapping.note_emptied(cx, index);
     // 3. The slot, with its tags; from here on lookups do not find the page.
     let deleted = mapping.tree.delete(cx, mapping.nodes(), index, mapping.hw().switches()).await;
     mapping.check_removed(cx, pfn, index, deleted);
-    words.mapping().write_once(cx, 0).await; // 4
+    mapping.disclaim(cx, pfn).await; // 4
     mapping.note_removed(pfn);
     mapping.nrpages().write_once(cx, mapping.nrpages().observe() - 1).await; // 5
     mapping.check_unmapped(cx, pfn); // 6

@@ -1,7 +1,7 @@
 //! Writeback: `test_set_page_writeback` and `end_page_writeback`, the bit and its tag together under `tree_lock`.
 
 use pagewalk_engine::{Context, Cpu, Effect, Engine, ObjectId, OpKind};
-use pagewalk_mmu::{Hardware, PG_DIRTY, PG_WRITEBACK, Pfn};
+use pagewalk_mmu::{Hardware, PG_DIRTY, PG_RECLAIM, PG_WRITEBACK, Pfn};
 
 use crate::address_space::{AddressSpace, TREE_LOCK};
 use crate::radix::Tag;
@@ -14,7 +14,8 @@ pub async fn set_page_writeback(cx: &Context, mapping: &AddressSpace, pfn: Pfn) 
     if words.flags().test_and_set_bit(cx, PG_WRITEBACK).await {
         cx.engine().violation("I24", format!("{pfn:?} is under writeback already"));
     }
-    let index = words.index().read_once(cx).await;
+    mapping.note_writeback(1);
+    let index = mapping.page_index(cx, pfn).await;
     mapping.tree.tag_set(cx, mapping.nodes(), index, Tag::Writeback).await;
     // Dirtied again meanwhile: then it is to be written again.
     if !words.flags().test_bit(cx, PG_DIRTY).await {
@@ -51,14 +52,20 @@ impl AddressSpace {
     fn finish_writeback(&self, engine: &Engine, pfn: Pfn) {
         let words = self.hw().memory.words(pfn);
         let flags = words.flags().observe();
-        if flags & 1 << PG_WRITEBACK == 0 || words.mapping().observe() != self.page_mapping() {
+        let index = self.observe_index(pfn).filter(|_| flags & 1 << PG_WRITEBACK != 0);
+        let Some(index) = index else {
             engine.violation(
                 "I24",
                 format!("writeback of {pfn:?} ends, flags {flags:#x}, and it is not under any"),
             );
             return;
+        };
+        self.tree.tag_clear_at_once(engine, self.nodes(), index, Tag::Writeback);
+        if flags & 1 << PG_RECLAIM != 0 {
+            words.flags().set_up(flags & !(1 << PG_RECLAIM));
+            self.hw().rotate_reclaimable_page(engine, pfn);
         }
-        self.tree.tag_clear_at_once(engine, self.nodes(), words.index().observe(), Tag::Writeback);
+        self.note_writeback(-1);
         words.flags().end_bit(engine, PG_WRITEBACK);
     }
 }

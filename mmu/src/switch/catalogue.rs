@@ -127,6 +127,58 @@ pub(super) const FIXES: [FixInfo; Fix::ALL.len()] = [
                Without it a fault or a read brings a page back whose block is about to go, and the hole has old \
                contents.",
     },
+    FixInfo {
+        name: "swapin_entry_recheck",
+        commit: "4969c1192d15",
+        version: "2.6.36",
+        race: "R52, R53",
+        what: "A fault that has waited for the lock of a page in the swap cache looks whether it is still \
+               there at the same entry. Without it the entry may have been freed and used again: the fault \
+               maps a page that is not the entry's any more.",
+    },
+    FixInfo {
+        name: "try_to_free_swap",
+        commit: "a2c43eed8334",
+        version: "2.6.29",
+        race: "",
+        what: "A page leaves the swap cache when no entry of a page table names its swap entry, whoever has \
+               references to the page. Without it the references are counted, and a stray one keeps the page \
+               and its entry until reclaim comes by.",
+    },
+    FixInfo {
+        name: "swapoff_recheck",
+        commit: "68bdc8d64742",
+        version: "2.6.29",
+        race: "R59",
+        what: "swapoff deletes a page from the swap cache only if it is still at the entry that is being \
+               freed. Without it a page that left and came back at an entry of another area is deleted from \
+               there.",
+    },
+    FixInfo {
+        name: "get_swap_device",
+        commit: "eb085574a752",
+        version: "5.1",
+        race: "R60",
+        what: "Who looks at a swap area without the lock holds swapoff off until it is done. Without it a \
+               fault or a zap uses the map of an area that swapoff has freed.",
+    },
+    FixInfo {
+        name: "migration_pte_locked",
+        commit: "486cf46f3f9b",
+        version: "3.1",
+        race: "",
+        what: "Migration looks for its entries under the page table's lock. Without it the unlocked look can \
+               miss an entry that mremap is moving, which then names a page that is gone.",
+    },
+    FixInfo {
+        name: "move_ptes_rmap_lock",
+        commit: "108d6642ad81",
+        version: "3.8",
+        race: "R64",
+        what: "mremap moves entries of anonymous memory under the lock of the reverse mapping. Without it a \
+               walk of the reverse mapping can look at the new place before and at the old place after the \
+               move, and miss the entry.",
+    },
 ];
 
 /// By [`Mutant`].
@@ -217,5 +269,37 @@ pub(super) const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
         invariants: &["I19", "I2", "I14"],
         without: None,
         what: "A page is put when its entry is cleared, before the TLBs are flushed.",
+    },
+    MutantInfo {
+        name: "zap-drop-dirty",
+        race: "R28",
+        invariants: &["I15", "I16"],
+        without: None,
+        what: "Unmapping reads an entry and then stores none, instead of exchanging it: a dirty bit that the \
+               hardware sets between is lost.",
+    },
+    MutantInfo {
+        name: "wp-rmap-before-flush",
+        race: "R44",
+        invariants: &["I29", "I14"],
+        without: None,
+        what: "A copy-on-write fault takes the old page's mapping away before the entry is switched and the \
+               TLBs are flushed.",
+    },
+    MutantInfo {
+        name: "swap-free-before-rmap",
+        race: "R54",
+        invariants: &["I29", "I14"],
+        without: None,
+        what: "A swap-in frees its swap entry and unlocks the page before it stores the entry and counts the \
+               mapping.",
+    },
+    MutantInfo {
+        name: "swap-pte-before-dup",
+        race: "R55",
+        invariants: &["I11", "I12"],
+        without: None,
+        what: "Reclaim stores a swap entry in a page table and counts it only after the page table's lock is \
+               released.",
     },
 ];

@@ -52,6 +52,26 @@ pub enum Fix {
     /// (`invalidate_lock`). Without it a fault or a read brings a page back whose block is about to go, and the hole has
     /// old contents.
     InvalidateLock,
+    /// A fault that has waited for the lock of a page in the swap cache looks whether it is still there at the same
+    /// entry. Without it the entry may have been freed and used again: the fault maps a page that is not the entry's
+    /// any more.
+    SwapinEntryRecheck,
+    /// A page leaves the swap cache when no entry of a page table names its swap entry, whoever has references to the
+    /// page. Without it the references are counted, and a stray one keeps the page and its entry until reclaim comes
+    /// by.
+    TryToFreeSwap,
+    /// swapoff deletes a page from the swap cache only if it is still at the entry that is being freed. Without it a
+    /// page that left and came back at an entry of another area is deleted from there.
+    SwapoffRecheck,
+    /// Who looks at a swap area without the lock holds swapoff off until it is done. Without it a fault or a zap uses
+    /// the map of an area that swapoff has freed.
+    GetSwapDevice,
+    /// Migration looks for its entries under the page table's lock. Without it the unlocked look can miss an entry
+    /// that mremap is moving, which then names a page that is gone.
+    MigrationPteLocked,
+    /// mremap moves entries of anonymous memory under the lock of the reverse mapping. Without it a walk of the
+    /// reverse mapping can look at the new place before and at the old place after the move, and miss the entry.
+    MovePtesRmapLock,
 }
 
 /// A kernel wrong by one step.
@@ -83,11 +103,20 @@ pub enum Mutant {
     FaultNoIsizeRecheck,
     /// A page is put when its entry is cleared, before the TLBs are flushed.
     ZapFreeBeforeFlush,
+    /// Unmapping reads an entry and then stores none, instead of exchanging it: a dirty bit that the hardware sets
+    /// between is lost.
+    ZapDropDirty,
+    /// A copy-on-write fault takes the old page's mapping away before the entry is switched and the TLBs are flushed.
+    WpRmapBeforeFlush,
+    /// A swap-in frees its swap entry and unlocks the page before it stores the entry and counts the mapping.
+    SwapFreeBeforeRmap,
+    /// Reclaim stores a swap entry in a page table and counts it only after the page table's lock is released.
+    SwapPteBeforeDup,
 }
 
 impl Fix {
     /// Every fix.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::FlushNested,
         Self::ReuseByCount,
         Self::LeaveMaskLast,
@@ -99,6 +128,12 @@ impl Fix {
         Self::DirtyBeforeUnlock,
         Self::FollWriteCow,
         Self::InvalidateLock,
+        Self::SwapinEntryRecheck,
+        Self::TryToFreeSwap,
+        Self::SwapoffRecheck,
+        Self::GetSwapDevice,
+        Self::MigrationPteLocked,
+        Self::MovePtesRmapLock,
     ];
 
     /// What is told of it.
@@ -117,7 +152,7 @@ impl Fix {
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::SkipRecheck,
         Self::PlainInc,
         Self::CheckThenRemove,
@@ -130,6 +165,10 @@ impl Mutant {
         Self::SetCountClobber,
         Self::FaultNoIsizeRecheck,
         Self::ZapFreeBeforeFlush,
+        Self::ZapDropDirty,
+        Self::WpRmapBeforeFlush,
+        Self::SwapFreeBeforeRmap,
+        Self::SwapPteBeforeDup,
     ];
 
     /// What is told of it.

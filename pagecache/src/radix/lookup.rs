@@ -1,6 +1,7 @@
 //! `radix_tree_lookup_slot`: from an index to the address of its slot.
 
 use pagewalk_engine::{Context, ObjectId, Word};
+use pagewalk_mmu::Pfn;
 
 use super::{Entry, NodeRef, Nodes, RadixTree, max_index, offset_at};
 
@@ -22,6 +23,11 @@ impl<'m> SlotRef<'m> {
     #[inline(always)]
     pub(crate) fn id(self) -> ObjectId {
         self.word.id()
+    }
+
+    /// `radix_tree_replace_slot`: another item takes the place. Under `tree_lock`; lookups find the one or the other.
+    pub(crate) async fn replace(self, cx: &Context, item: Pfn) {
+        self.word.store_release(cx, Entry::Item(item).encode()).await;
     }
 
     /// `radix_tree_deref_slot`: what the slot holds now.

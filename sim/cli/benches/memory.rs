@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use pagewalk::machine::Machine;
+use pagewalk::replay::Shared;
 use pagewalk::replay::build::RunOptions;
 use pagewalk::replay::run::{Replay, ReplayOptions};
-use pagewalk::replay::{Placement, Shared};
 use pagewalk_engine::Schedule;
 use pagewalk_mmu::Switches;
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceWriter, generate};
@@ -36,14 +36,7 @@ fn replay(pages: u64, accesses: u64) {
         verify: false,
         record: 0,
     };
-    let options = ReplayOptions {
-        run,
-        ordered: true,
-        origin: true,
-        first_seq: 0,
-        end_seq: u64::MAX,
-        placement: Placement::Spread,
-    };
+    let options = ReplayOptions::whole(run);
     let traces = [file.path().display().to_string()];
     let finished =
         Replay::run(&machine, &traces, options, Arc::new(Shared::default())).expect("a valid trace");

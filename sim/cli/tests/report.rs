@@ -1,10 +1,10 @@
 //! The account of a run, as text and as JSON: snapshots of typical and extreme reports.
 
 use pagewalk::report::{
-    Accesses, CpuTime, FaultLatency, Faults, FileRow, Held, HotPage, KernelWork, KindCount, KindLatency,
-    MappingKind, MappingRow, MemoryUse, Origin, OutOfMemory, ProcessRow, ReplayReport, Schedule, SeedRow,
-    SeedsReport, Segv, Spread, SyscallCount, ThreadRow, Time, Timeline, TlbSide, TraceFile, Translation,
-    Verification, Violation, WaitRow, WalkCacheUse,
+    Accesses, CpuTime, FaultLatency, Faults, FileRow, Footprint, Held, HotPage, KernelWork, KindCount,
+    KindLatency, MappingKind, MappingRow, MemoryUse, Origin, OutOfMemory, Pressure, ProcessRow, ReplayReport,
+    Schedule, SeedRow, SeedsReport, Segv, Spread, SyscallCount, ThreadRow, Time, Timeline, TlbSide,
+    TraceFile, Translation, Verification, Violation, WaitRow, WalkCacheUse,
 };
 use pagewalk::style::Paint;
 
@@ -147,6 +147,36 @@ fn sample_timeline() -> Timeline {
         nr_anon_pages: series(|n| n * 107),
         nr_file_pages: series(|n| 40 + n / 3),
         nr_dirty: vec![0; 30],
+        nr_free_pages: series(|n| 130_000 - n * 110),
+        swap_used: series(|n| n.saturating_sub(9) * 3),
+        pgscan: series(|n| n * 12),
+        pgsteal: series(|n| n * 7),
+        pswpin: vec![0; 30],
+        pswpout: series(|n| n % 4),
+    }
+}
+
+fn sample_pressure() -> Pressure {
+    Pressure {
+        footprint: Some(Footprint { pages: 1_539, percent: 25, page_tables: 20 }),
+        pgscan_kswapd: 5_911,
+        pgscan_direct: 749,
+        pgsteal_kswapd: 4_700,
+        pgsteal_direct: 203,
+        allocstall: 1,
+        pgactivate: 899,
+        pgrotated: 755,
+        nr_vmscan_write: 68,
+        pswpin: 21,
+        pswpout: 26,
+        swap_total: 131_072,
+        swap_used: 5,
+        nr_written: 90,
+        balance_dirty_pages: 4,
+        pgmigrate_success: 14,
+        compact_stall: 1,
+        antagonist_operations: 9,
+        ..Pressure::default()
     }
 }
 
@@ -208,6 +238,7 @@ fn sample() -> ReplayReport {
         },
         kernel: sample_kernel(),
         time: sample_time(),
+        pressure: sample_pressure(),
         memory: MemoryUse {
             peak_nr_anon_pages: 3_301,
             peak_nr_page_table_pages: 41,

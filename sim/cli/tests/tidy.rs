@@ -9,11 +9,16 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("pagewalk-engine", "sim/engine", &[]),
     ("pagewalk-mmu", "mmu", &["pagewalk-engine"]),
     ("pagewalk-pagecache", "pagecache", &["pagewalk-engine", "pagewalk-mmu"]),
-    ("pagewalk-kernel", "sim/kernel", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache"]),
+    ("pagewalk-swap", "swap", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache"]),
+    (
+        "pagewalk-kernel",
+        "sim/kernel",
+        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-swap"],
+    ),
     (
         "pagewalk-explore",
         "sim/explore",
-        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-kernel"],
+        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-swap", "pagewalk-kernel"],
     ),
     ("pagewalk-trace", "sim/trace", &[]),
     (
@@ -23,6 +28,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
             "pagewalk-engine",
             "pagewalk-mmu",
             "pagewalk-pagecache",
+            "pagewalk-swap",
             "pagewalk-kernel",
             "pagewalk-explore",
             "pagewalk-trace",

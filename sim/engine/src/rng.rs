@@ -17,6 +17,8 @@ pub enum Purpose {
     Workload = 3,
     /// Which faults are injected.
     Faults = 4,
+    /// What antagonists do, and when.
+    Antagonists = 5,
 }
 
 /// One random stream.

@@ -92,6 +92,23 @@ impl RwSem {
         }
     }
 
+    /// `down_read_trylock`: the lock, or `None` if it cannot be had at once. Exempt from the lock order.
+    #[track_caller]
+    pub fn try_down_read<'a>(&'a self, cx: &'a Context) -> impl Future<Output = Option<ReadGuard<'a>>> {
+        let location = Location::caller();
+        let op = Op { object: self.id, kind: OpKind::TryLock, order: Order::Acquire, location };
+        Step::new(cx, op, move || {
+            let mut state = self.state.borrow_mut();
+            let free = state.queue.is_empty() && state.given.is_empty() && state.compatible(Access::Read);
+            let guard = free.then(|| {
+                state.take(Access::Read);
+                cx.push_held(self.id.class);
+                ReadGuard { hold: Hold { sem: self, cx, location, armed: true } }
+            });
+            (guard, Effect { old: u64::from(!free), new: 1 })
+        })
+    }
+
     /// `down_write`: may sleep.
     #[track_caller]
     pub fn down_write<'a>(&'a self, cx: &'a Context) -> impl Future<Output = WriteGuard<'a>> {

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{self, Poll};
 
 use crate::context::Context;
+use crate::engine::Engine;
 use crate::object::{Class, ObjectId};
 use crate::record::{Effect, Op, OpKind, Order};
 
@@ -173,9 +174,14 @@ impl WaitQueue {
         BlockingStep::new(cx, op, Waiting::Sleep, condition, || ())
     }
 
+    /// The same in the step of an interrupt.
+    pub fn wake_up_from_interrupt(&self, engine: &Engine) {
+        engine.touch(self.id, OpKind::Store, Effect { old: 0, new: 1 });
+        engine.notify_sleepers(self.id);
+    }
+
     /// Lets every waiter look at its condition again (`wake_up_all`).
     pub fn wake_up(&self, cx: &Context) {
-        cx.engine().touch(self.id, OpKind::Store, Effect { old: 0, new: 1 });
-        cx.engine().notify_sleepers(self.id);
+        self.wake_up_from_interrupt(cx.engine());
     }
 }

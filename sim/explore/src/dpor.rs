@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::{Engine, Executed, Explorer, Stop};
+use pagewalk_engine::{ANYTHING, Effect, Engine, Executed, Explorer, ObjectId, Stop, Touch};
 
 use crate::depend::{Access, dependent};
 use crate::model::{Limits, Model, Run, Summary, run_once, verdict_of};
@@ -51,6 +51,7 @@ pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run
         if matches!(stop, Stop::Deadlock(_)) || search.sleep_blocked {
             search.note_waiting(&engine);
         }
+        search.note_unfinished(&engine);
         plan_reversals(&search.trace, &mut search.stack, first_new, &search.pending);
         summary.runs += 1;
         summary.steps += search.trace.events().len() as u64;
@@ -89,13 +90,21 @@ impl Search {
     fn note_waiting(&mut self, engine: &Rc<Engine>) {
         let cpus = self.trace.cpus();
         for (cpu, context, op) in engine.waiting() {
-            let mut access = Access::of_op(usize::from(cpu.0), op, pagewalk_engine::Effect::NONE, cpus);
+            let mut access = Access::of_op(usize::from(cpu.0), op, Effect::NONE, cpus);
             for word in engine.retried_words(context) {
-                let effect = pagewalk_engine::Effect::NONE;
-                access.touches.push(pagewalk_engine::Touch { object: word, kind: op.kind, effect });
+                access.touches.push(Touch { object: word, kind: op.kind, effect: Effect::NONE });
             }
             self.pending.push(access);
         }
+    }
+
+    /// A step in whose midst the kernel's text panicked was executed, too. Nobody can say what it has accessed by then: anything.
+    fn note_unfinished(&mut self, engine: &Engine) {
+        let Some(node) = self.stack.get(self.depth).filter(|node| node.accessed.is_none()) else { return };
+        let Some(op) = node.label.filter(|_| !self.cut && !self.sleep_blocked) else { return };
+        let (actor, effect) = (node.chosen, Effect::NONE);
+        let touched = [Touch { object: ObjectId::new(&ANYTHING, 0), kind: op.kind, effect }];
+        self.executed(engine, &Executed { actor, context: None, op, effect, touched: &touched });
     }
 
     /// Moves on to the next choice; false when nothing is left.

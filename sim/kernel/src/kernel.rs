@@ -2,20 +2,22 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::future::pending;
 use std::rc::{Rc, Weak};
 
-use pagewalk_engine::{Context, Engine, EngineConfig};
-use pagewalk_mmu::{Hardware, HardwareSpec, PageRef, Pfn, SpecError};
-
+use pagewalk_engine::{Engine, EngineConfig};
+use pagewalk_mmu::{Hardware, HardwareSpec, SpecError, Watermarks};
 use pagewalk_pagecache::PageCache;
+use pagewalk_swap::Swap;
 
+use crate::antagonist::Pace;
 use crate::check::Oracle;
 use crate::config::KernelConfig;
 use crate::fs::{Disk, DiskStat, Inode, Inodes};
-use crate::mm::{AnonVmas, Mm};
+use crate::io_wait::Io;
+use crate::mm::{AnonVmas, Mm, MmList};
 use crate::observe::Observer;
 use crate::stat::VmStat;
+use crate::swap::{SwapStat, SwapoffState};
 use crate::tlb::CpuTlbState;
 
 /// A run that ended because no frame was left.
@@ -33,6 +35,10 @@ pub struct OutOfMemory {
     pub anon_pages: u64,
     /// Page tables in use then.
     pub page_table_pages: u64,
+    /// Pages of files cached then.
+    pub file_pages: u64,
+    /// Free pages of the swap areas then.
+    pub swap_pages_free: u64,
 }
 
 /// The machine's kernel.
@@ -50,6 +56,21 @@ pub struct Kernel {
     pub cache: Rc<PageCache>,
     pub(crate) inodes: Inodes,
     pub(crate) disk: Disk,
+    /// The swap areas and the swap cache.
+    pub swap: Rc<Swap>,
+    pub(crate) swap_stat: SwapStat,
+    pub(crate) mmlist: MmList,
+    pub(crate) io: Io,
+    /// When antagonists act.
+    pub(crate) pace: Pace,
+    /// What a running swapoff is to know.
+    pub(crate) swapoff: Cell<SwapoffState>,
+    /// Address spaces that are no program's.
+    pub(crate) foreign_mms: Cell<u32>,
+    /// Whether too many dirty pages are being written in the background.
+    pub(crate) background_runs: Cell<bool>,
+    /// Whether kswapd is awake.
+    pub(crate) kswapd_runs: Cell<bool>,
     /// When the periodic flusher runs next, and whether it is running.
     pub(crate) next_flush: Cell<u64>,
     pub(crate) flusher_runs: Cell<bool>,
@@ -61,7 +82,6 @@ pub struct Kernel {
     pub(crate) until_check: Cell<u32>,
     observer: OnceCell<Rc<dyn Observer>>,
     oom: RefCell<Option<OutOfMemory>>,
-    frames: u32,
 }
 
 impl Kernel {
@@ -77,6 +97,8 @@ impl Kernel {
         let cpus = usize::from(engine.cpus);
         let hw = Hardware::new(hardware)?;
         hw.set_switches(config.switches);
+        let marks = config.pages_min.map_or(Watermarks::of_memory(hardware.frames), Watermarks::above);
+        hw.set_watermarks(marks);
         // A node of a tree takes 576 bytes in Linux: as many as memory holds.
         let cache = PageCache::new(&hw, hardware.frames.saturating_mul(7));
         Ok(Rc::new(Self {
@@ -86,6 +108,15 @@ impl Kernel {
             cpus: (0..cpus).map(|_| CpuTlbState::default()).collect(),
             anon_vmas: AnonVmas::default(),
             inodes: Inodes::new(Rc::clone(&cache)),
+            swap: Swap::new(&cache, &config.swap),
+            swap_stat: SwapStat::default(),
+            mmlist: MmList::default(),
+            io: Io::default(),
+            pace: Pace::default(),
+            swapoff: Cell::default(),
+            foreign_mms: Cell::new(0),
+            background_runs: Cell::new(false),
+            kswapd_runs: Cell::new(false),
             cache,
             disk: Disk::new(config.disk.clone()),
             next_flush: Cell::new(config.writeback_interval),
@@ -98,7 +129,6 @@ impl Kernel {
             until_check: Cell::new(0),
             observer: OnceCell::new(),
             oom: RefCell::new(None),
-            frames: hardware.frames,
         }))
     }
 
@@ -126,6 +156,11 @@ impl Kernel {
     /// The report of an out-of-memory end.
     pub fn oom(&self) -> Option<OutOfMemory> {
         self.oom.borrow().clone()
+    }
+
+    /// What the swap devices have done.
+    pub fn swap_stat(&self) -> &SwapStat {
+        &self.swap_stat
     }
 
     /// What the disk has done.
@@ -156,55 +191,28 @@ impl Kernel {
         self.mms.borrow_mut().remove(&mm.id());
     }
 
+    /// Every address space, by number.
+    pub(crate) fn all_mms(&self) -> Vec<Rc<Mm>> {
+        self.mms.borrow().values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// How many address spaces there are.
+    pub(crate) fn observe_mms(&self) -> usize {
+        self.mms.borrow().len()
+    }
+
+    /// Whether a program has begun.
+    pub(crate) fn has_run_programs(&self) -> bool {
+        self.last_mm.get() > self.foreign_mms.get()
+    }
+
     /// An address space by number, for observers.
     pub(crate) fn observe_mm(&self, id: u32) -> Option<Rc<Mm>> {
         self.mms.borrow().get(&id)?.upgrade()
     }
 
-    /// A page for `purpose`, with one reference. With no frame left the run ends with a report.
-    pub(crate) async fn alloc_page<'a>(&self, cx: &'a Context, purpose: &'static str) -> PageRef<'a> {
-        let Some(page) = self.hw.alloc_page(cx).await else { return self.out_of_memory(cx, purpose).await };
-        let used = u64::from(self.frames) - u64::from(self.hw.free_frames());
-        self.stat.peak_used_frames.at_least(used);
-        page
-    }
-
-    /// A zeroed page (`__GFP_ZERO`).
-    pub(crate) async fn alloc_zeroed_page<'a>(&self, cx: &'a Context, purpose: &'static str) -> PageRef<'a> {
-        let page = self.alloc_page(cx, purpose).await;
-        self.hw.memory.clear_page(cx, page.pfn()).await;
-        cx.charge(self.hw.costs().clear_page);
-        page
-    }
-
-    /// A page that is a table with no entries.
-    pub(crate) async fn alloc_table_page(&self, cx: &Context) -> Pfn {
-        let pfn = self.alloc_zeroed_page(cx, "a page table").await.into_pfn();
-        self.hw.tables.attach(&self.hw.memory, pfn);
-        self.stat.page_tables_allocated.add(1);
-        self.stat.nr_page_table_pages.add(1);
-        self.stat.peak_page_table_pages.at_least(self.stat.nr_page_table_pages.get());
-        pfn
-    }
-
-    /// The table, which nothing points to any more, becomes a free page.
-    pub(crate) async fn free_table_page(&self, cx: &Context, pfn: Pfn) {
-        self.hw.tables.detach(&self.hw.memory, pfn);
-        self.stat.page_tables_freed.add(1);
-        self.stat.nr_page_table_pages.sub(1);
-        self.hw.put_page(cx, PageRef::counted(cx, pfn)).await;
-    }
-
-    async fn out_of_memory<'a>(&self, cx: &'a Context, purpose: &'static str) -> PageRef<'a> {
-        *self.oom.borrow_mut() = Some(OutOfMemory {
-            purpose,
-            context: cx.id().number(),
-            clock: cx.cpu().clock(),
-            frames: self.frames,
-            anon_pages: self.stat.nr_anon_pages.get(),
-            page_table_pages: self.stat.nr_page_table_pages.get(),
-        });
-        self.engine.stop("out of memory");
-        pending().await
+    /// The run ends: no memory is left.
+    pub(crate) fn report_oom(&self, report: OutOfMemory) {
+        self.oom.borrow_mut().get_or_insert(report);
     }
 }

@@ -17,14 +17,26 @@ pub enum FaultKind {
     FileMinor = 5,
     /// A page of a file that had to be read from the disk.
     FileMajor = 6,
+    /// A page that was swapped out and that the swap cache had.
+    SwapMinor = 7,
+    /// A page that had to be read from a swap area.
+    SwapMajor = 8,
 }
 
 impl FaultKind {
     /// How many there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 8;
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; Self::COUNT] =
-        [Self::FirstTouch, Self::Copied, Self::Permission, Self::Spurious, Self::FileMinor, Self::FileMajor];
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::FirstTouch,
+        Self::Copied,
+        Self::Permission,
+        Self::Spurious,
+        Self::FileMinor,
+        Self::FileMajor,
+        Self::SwapMinor,
+        Self::SwapMajor,
+    ];
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
@@ -35,12 +47,14 @@ impl FaultKind {
             Self::Spurious => "spurious",
             Self::FileMinor => "file_minor",
             Self::FileMajor => "file_major",
+            Self::SwapMinor => "swap_minor",
+            Self::SwapMajor => "swap_major",
         }
     }
 
     /// Whether it waited for a disk (`VM_FAULT_MAJOR`).
     pub fn is_major(self) -> bool {
-        self == Self::FileMajor
+        matches!(self, Self::FileMajor | Self::SwapMajor)
     }
 }
 
@@ -196,7 +210,7 @@ mod tests {
             whole.record(cycles);
         }
         assert_eq!(latencies.all(), whole);
-        assert_eq!(latencies.of(FaultKind::FirstTouch).count(), 9);
+        assert_eq!(latencies.of(FaultKind::FirstTouch).count(), 7);
         assert_eq!(whole.buckets().map(|(_, count)| count).sum::<u64>(), 50);
     }
 }

@@ -3,34 +3,42 @@
 //! Every path is an `async fn` that reads like the Linux function it models, one `.await` per access to shared
 //! state. Paths take the current [`Task`]; state owned by a lock is reached through the held guard.
 
+mod antagonist;
 mod check;
 mod config;
 mod file_calls;
 mod fs;
+mod io_wait;
 mod kernel;
 mod latency;
+mod migrate;
 mod mm;
 mod observe;
 mod paths;
 mod stat;
+mod swap;
 mod syscall;
 mod task;
 mod tlb;
 mod user;
+mod vmscan;
 
+pub use antagonist::{Antagonist, AntagonistSpec};
 pub use check::{Leftover, Oracle};
 pub use config::KernelConfig;
 pub use file_calls::{
     sys_drop_caches, sys_fadvise, sys_fsync, sys_invalidate, sys_madvise, sys_msync, sys_punch_hole,
     sys_read, sys_sync, sys_truncate, sys_write,
 };
-pub use fs::{Advice, AdviceCall, DiskSpec, DiskStat, File, Inode, InodeKind, Transfer};
+pub use fs::{Advice, AdviceCall, DiskStat, File, Inode, InodeKind, Transfer};
 pub use kernel::{Kernel, OutOfMemory};
 pub use latency::{FaultKind, FaultLatencies, Latency};
 pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};
 pub use observe::{FaultEnd, Observer, Shootdown};
+pub use pagewalk_swap::{DeviceSpec, SwapAreaSpec};
 pub use paths::{Errno, MapRequest};
 pub use stat::{Counter, Syscall, VmStat};
+pub use swap::SwapStat;
 pub use syscall::{
     sys_brk, sys_clone, sys_execve, sys_exit, sys_fork, sys_madvise_dontneed, sys_mmap, sys_mprotect,
     sys_mremap, sys_munmap, sys_wait4,

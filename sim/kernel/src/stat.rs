@@ -54,8 +54,54 @@ counters! {
     fault_spurious,
     /// Faults on pages of files that the page cache had.
     fault_file_minor,
-    /// Faults on pages of files that had to be read from the disk.
+    /// Faults that had to wait for a disk.
     pgmajfault,
+    /// Faults on pages of files that had to be read from the disk.
+    fault_file_major,
+    /// Faults on swapped-out pages that the swap cache had.
+    fault_swap_minor,
+    /// Faults on swapped-out pages that had to be read from a swap area.
+    fault_swap_major,
+    /// Pages read from swap areas.
+    pswpin,
+    /// Pages written to swap areas.
+    pswpout,
+    /// Entries of page tables that name swap entries now.
+    nr_swap_ptes,
+    /// Pages that kswapd has looked at.
+    pgscan_kswapd,
+    /// Pages that allocations have looked at, waiting for memory.
+    pgscan_direct,
+    /// Pages that kswapd has freed.
+    pgsteal_kswapd,
+    /// Pages that allocations have freed.
+    pgsteal_direct,
+    /// Pages moved to an active list.
+    pgactivate,
+    /// Pages moved to an inactive list.
+    pgdeactivate,
+    /// Pages taken off an active list to be looked at.
+    pgrefill,
+    /// Isolated pages that had to be put back.
+    pgrotated,
+    /// Allocations that had to reclaim memory themselves.
+    allocstall,
+    /// Times kswapd was woken.
+    pageoutrun,
+    /// Pages that reclaim has begun to write.
+    nr_vmscan_write,
+    /// Pages moved to another frame.
+    pgmigrate_success,
+    /// Pages that could not be moved.
+    pgmigrate_fail,
+    /// Operations of antagonists.
+    antagonist_operations,
+    /// Compactions of memory.
+    compact_stall,
+    /// Frames that compaction has looked at for pages to move.
+    compact_migrate_scanned,
+    /// Times a writer had to write back, or wait, because too much was dirty.
+    balance_dirty_pages,
     /// Accesses outside every mapping, or against its protection; each was skipped.
     sigsegv,
     /// Accesses to pages of files beyond their end; each was skipped.
@@ -80,6 +126,8 @@ counters! {
     peak_page_table_pages,
     /// The most frames in use at one time.
     peak_used_frames,
+    /// The most frames in use at one time, page tables apart.
+    peak_data_frames,
     /// Page tables allocated.
     page_tables_allocated,
     /// Page tables freed.

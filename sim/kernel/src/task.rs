@@ -57,6 +57,11 @@ impl Task {
         Rc::clone(self.mm.borrow().as_ref().expect("a kernel thread has no address space"))
     }
 
+    /// The memory group that pages it allocates are charged to.
+    pub(crate) fn group(&self) -> u16 {
+        self.mm.borrow().as_ref().map_or(0, |mm| mm.group.get())
+    }
+
     /// Gives it another address space (`exec_mmap`); yields the old one.
     pub(crate) fn replace_mm(&self, mm: Rc<Mm>) -> Rc<Mm> {
         self.mm.replace(Some(mm)).expect("a kernel thread executes no program")

@@ -59,6 +59,7 @@ pub async fn run_program(current: &Task, accesses: &[Access]) -> Option<Segv> {
         }
         let finished = &current.counters().accesses;
         finished.set(finished.get() + (at.index - before) as u64);
+        current.kernel().note_accesses(current, (at.index - before) as u64);
     }
     if told.0 < at.index {
         told.tell(current, current.cpu().clock(), at.index, None);

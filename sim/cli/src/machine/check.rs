@@ -2,6 +2,9 @@
 
 use super::{Machine, PageSize, TlbArray, WalkCache, Ways};
 
+/// Swap areas there can be (MAX_SWAPFILES of Linux 2.6.27, less two for migration).
+const MOST_SWAP_AREAS: usize = 30;
+
 /// Two parameters that do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
@@ -45,6 +48,10 @@ impl Machine {
         if high < batch {
             let reason = format!("pcp_high {high} is less than pcp_batch {batch}");
             return Err(Conflict::new("kernel.pcp_high", reason, format!("at least {batch}")));
+        }
+        if self.swap.len() > MOST_SWAP_AREAS {
+            let reason = format!("{} swap areas", self.swap.len());
+            return Err(Conflict::new("swap", reason, format!("at most {MOST_SWAP_AREAS}")));
         }
         let (slack, quantum) = (self.scheduler.slack.get(), self.scheduler.quantum.get());
         if slack > quantum {

@@ -55,6 +55,8 @@ pub struct Machine {
     pub scheduler: Scheduler,
     /// The disk that files are on.
     pub disk: Disk,
+    /// Swap areas; none: anonymous pages stay in memory.
+    pub swap: Vec<SwapArea>,
     /// Sizes the kernel was built with.
     pub kernel: Kernel,
     #[serde(skip)]
@@ -84,6 +86,7 @@ impl Default for Machine {
             costs: Costs::default(),
             scheduler: Scheduler::default(),
             disk: Disk::default(),
+            swap: vec![SwapArea::default()],
             kernel: Kernel::default(),
             origins: paths::Origins::default(),
         }
@@ -96,11 +99,19 @@ impl Default for Machine {
 pub struct Memory {
     /// Frames of 4 KiB; in a file or option also a size such as `"512 MiB"`.
     pub frames: Frames,
+    /// Frames that ordinary allocations leave free; 0: as `min_free_kbytes` is computed.
+    pub min_free: Int<0, 67_108_864>,
+    /// Frames that the processes of one trace may have together; 0: no limit.
+    pub group_limit: Int<0, 268_435_456>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { frames: Frames::new(131_072).expect("512 MiB is within the range") }
+        Self {
+            frames: Frames::new(131_072).expect("512 MiB is within the range"),
+            min_free: Int::of(0),
+            group_limit: Int::of(0),
+        }
     }
 }
 
@@ -326,6 +337,34 @@ impl Default for Disk {
     }
 }
 
+/// One swap area.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SwapArea {
+    /// Pages it holds.
+    pub pages: Int<1, 134_217_727>,
+    /// Areas of a higher priority are filled first, those of one priority in turn.
+    pub priority: Int<0, 32_767>,
+    /// Requests that its device works on at one time.
+    pub channels: Int<1, 1024>,
+    /// Cycles from the start of a request to its first byte.
+    pub latency: Cycles,
+    /// Cycles added where a request does not follow the one before it.
+    pub seek: Cycles,
+    /// Cycles that a base page takes on the link.
+    pub page: Cycles,
+    /// Whether the CPU that asks does the work itself.
+    pub synchronous: bool,
+}
+
+impl Default for SwapArea {
+    fn default() -> Self {
+        let Disk { channels, latency, seek, page } = Disk::default();
+        let (pages, priority) = (Int::of(131_072), Int::of(0));
+        Self { pages, priority, channels, latency, seek, page, synchronous: false }
+    }
+}
+
 /// Sizes the kernel was built with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -344,6 +383,14 @@ pub struct Kernel {
     pub fault_around: Int<0, 512>,
     /// Cycles between two runs of the periodic flusher; 0: it never runs.
     pub writeback_interval: Int<0, 1_000_000_000_000>,
+    /// Pages of the block around a swapped-out page that are read with it, as a power of two.
+    pub page_cluster: Int<0, 8>,
+    /// How readily anonymous pages are reclaimed compared with pages of files.
+    pub swappiness: Int<0, 100>,
+    /// Dirty pages, in percent of memory that can be dirty, above which writers write back; 0: never.
+    pub dirty_ratio: Int<0, 100>,
+    /// The same, above which writing back begins beside the writers.
+    pub dirty_background_ratio: Int<0, 100>,
 }
 
 impl Default for Kernel {
@@ -356,6 +403,10 @@ impl Default for Kernel {
             readahead: Int::of(32),
             fault_around: Int::of(0),
             writeback_interval: Int::of(15_000_000_000),
+            page_cluster: Int::of(3),
+            swappiness: Int::of(60),
+            dirty_ratio: Int::of(10),
+            dirty_background_ratio: Int::of(5),
         }
     }
 }

@@ -272,7 +272,7 @@ impl Observer for Tracer {
 
 /// The timeline as counters: counts of an epoch from its beginning, levels likewise.
 fn counters(writer: &mut Writer, timeline: &Timeline, end: u64) {
-    let series: [(&str, &[u64]); 7] = [
+    let series: [(&str, &[u64]); 12] = [
         ("accesses an epoch", &timeline.accesses),
         ("TLB misses an epoch", &timeline.tlb_misses),
         ("page faults an epoch", &timeline.pgfault),
@@ -280,6 +280,11 @@ fn counters(writer: &mut Writer, timeline: &Timeline, end: u64) {
         ("anonymous pages", &timeline.nr_anon_pages),
         ("page cache", &timeline.nr_file_pages),
         ("dirty pages", &timeline.nr_dirty),
+        ("free frames", &timeline.nr_free_pages),
+        ("pages in swap", &timeline.swap_used),
+        ("pages reclaimed an epoch", &timeline.pgsteal),
+        ("pages swapped out an epoch", &timeline.pswpout),
+        ("pages swapped in an epoch", &timeline.pswpin),
     ];
     for (name, values) in series {
         for (epoch, &value) in values.iter().enumerate() {

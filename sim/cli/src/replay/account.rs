@@ -10,9 +10,9 @@ use super::origin;
 use super::run::{Finished, Replay};
 use crate::machine::Machine;
 use crate::report::{
-    self, Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, OutOfMemory, ProcessRow,
-    ReplayReport, Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification, Violation,
-    WalkCacheUse,
+    self, Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, OutOfMemory, Pressure,
+    ProcessRow, ReplayReport, Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification,
+    Violation, WalkCacheUse,
 };
 
 /// What `--verify` watches, in plain words.
@@ -63,6 +63,7 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
         kernel: work(kernel),
         time: time(kernel),
         memory: memory(finished),
+        pressure: pressure(finished),
         origin: origin::origin(&replay.watch.seen()),
         timeline: origin::timeline(&replay.watch.seen()),
         processes: processes(replay),
@@ -183,7 +184,40 @@ fn faults(kernel: &Kernel) -> Faults {
         permission: stat.fault_permission.get(),
         spurious: stat.fault_spurious.get(),
         file_minor: stat.fault_file_minor.get(),
+        file_major: stat.fault_file_major.get(),
+        swap_minor: stat.fault_swap_minor.get(),
+        swap_major: stat.fault_swap_major.get(),
         pgmajfault: stat.pgmajfault.get(),
+    }
+}
+
+fn pressure(finished: &Finished) -> Pressure {
+    let kernel = &finished.replay.kernel;
+    let (stat, swap) = (&kernel.stat, &kernel.swap);
+    Pressure {
+        footprint: finished.replay.options.footprint,
+        pgscan_kswapd: stat.pgscan_kswapd.get(),
+        pgscan_direct: stat.pgscan_direct.get(),
+        pgsteal_kswapd: stat.pgsteal_kswapd.get(),
+        pgsteal_direct: stat.pgsteal_direct.get(),
+        allocstall: stat.allocstall.get(),
+        pageoutrun: stat.pageoutrun.get(),
+        pgactivate: stat.pgactivate.get(),
+        pgdeactivate: stat.pgdeactivate.get(),
+        pgrefill: stat.pgrefill.get(),
+        pgrotated: stat.pgrotated.get(),
+        nr_vmscan_write: stat.nr_vmscan_write.get(),
+        pswpin: stat.pswpin.get(),
+        pswpout: stat.pswpout.get(),
+        swap_total: swap.total_swap_pages(),
+        swap_used: swap.total_swap_pages().saturating_sub(swap.nr_swap_pages()),
+        nr_dirtied: stat.nr_dirtied.get(),
+        nr_written: stat.nr_written.get(),
+        balance_dirty_pages: stat.balance_dirty_pages.get(),
+        pgmigrate_success: stat.pgmigrate_success.get(),
+        pgmigrate_fail: stat.pgmigrate_fail.get(),
+        compact_stall: stat.compact_stall.get(),
+        antagonist_operations: stat.antagonist_operations.get(),
     }
 }
 

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use pagewalk_mmu::{Mutant, Switches};
 
+use super::memory_arg::{AntagonistArg, MemoryArg};
 use super::place::Placement;
 
 /// Arguments of `pagewalk replay`.
@@ -18,6 +19,9 @@ pub struct ReplayArgs {
     /// Change a parameter of the machine, as in memory.frames=4096; may be repeated
     #[arg(long, value_name = "PATH=VALUE", help_heading = "Machine")]
     pub set: Vec<String>,
+    /// Physical memory: a size (64MiB), a number of frames, or a percentage of what the traces use when there is enough (50%)
+    #[arg(long, value_name = "SIZE|PERCENT", help_heading = "Machine")]
+    pub memory: Option<MemoryArg>,
     /// Which thread runs where: spread (round the CPUs), process (a process's threads together), or a list as 0,2,1
     #[arg(long, default_value = "spread", value_name = "PLACEMENT", help_heading = "Machine")]
     pub place: Placement,
@@ -40,6 +44,12 @@ pub struct ReplayArgs {
     /// Make the kernel wrong by one step; may be repeated. `pagewalk config explain kernel` lists them
     #[arg(long, value_name = "NAME", value_parser = mutant, help_heading = "Run")]
     pub mutant: Vec<Mutant>,
+    /// Actors beside the programs: all, or names as in reclaim,punch:200
+    ///
+    /// Programs cannot tell that they are there. The names: truncate, punch, reclaim, migrate, swapoff, dontneed, drop-caches,
+    /// direct-io. With :N each acts N times in a million accesses, otherwise 50 times.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Run")]
+    pub antagonist: Vec<AntagonistArg>,
     /// How threads of a process keep the order of the trace
     #[arg(long, value_enum, default_value_t = OrderArg::Recorded, help_heading = "Run")]
     pub order: OrderArg,
@@ -82,6 +92,7 @@ pub struct ReplayArgs {
 const EXAMPLES: &str = "Examples:
   pagewalk replay traces/gzip.pwt
   pagewalk replay traces/gzip.pwt traces/perl-hash.pwt --machine zen4 --set memory.frames=65536
+  pagewalk replay traces/sqlite.pwt --memory 50% --verify --antagonist all
   pagewalk replay traces/perl-hash.pwt --verify --schedule random --seeds 1..51 --jobs 2";
 
 /// Who takes the next step.

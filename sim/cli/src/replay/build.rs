@@ -1,7 +1,7 @@
 //! From a machine's description to the parameters of engine, hardware and kernel.
 
 use pagewalk_engine::{Costs, EngineConfig, Schedule};
-use pagewalk_kernel::{DiskSpec, KernelConfig};
+use pagewalk_kernel::{DeviceSpec, KernelConfig, SwapAreaSpec};
 use pagewalk_mmu::{
     Format, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, Switches, TlbGeometry, TlbSpec,
     WalkCacheGeometry, WalkCacheSpec,
@@ -81,17 +81,39 @@ pub fn kernel(machine: &Machine, switches: Switches) -> KernelConfig {
         gather_batch: machine.kernel.mmu_gather_batch.get() as usize,
         fault_entry: machine.costs.fault_entry.get_u32(),
         syscall: machine.costs.syscall.get_u32(),
-        disk: DiskSpec {
+        disk: DeviceSpec {
             channels: machine.disk.channels.get() as u16,
             latency: machine.disk.latency.get(),
             seek: machine.disk.seek.get(),
             page: machine.disk.page.get(),
+            synchronous: false,
         },
         readahead_pages: machine.kernel.readahead.get(),
         fault_around_pages: machine.kernel.fault_around.get(),
         writeback_interval: machine.kernel.writeback_interval.get(),
         pcid: machine.tlb.pcid,
+        swap: machine.swap.iter().map(swap_area).collect(),
+        page_cluster: machine.kernel.page_cluster.get_u32(),
+        swappiness: machine.kernel.swappiness.get_u32(),
+        pages_min: Some(machine.memory.min_free.get_u32()).filter(|&frames| frames > 0),
+        group_limit: machine.memory.group_limit.get_u32(),
+        dirty_ratio: machine.kernel.dirty_ratio.get_u32(),
+        dirty_background_ratio: machine.kernel.dirty_background_ratio.get_u32(),
         switches,
+    }
+}
+
+fn swap_area(area: &machine::SwapArea) -> SwapAreaSpec {
+    SwapAreaSpec {
+        pages: area.pages.get_u32(),
+        priority: area.priority.get() as i16,
+        device: DeviceSpec {
+            channels: area.channels.get() as u16,
+            latency: area.latency.get(),
+            seek: area.seek.get(),
+            page: area.page.get(),
+            synchronous: area.synchronous,
+        },
     }
 }
 

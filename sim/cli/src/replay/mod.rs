@@ -6,7 +6,9 @@ pub mod build;
 mod feed;
 mod file_calls;
 mod files;
+mod footprint;
 mod inspect;
+mod memory_arg;
 mod origin;
 mod place;
 mod progress;
@@ -35,7 +37,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::exit::Exit;
 use crate::machine::Machine;
 use crate::perfetto::Tracer;
-use crate::report::{ReplayReport, SeedRow, SeedsReport};
+use crate::report::{Footprint, ReplayReport, SeedRow, SeedsReport};
 use crate::style::{ColorChoice, duration, group, nanoseconds};
 use crate::trace_error::diagnose;
 
@@ -58,6 +60,7 @@ pub fn run(args: &ReplayArgs, command: &str, color: ColorChoice) -> Exit {
 struct Job {
     machine: Machine,
     accesses: u64,
+    footprint: Option<Footprint>,
 }
 
 fn prepare(args: &ReplayArgs) -> Result<Job, Diagnostic> {
@@ -80,15 +83,28 @@ fn prepare(args: &ReplayArgs) -> Result<Job, Diagnostic> {
         accesses += file.summary().accesses();
     }
     let window = args.max.map_or(u64::MAX, |max| max.saturating_mul(args.traces.len() as u64));
-    Ok(Job { machine, accesses: accesses.min(window) })
+    Ok(Job { machine, accesses: accesses.min(window), footprint: None })
 }
 
 impl Job {
-    fn execute(&self, args: &ReplayArgs, command: &str, color: ColorChoice) -> Result<Exit, Diagnostic> {
+    /// Gives the machine the memory asked for, which may take a run to find out.
+    fn set_memory(&mut self, args: &ReplayArgs, shared: &Arc<Shared>) -> Result<(), Diagnostic> {
+        let Some(memory) = args.memory else { return Ok(()) };
+        let options = self.options(args, args.seed);
+        let label = "measure";
+        self.footprint = with_progress(shared, self.accesses, label, || {
+            footprint::set_memory(&mut self.machine, &args.traces, memory, &options, shared)
+        })?;
+        shared.restart();
+        Ok(())
+    }
+
+    fn execute(mut self, args: &ReplayArgs, command: &str, color: ColorChoice) -> Result<Exit, Diagnostic> {
         let shared = Arc::new(Shared::default());
         let handler = Arc::clone(&shared);
         // A second handler in one process (tests) is refused; the first one stays.
         let _ = ctrlc::set_handler(move || handler.interrupt());
+        self.set_memory(args, &shared)?;
         match args.seeds {
             None => self.one(args, command, color, &shared),
             Some(seeds) => self.many(args, seeds, command, color, &shared),
@@ -108,6 +124,8 @@ impl Job {
             first_seq: args.skip,
             end_seq: args.max.map_or(u64::MAX, |max| args.skip.saturating_add(max)),
             placement: args.place.clone(),
+            antagonists: args.antagonist.iter().flat_map(|some| some.0.iter().copied()).collect(),
+            footprint: self.footprint,
         }
     }
 

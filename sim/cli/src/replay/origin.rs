@@ -115,6 +115,12 @@ pub(super) fn timeline(seen: &Seen) -> Timeline {
         nr_anon_pages: gauge(|held| held.nr_anon_pages),
         nr_file_pages: gauge(|held| held.nr_file_pages),
         nr_dirty: gauge(|held| held.nr_dirty),
+        nr_free_pages: gauge(|held| held.nr_free_pages),
+        swap_used: gauge(|held| held.swap_used),
+        pgscan: series(|epoch| epoch.pressure.pgscan),
+        pgsteal: series(|epoch| epoch.pressure.pgsteal),
+        pswpin: series(|epoch| epoch.pressure.pswpin),
+        pswpout: series(|epoch| epoch.pressure.pswpout),
     }
 }
 

@@ -22,6 +22,12 @@ impl Shared {
         self.accesses.fetch_add(accesses, Ordering::Relaxed);
     }
 
+    /// The runs so far were only to find something out: the next ones begin.
+    pub fn restart(&self) {
+        self.accesses.store(0, Ordering::Relaxed);
+        self.finished.store(false, Ordering::Relaxed);
+    }
+
     /// Asks the runs to end.
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Relaxed);

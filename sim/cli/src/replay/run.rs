@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use pagewalk_engine::{ContextId, CpuId, Stop};
-use pagewalk_kernel::{Errno, Kernel, Mm, Observer, Segv, Task};
+use pagewalk_kernel::{AntagonistSpec, Errno, Kernel, Mm, Observer, Segv, Task};
 use pagewalk_trace::{AccessCursor, EventRecord, ThreadInfo, TraceError, TraceFile};
 
 use super::build::{self, RunOptions};
@@ -18,6 +18,7 @@ use super::thread::{Refill, run_thread};
 use crate::diagnostic::Diagnostic;
 use crate::machine::Machine;
 use crate::perfetto::Tracer;
+use crate::report::Footprint;
 use crate::trace_error::diagnose;
 use crate::watch::{Both, Watch};
 
@@ -36,6 +37,27 @@ pub struct ReplayOptions {
     pub end_seq: u64,
     /// Which thread runs where.
     pub placement: Placement,
+    /// What acts beside the programs.
+    pub antagonists: Vec<AntagonistSpec>,
+    /// Of what `--memory` was a percentage.
+    pub footprint: Option<Footprint>,
+}
+
+impl ReplayOptions {
+    /// All of every trace, in the recorded order, one thread on each CPU in turn, with nothing beside the programs.
+    #[must_use]
+    pub fn whole(run: RunOptions) -> Self {
+        Self {
+            run,
+            ordered: true,
+            origin: true,
+            first_seq: 0,
+            end_seq: u64::MAX,
+            placement: Placement::Spread,
+            antagonists: Vec::new(),
+            footprint: None,
+        }
+    }
 }
 
 /// A trace in a replay.
@@ -159,6 +181,7 @@ impl Replay {
             this: std::rc::Weak::clone(this),
         });
         (0..replay.traces.len()).for_each(|number| replay.start_roots(number));
+        replay.kernel.start_antagonists(&replay.options.antagonists, replay.options.run.seed);
         let stop = replay.kernel.engine.run();
         match replay.error.take() {
             Some(error) => Err(diagnose(&error)),
@@ -182,6 +205,9 @@ impl Replay {
         let first = tids[0];
         let id = self.kernel.engine.spawn(cpu, async move |cx| {
             let mm = Mm::alloc(&replay.kernel, &cx).await;
+            if replay.kernel.config().group_limit > 0 {
+                mm.join_group(trace as u16 + 1);
+            }
             let others = &tids[1..];
             for &tid in others {
                 mm.add_user(&cx).await;

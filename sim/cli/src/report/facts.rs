@@ -108,6 +108,12 @@ pub struct Faults {
     /// A page of a file that the page cache had.
     pub file_minor: u64,
     /// A page of a file that had to be read from the disk.
+    pub file_major: u64,
+    /// A swapped-out page that the swap cache had.
+    pub swap_minor: u64,
+    /// A page that had to be read from a swap area.
+    pub swap_major: u64,
+    /// Faults for which a disk or a swap area was read.
     pub pgmajfault: u64,
 }
 
@@ -255,6 +261,68 @@ pub struct MemoryUse {
     pub nr_free_pages: u64,
     /// What was still held after the last process ended, one line each: empty unless something leaked.
     pub leftovers: Vec<String>,
+}
+
+/// What reclaim, swap and writeback did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pressure {
+    /// Pages of the traces' footprint that `--memory` was a part of, and the percentage; absent without one.
+    pub footprint: Option<Footprint>,
+    /// Pages looked at by kswapd.
+    pub pgscan_kswapd: u64,
+    /// Pages looked at by allocations that waited for memory.
+    pub pgscan_direct: u64,
+    /// Pages freed by kswapd.
+    pub pgsteal_kswapd: u64,
+    /// Pages freed by allocations.
+    pub pgsteal_direct: u64,
+    /// Times an allocation had to reclaim memory itself.
+    pub allocstall: u64,
+    /// Times kswapd was woken.
+    pub pageoutrun: u64,
+    /// Pages moved to an active list.
+    pub pgactivate: u64,
+    /// Pages moved to an inactive list.
+    pub pgdeactivate: u64,
+    /// Pages taken off an active list to be looked at.
+    pub pgrefill: u64,
+    /// Pages that were looked at and put back.
+    pub pgrotated: u64,
+    /// Pages that reclaim had to write.
+    pub nr_vmscan_write: u64,
+    /// Pages read from swap areas.
+    pub pswpin: u64,
+    /// Pages written to swap areas.
+    pub pswpout: u64,
+    /// Pages of the swap areas.
+    pub swap_total: u64,
+    /// Those in use at the end.
+    pub swap_used: u64,
+    /// Times a page of a file was marked dirty.
+    pub nr_dirtied: u64,
+    /// Pages of files handed to the disk for writing.
+    pub nr_written: u64,
+    /// Times a writer was held up because too much was dirty.
+    pub balance_dirty_pages: u64,
+    /// Pages moved to another frame.
+    pub pgmigrate_success: u64,
+    /// Pages that could not be moved.
+    pub pgmigrate_fail: u64,
+    /// Compactions of memory.
+    pub compact_stall: u64,
+    /// Operations of antagonists.
+    pub antagonist_operations: u64,
+}
+
+/// Of what a percentage of memory was meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Footprint {
+    /// Pages that the traces touch.
+    pub pages: u64,
+    /// The part of them that memory has room for, in percent.
+    pub percent: u64,
+    /// Page tables that they need at most at one time.
+    pub page_tables: u64,
 }
 
 /// A promise that was not kept.

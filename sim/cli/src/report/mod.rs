@@ -14,9 +14,9 @@ mod text;
 use serde::Serialize;
 
 pub use self::facts::{
-    Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, OutOfMemory, ProcessRow, Refusals,
-    Schedule, Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification, Violation,
-    WalkCacheUse,
+    Accesses, CpuTime, FaultLatency, Faults, Footprint, Held, KernelWork, MemoryUse, OutOfMemory, Pressure,
+    ProcessRow, Refusals, Schedule, Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification,
+    Violation, WalkCacheUse,
 };
 pub use self::origin::{
     FileRow, HotPage, KindCount, KindLatency, MappingKind, MappingRow, Origin, ThreadRow, Timeline, WaitRow,
@@ -73,6 +73,8 @@ pub struct ReplayReport {
     pub time: Time,
     /// What memory held.
     pub memory: MemoryUse,
+    /// What reclaim, swap and writeback did.
+    pub pressure: Pressure,
     /// Where misses and faults come from.
     pub origin: Origin,
     /// The run's history.

@@ -143,6 +143,18 @@ pub struct Timeline {
     pub nr_file_pages: Vec<u64>,
     /// Those that were dirty.
     pub nr_dirty: Vec<u64>,
+    /// Free frames at its end.
+    pub nr_free_pages: Vec<u64>,
+    /// Pages of swap areas in use at its end.
+    pub swap_used: Vec<u64>,
+    /// Pages that reclaim looked at.
+    pub pgscan: Vec<u64>,
+    /// Pages that reclaim freed.
+    pub pgsteal: Vec<u64>,
+    /// Pages read from swap areas.
+    pub pswpin: Vec<u64>,
+    /// Pages written to swap areas.
+    pub pswpout: Vec<u64>,
 }
 
 /// Latencies of page faults of one kind.

@@ -90,7 +90,7 @@ impl ReplayReport {
         }
         let length = duration(nanoseconds(t.epoch_cycles, self.frequency_mhz));
         lines.section("Timeline", &format!("{} epochs of {length}", t.accesses.len()));
-        let rows: [(&str, &[u64], bool); 7] = [
+        let rows: [(&str, &[u64], bool); 11] = [
             ("accesses", &t.accesses, false),
             ("TLB misses", &t.tlb_misses, false),
             ("faults", &t.pgfault, false),
@@ -98,6 +98,10 @@ impl ReplayReport {
             ("anonymous pages", &t.nr_anon_pages, true),
             ("page cache", &t.nr_file_pages, true),
             ("dirty", &t.nr_dirty, true),
+            ("in swap", &t.swap_used, true),
+            ("reclaimed", &t.pgsteal, false),
+            ("swapped out", &t.pswpout, false),
+            ("swapped in", &t.pswpin, false),
         ];
         for (label, values, gauge) in rows {
             let most = values.iter().copied().max().unwrap_or(0);

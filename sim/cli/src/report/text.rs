@@ -1,7 +1,7 @@
 //! The account of a run as text that fits in a hundred columns.
 
 use super::lines::{Lines, plural, width};
-use super::{CpuTime, KernelWork, ReplayReport, Schedule, SyscallCount};
+use super::{CpuTime, KernelWork, Pressure, ReplayReport, Schedule, SyscallCount};
 use crate::style::{Paint, bar, duration, fit, group, group_wide, nanoseconds, percent, visible};
 
 /// The most CPUs, processes, or violations listed one by one; JSON has all.
@@ -17,6 +17,7 @@ impl ReplayReport {
         self.origin_text(&mut lines);
         self.kernel_text(&mut lines);
         self.memory_text(&mut lines);
+        self.pressure_text(&mut lines);
         self.time_text(&mut lines);
         self.timeline_text(&mut lines);
         self.processes_text(&mut lines);
@@ -105,7 +106,9 @@ impl ReplayReport {
             (f.permission, "permission"),
             (f.spurious, "already done"),
             (f.file_minor, "from the page cache"),
-            (f.pgmajfault, "from the disk"),
+            (f.file_major, "from the disk"),
+            (f.swap_minor, "from the swap cache"),
+            (f.swap_major, "from swap"),
         ]);
         let first = self.segv.first_address.map(|address| format!("the first at {address:#x}"));
         let mut rows = vec![
@@ -155,6 +158,24 @@ impl ReplayReport {
             lines.line(&format!("    {said}           {}", fit(&visible(leftover), 72)));
         }
         more(lines, m.leftovers.len());
+    }
+
+    /// Reclaim and swap, if there was any.
+    fn pressure_text(&self, lines: &mut Lines) {
+        let p = &self.pressure;
+        let rows = pressure_rows(p);
+        if rows.is_empty() && p.footprint.is_none() {
+            return;
+        }
+        let remark = p.footprint.map_or_else(String::new, |footprint| {
+            let pages = plural(footprint.pages, "page", "pages");
+            format!("memory for {} % of {pages} that the traces touch", footprint.percent)
+        });
+        lines.section("Memory pressure", &remark);
+        let column = rows.iter().map(|row| width(&group(row.1))).max().unwrap_or(0).max(11);
+        for (label, count, remarks) in &rows {
+            lines.row(label, &group(*count), column, remarks);
+        }
     }
 
     fn time_text(&self, lines: &mut Lines) {
@@ -263,6 +284,46 @@ fn kernel_rows(k: &KernelWork) -> Vec<Row> {
             named(&[(k.clones, "thread{s} started"), (k.execs, "exec{s}")]),
         ),
     ]
+}
+
+/// What memory pressure led to, in rows; those with nothing in them left out.
+fn pressure_rows(p: &Pressure) -> Vec<Row> {
+    let mut rows = vec![
+        (
+            "pages scanned",
+            p.pgscan_kswapd.saturating_add(p.pgscan_direct),
+            named(&[
+                (p.pgscan_kswapd, "by kswapd"),
+                (p.pgscan_direct, "by allocations"),
+                (p.pgactivate, "found in use"),
+                (p.pgrotated, "put back"),
+            ]),
+        ),
+        (
+            "pages reclaimed",
+            p.pgsteal_kswapd.saturating_add(p.pgsteal_direct),
+            named(&[
+                (p.pgsteal_kswapd, "by kswapd"),
+                (p.pgsteal_direct, "by allocations"),
+                (p.allocstall, "allocation{s} waited"),
+                (p.nr_vmscan_write, "written first"),
+            ]),
+        ),
+        (
+            "pages swapped out",
+            p.pswpout,
+            named(&[(p.pswpin, "swapped in"), (p.swap_used, "in use at the end")]),
+        ),
+        ("writers held up", p.balance_dirty_pages, named(&[(p.nr_written, "page{s} written back")])),
+        (
+            "pages migrated",
+            p.pgmigrate_success,
+            named(&[(p.pgmigrate_fail, "could not"), (p.compact_stall, "compaction{s}")]),
+        ),
+        ("antagonists acted", p.antagonist_operations, Vec::new()),
+    ];
+    rows.retain(|(_, count, _)| *count > 0);
+    rows
 }
 
 fn cpu_line(lines: &mut Lines, cpu: usize, spent: &CpuTime) {

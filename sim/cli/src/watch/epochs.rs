@@ -14,6 +14,8 @@ pub struct Epoch {
     pub pgfault: u64,
     /// Those that waited for a disk.
     pub pgmajfault: u64,
+    /// What reclaim and swap did.
+    pub pressure: Pressure,
     /// What memory held; absent if nobody entered the kernel.
     pub gauges: Option<Gauges>,
 }
@@ -27,6 +29,45 @@ pub struct Gauges {
     pub nr_file_pages: u64,
     /// Those that are dirty.
     pub nr_dirty: u64,
+    /// Free frames.
+    pub nr_free_pages: u64,
+    /// Pages of swap areas in use.
+    pub swap_used: u64,
+}
+
+/// What reclaim and swap did, in pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pressure {
+    /// Looked at by reclaim.
+    pub pgscan: u64,
+    /// Freed by reclaim.
+    pub pgsteal: u64,
+    /// Read from swap areas.
+    pub pswpin: u64,
+    /// Written to swap areas.
+    pub pswpout: u64,
+}
+
+impl Pressure {
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            pgscan: self.pgscan + other.pgscan,
+            pgsteal: self.pgsteal + other.pgsteal,
+            pswpin: self.pswpin + other.pswpin,
+            pswpout: self.pswpout + other.pswpout,
+        }
+    }
+
+    /// What has come since it was `before`.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            pgscan: self.pgscan - before.pgscan,
+            pgsteal: self.pgsteal - before.pgsteal,
+            pswpin: self.pswpin - before.pswpin,
+            pswpout: self.pswpout - before.pswpout,
+        }
+    }
 }
 
 impl Epoch {
@@ -37,6 +78,7 @@ impl Epoch {
             tlb_misses: self.tlb_misses + later.tlb_misses,
             pgfault: self.pgfault + later.pgfault,
             pgmajfault: self.pgmajfault + later.pgmajfault,
+            pressure: self.pressure.plus(later.pressure),
             gauges: later.gauges.or(self.gauges),
         }
     }

@@ -13,7 +13,7 @@ use pagewalk_mmu::Vaddr;
 
 pub use self::areas::{Owner, Row, Rows, What};
 pub use self::both::Both;
-pub use self::epochs::{Epoch, Epochs, Gauges};
+pub use self::epochs::{Epoch, Epochs, Gauges, Pressure};
 pub use self::pages::{HotPages, Page};
 use areas::{Recent, area_of};
 
@@ -46,6 +46,8 @@ pub struct Seen {
     pub pages: HotPages,
     /// By time.
     pub epochs: Epochs,
+    /// What reclaim and swap had done at the last look.
+    pressure: Pressure,
     /// By context number: its thread, and where it missed last.
     contexts: Vec<(usize, Recent)>,
 }
@@ -61,6 +63,7 @@ impl Watch {
             threads: Vec::new(),
             pages: HotPages::default(),
             epochs: Epochs::new(2 * epochs.max(1)),
+            pressure: Pressure::default(),
             contexts: Vec::new(),
         }))
     }
@@ -111,10 +114,24 @@ impl Seen {
 
     fn look_at_memory(&mut self, current: &Task) {
         let kernel = current.kernel();
-        self.epochs.at(current.cpu().clock()).gauges = Some(Gauges {
-            nr_anon_pages: kernel.stat.nr_anon_pages.get(),
+        let stat = &kernel.stat;
+        let now = Pressure {
+            pgscan: stat.pgscan_kswapd.get() + stat.pgscan_direct.get(),
+            pgsteal: stat.pgsteal_kswapd.get() + stat.pgsteal_direct.get(),
+            pswpin: stat.pswpin.get(),
+            pswpout: stat.pswpout.get(),
+        };
+        let epoch = self.epochs.at(current.cpu().clock());
+        if now != self.pressure {
+            epoch.pressure = epoch.pressure.plus(now.since(self.pressure));
+            self.pressure = now;
+        }
+        epoch.gauges = Some(Gauges {
+            nr_anon_pages: stat.nr_anon_pages.get(),
             nr_file_pages: kernel.cache.nr_file_pages(),
             nr_dirty: kernel.cache.nr_file_dirty(),
+            nr_free_pages: u64::from(kernel.hw.nr_free_pages()),
+            swap_used: kernel.swap.total_swap_pages().saturating_sub(kernel.swap.nr_swap_pages()),
         });
     }
 }

@@ -1,6 +1,6 @@
 //! Observers of the invariants: they look at the whole machine when no context is inside the kernel.
 //!
-//! I2, I5, I13, I19, I20, I21, I29 and I32 by full scan, and those of pages of files; I1, I3, I28 and lost references are
+//! I2, I5, I13, I19, I20, I21, I29 and I32 by full scan, and those of pages of files and of swap; I1, I3, I28 and lost references are
 //! noticed where they happen.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::CpuId;
 use pagewalk_mmu::{PG_PRIVATE, PageMapping, Pfn, Pte, Root, TlbEntry, Vaddr, VaddrRange};
+use pagewalk_swap::SwapEntry;
 
 use crate::kernel::Kernel;
 use crate::mm::{Mm, Vma};
@@ -25,10 +26,17 @@ pub(super) struct Uses {
     table: bool,
     /// Where it is in the page cache: inode and page.
     pub(super) cached: Vec<(u32, u64)>,
+    /// Where it is in the swap cache.
+    pub(super) swapped: Vec<SwapEntry>,
+    /// Pagevecs that hold it.
+    pub(super) pagevecs: usize,
 }
 
 /// What every frame in use is used for.
 pub(super) type AllUses = BTreeMap<Pfn, Uses>;
+
+/// How many PTEs name each swap entry.
+pub(super) type SwapUses = BTreeMap<SwapEntry, u32>;
 
 impl Kernel {
     /// A context enters the kernel.
@@ -116,9 +124,9 @@ impl Kernel {
     /// Every invariant that is a matter of counting, over the whole machine. [Quiescent](Kernel::is_quiescent) moments only.
     pub fn check_machine(&self) {
         let mms: Vec<Rc<Mm>> = self.mms.borrow().values().filter_map(std::rc::Weak::upgrade).collect();
-        let mut uses = AllUses::new();
+        let (mut uses, mut swap_uses) = (AllUses::new(), SwapUses::new());
         for mm in &mms {
-            let present = self.collect(mm, &mut uses);
+            let present = self.collect(mm, &mut uses, &mut swap_uses);
             let counted = (mm.anon_rss.get(), mm.file_rss.get());
             if present != counted {
                 let message = format!(
@@ -131,10 +139,13 @@ impl Kernel {
             self.check_tlbs(mm, limit);
         }
         self.collect_cached(&mut uses);
+        self.collect_swapped(&mut uses);
         for (&pfn, uses) in &uses {
             self.check_page(pfn, uses);
         }
         self.check_files(&uses);
+        self.check_swap(&uses, &swap_uses);
+        self.check_lru();
         let used = u64::from(self.hw.memory.frames()) - 1 - u64::from(self.hw.free_frames());
         if used != uses.len() as u64 {
             self.engine.violation("I27", format!("{used} frames are in use, {} are reachable", uses.len()));
@@ -142,7 +153,7 @@ impl Kernel {
     }
 
     /// Notes what the tables of one address space use. Yields how many anonymous pages and pages of files they map.
-    fn collect(&self, mm: &Mm, uses: &mut AllUses) -> (u64, u64) {
+    fn collect(&self, mm: &Mm, uses: &mut AllUses, swap_uses: &mut SwapUses) -> (u64, u64) {
         let format = *self.hw.format();
         let mut present = (0, 0);
         uses.entry(mm.pgd).or_default().table = true;
@@ -151,7 +162,8 @@ impl Kernel {
             for index in 0..format.entries() {
                 let entry = self.hw.tables.entry(&self.hw.memory, table, index).observe();
                 let address = Vaddr(base.0 + u64::from(index) * format.span(level));
-                if entry.is_none() {
+                if !entry.is_present() {
+                    self.collect_not_present(mm, address, entry, swap_uses);
                     continue;
                 }
                 let uses = uses.entry(entry.pfn()).or_default();
@@ -181,11 +193,13 @@ impl Kernel {
         let (count, mapcount) = (page.count().observe(), page.mapcount().observe());
         let mapped = uses.ptes.len();
         let buffers = page.flags().observe() >> PG_PRIVATE & 1 == 1;
-        let owners = mapped + usize::from(uses.table) + uses.cached.len() + usize::from(buffers);
+        let caches = uses.cached.len() + uses.swapped.len();
+        let owners = mapped + usize::from(uses.table) + caches + uses.pagevecs + usize::from(buffers);
         if count != owners as i32 {
             let message = format!(
-                "{pfn:?} has count {count}, {mapped} PTEs, table: {}, in the cache at {:?}, buffers: {buffers}",
-                uses.table, uses.cached
+                "{pfn:?} has count {count}, {mapped} PTEs, table: {}, in the cache at {:?}, in swap at {:?}, in {} pagevecs, \
+                 buffers: {buffers}",
+                uses.table, uses.cached, uses.swapped, uses.pagevecs
             );
             self.engine.violation("I5", message);
         }
@@ -205,7 +219,7 @@ impl Kernel {
         let page = self.hw.memory.words(pfn);
         let index = page.index().observe();
         let areas: Option<Vec<(Rc<Mm>, Rc<Vma>)>> = match PageMapping::decode(page.mapping().observe()) {
-            PageMapping::Anon(id) => self.anon_vmas.observe(id).map(|anon_vma| {
+            PageMapping::Anon(id) => self.anon_vmas.get(id).map(|anon_vma| {
                 let areas = anon_vma.observe().into_iter();
                 areas.filter_map(|(mm, vma)| Some((self.observe_mm(mm)?, vma))).collect()
             }),

@@ -10,6 +10,7 @@ mod invariants;
 mod leftover;
 mod oracle;
 mod shadow;
+mod swapped;
 
 pub(crate) use files::{FileTicket, initial_stamp};
 pub use leftover::Leftover;

@@ -82,6 +82,7 @@ pub(crate) async fn do_truncate(current: &Task, file: &Rc<File>, size: u64) -> R
         return Err(Errno::Einval);
     }
     let i_mutex = file.inode().i_mutex.down_write(current).await;
+    file.inode().own_size.set(size);
     vmtruncate(current, file.inode(), size).await;
     i_mutex.up_write().await;
     Ok(())
@@ -115,7 +116,12 @@ pub(crate) async fn do_fadvise(current: &Task, file: &Rc<File>, offset: u64, len
             write_cache_pages(current, inode, 0, u64::MAX, false).await; // filemap_flush
             let (first, past) = (pages_of(offset), page_of(end));
             if first < past {
-                let gone = invalidate_mapping_pages(current, inode, first, past - 1).await;
+                let mut gone = invalidate_mapping_pages(current, inode, first, past - 1).await;
+                if gone < past - first {
+                    // Some may be on their way to the LRU lists (67d46b296a1b, Linux 3.9).
+                    current.kernel().hw.lru_add_drain_all(current).await;
+                    gone += invalidate_mapping_pages(current, inode, first, past - 1).await;
+                }
                 current.kernel().stat.pages_invalidated.add(gone);
             }
         }

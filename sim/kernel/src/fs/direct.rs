@@ -65,6 +65,7 @@ pub(crate) async fn direct_write(
     aligned(offset, len, buffer)?;
     let inode = file.inode();
     let i_mutex = inode.i_mutex.down_write(current).await;
+    file.note_extent(offset + len);
     let (first, last) = (page_of(offset), page_of(offset + len - 1));
     let kernel = current.kernel();
     // What the hardware noted in PTEs reaches the pages, and the pages the disk, before the cache is emptied.

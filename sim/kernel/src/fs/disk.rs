@@ -1,7 +1,6 @@
 //! The disk: a queue of requests with latencies, and the contents of the files that are on it.
 //!
-//! A request is one contiguous run of a file's pages (`struct bio`). It waits for a free channel, positions, and moves its
-//! pages over the link that all channels share. Its end interrupts the CPU that submitted it.
+//! A request is one contiguous run of a file's pages (`struct bio`). Its end interrupts the CPU that submitted it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -11,6 +10,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Class, Cpu, CpuId, Effect, Engine, ObjectId, Op, OpKind, Order, Step};
 use pagewalk_mmu::Pfn;
+use pagewalk_swap::{Device, DeviceSpec};
 
 use super::Inode;
 use crate::kernel::Kernel;
@@ -20,26 +20,6 @@ use crate::task::Task;
 static QUEUE: Class = Class::new(52, "disk queue");
 /// What the disk has of a file: by the inode's number.
 static BLOCKS: Class = Class::new(58, "disk contents");
-
-/// A disk's parameters. Times are CPU cycles.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiskSpec {
-    /// Requests that it works on at one time, 1 to 1024.
-    pub channels: u16,
-    /// From the start of a request to its first byte.
-    pub latency: u64,
-    /// Added where a request does not follow the one before it: a seek.
-    pub seek: u64,
-    /// One base page over the link, which the channels share.
-    pub page: u64,
-}
-
-impl Default for DiskSpec {
-    /// An NVMe drive at 3 GHz: 80 µs, 32 requests at once, 3 GB/s (general knowledge, not verified).
-    fn default() -> Self {
-        Self { channels: 32, latency: 240_000, seek: 0, page: 4_100 }
-    }
-}
 
 /// What the disk has done.
 #[derive(Debug, Default)]
@@ -78,41 +58,22 @@ pub(crate) struct Bio {
     pub(crate) end_io: EndIo,
 }
 
-#[derive(Default)]
-struct Queue {
-    /// When each channel is free.
-    channels: Vec<u64>,
-    /// When the link is free.
-    link: u64,
-    /// The place after the last request.
-    head: (u32, u64),
-}
-
 /// The disk of the machine.
 pub(crate) struct Disk {
-    spec: DiskSpec,
-    queue: RefCell<Queue>,
+    device: Device,
     /// Contents that are not the initial ones: by file and page.
     blocks: RefCell<BTreeMap<(u32, u64), u64>>,
     pub(crate) stat: DiskStat,
 }
 
 impl Disk {
-    pub(crate) fn new(spec: DiskSpec) -> Self {
-        let queue = Queue { channels: vec![0; usize::from(spec.channels)], ..Queue::default() };
-        Self { spec, queue: RefCell::new(queue), blocks: RefCell::default(), stat: DiskStat::default() }
+    pub(crate) fn new(spec: DeviceSpec) -> Self {
+        Self { device: Device::new(spec), blocks: RefCell::default(), stat: DiskStat::default() }
     }
 
     /// When a request for `pages` pages from `place` on, made at `now`, ends.
     fn schedule(&self, now: u64, place: (u32, u64), pages: u64) -> u64 {
-        let mut queue = self.queue.borrow_mut();
-        let follows = std::mem::replace(&mut queue.head, (place.0, place.1 + pages)) == place;
-        let (channel, free) =
-            queue.channels.iter().copied().enumerate().min_by_key(|&(n, at)| (at, n)).expect("a channel");
-        let first_byte = now.max(free) + self.spec.latency + if follows { 0 } else { self.spec.seek };
-        let end = first_byte.max(queue.link) + pages * self.spec.page;
-        queue.link = end;
-        queue.channels[channel] = end;
+        let end = self.device.schedule(now, place, pages);
         self.stat.busy.set(self.stat.busy.get() + (end - now));
         end
     }
@@ -178,6 +139,7 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
     };
     requests.set(requests.get() + 1);
     moved.set(moved.get() + pages);
+    kernel.io.begin();
     let kernel = Rc::clone(kernel);
     let taken: Vec<u64> = if contents && bio.direction == Direction::Write {
         taken_contents(&kernel, &bio)
@@ -203,6 +165,7 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
             }
             (bio.end_io)(&kernel, cpu, pfn, index);
         }
+        kernel.io.end(engine);
     };
     owner.engine.device_interrupt(cpu, end, Rc::new(handler));
 }

@@ -40,12 +40,30 @@ pub struct File {
     pub(crate) ra: Cell<ReadaheadState>,
     /// What `posix_fadvise` said. It sets the largest window; what `madvise` said belongs to the area.
     pub(crate) advice: Cell<Advice>,
+    /// Opened by the machine itself, not by a program: what is written through it is nobody's.
+    foreign: bool,
 }
 
 impl File {
     /// Opens `inode`.
     pub fn open(inode: &Rc<Inode>) -> Rc<Self> {
-        Rc::new(Self { inode: Rc::clone(inode), ra: Cell::default(), advice: Cell::default() })
+        Self::opened(inode, false)
+    }
+
+    /// Opens `inode` for somebody who must leave its contents, and its size in the end, as programs have them.
+    pub(crate) fn open_foreign(inode: &Rc<Inode>) -> Rc<Self> {
+        Self::opened(inode, true)
+    }
+
+    fn opened(inode: &Rc<Inode>, foreign: bool) -> Rc<Self> {
+        Rc::new(Self { inode: Rc::clone(inode), ra: Cell::default(), advice: Cell::default(), foreign })
+    }
+
+    /// What is written reaches to `end`. Holds `i_mutex`.
+    pub(crate) fn note_extent(&self, end: u64) {
+        if !self.foreign {
+            self.inode.own_size.set(self.inode.own_size.get().max(end));
+        }
     }
 
     /// The file it is.

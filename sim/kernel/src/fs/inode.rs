@@ -36,6 +36,8 @@ pub struct Inode {
     path: String,
     kind: InodeKind,
     size: Cell<u64>,
+    /// The size that programs have given it; `i_size` is more while somebody else has extended it. Belongs to `i_mutex`.
+    pub(crate) own_size: Cell<u64>,
     /// Pages that the file had before the run, and those of them whose contents are gone since.
     initial: u64,
     gone: RefCell<Holes>,
@@ -166,12 +168,13 @@ impl Inodes {
         let invalidate_lock = RwSem::new(&INVALIDATE_LOCK, u64::from(id));
         let mapping = self.cache.address_space(id);
         mapping.account_dirty.set(kind == InodeKind::Disk);
-        let (initial, size) = (pages_of(size), Cell::new(size));
+        let (initial, own_size, size) = (pages_of(size), Cell::new(size), Cell::new(size));
         let inode = Rc::new(Inode {
             id,
             path,
             kind,
             size,
+            own_size,
             initial,
             gone: RefCell::default(),
             mapping,

@@ -133,9 +133,11 @@ async fn invalidate_page2(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>,
     invalidate_complete_page2(current, &inode.mapping, page.pfn()).await
 }
 
-/// `drop_caches`: every clean, unmapped page of every file on the disk.
+/// `drop_caches`: every clean, unmapped page of every file on the disk. As since Linux 6.6, pages on their way to the LRU lists get
+/// there first: a pagevec's reference would keep them.
 pub(crate) async fn drop_pagecache(current: &Task) -> u64 {
     let mut gone = 0;
+    current.kernel().hw.lru_add_drain_all(current).await;
     for inode in current.kernel().inodes.all() {
         if inode.kind() == InodeKind::Disk {
             gone += invalidate_mapping_pages(current, &inode, 0, u64::MAX).await;

@@ -5,8 +5,8 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, Completion, Cpu, Effect, OpKind};
-use pagewalk_mmu::{PG_LOCKED, PG_UPTODATE, PageRef, Pfn};
-use pagewalk_pagecache::{add_to_page_cache, unlock_page};
+use pagewalk_mmu::{LruList, PG_LOCKED, PG_UPTODATE, PageRef, Pfn};
+use pagewalk_pagecache::{AddError, add_to_page_cache, unlock_page};
 
 use super::disk::{Bio, Direction, EndIo, submit_bio};
 use super::inode::pages_of;
@@ -18,7 +18,7 @@ use crate::task::Task;
 static READ_BUFFERS: Class = Class::new(53, "buffer read");
 
 /// `mpage_end_io_read` for one page: its contents are there; who waits for its lock may have it.
-fn end_page_read(kernel: &Kernel, pfn: Pfn, inside: bool) {
+pub(crate) fn end_page_read(kernel: &Kernel, pfn: Pfn, inside: bool) {
     if !inside {
         kernel.hw.memory.set_stamp_in_step(&kernel.engine, pfn, 0);
     }
@@ -92,6 +92,21 @@ pub(crate) async fn transfer_and_wait(
     done.wait(current).await;
 }
 
+/// `add_to_page_cache_lru`: a new page becomes the file's, and goes to the inactive list. Memory without a disk behind it cannot be
+/// reclaimed, and is on no list (as ramfs's is on none that is scanned).
+pub(crate) async fn add_to_page_cache_lru(
+    current: &Task,
+    page: &PageRef<'_>,
+    inode: &Inode,
+    index: u64,
+) -> Result<(), AddError> {
+    add_to_page_cache(current, page, &inode.mapping, index).await?;
+    if inode.kind() == InodeKind::Disk {
+        current.kernel().hw.lru_cache_add(current, page.pfn(), LruList::InactiveFile).await;
+    }
+    Ok(())
+}
+
 /// Pages on their way into the cache: a run of neighbours becomes one request.
 pub(crate) struct ReadBatch<'a> {
     inode: &'a Rc<Inode>,
@@ -108,7 +123,7 @@ impl<'a> ReadBatch<'a> {
     /// Puts a new page into the cache at `index`, locked, to be read with the batch. If another page is there by now,
     /// this one goes.
     pub(crate) async fn add(&mut self, current: &Task, page: PageRef<'_>, index: u64) {
-        if add_to_page_cache(current, &page, &self.inode.mapping, index).await.is_ok() {
+        if add_to_page_cache_lru(current, &page, self.inode, index).await.is_ok() {
             if self.first + self.frames.len() as u64 != index {
                 self.submit(current).await;
                 self.first = index;

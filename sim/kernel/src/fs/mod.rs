@@ -1,5 +1,6 @@
 //! Files: inodes and open files, the disk under them, reading and writing through the page cache.
 
+mod balance_dirty;
 mod calls;
 mod direct;
 mod disk;
@@ -16,12 +17,13 @@ mod truncate;
 mod write;
 mod writeback;
 
+pub(crate) use balance_dirty::balance_dirty_pages;
 pub use calls::{AdviceCall, Transfer};
 pub(crate) use calls::{
     do_fadvise, do_fsync, do_invalidate, do_punch_hole, do_truncate, vfs_read, vfs_write,
 };
-pub(crate) use disk::Disk;
-pub use disk::{DiskSpec, DiskStat};
+pub use disk::DiskStat;
+pub(crate) use disk::{Direction, Disk};
 pub(crate) use file::ReadaheadState;
 pub use file::{Advice, File};
 pub(crate) use holes::Holes;
@@ -29,9 +31,10 @@ pub(crate) use inode::Inodes;
 pub(crate) use inode::pages_of;
 pub use inode::{Inode, InodeKind};
 pub(crate) use invalidate::drop_pagecache;
-pub(crate) use io::readpage;
+pub(crate) use io::{end_page_read, readpage};
 pub(crate) use ranges::{do_madvise, do_msync};
 pub(crate) use read::{mark_page_accessed, page_cache_read};
 pub(crate) use readahead::{do_page_cache_readahead, page_cache_async_readahead, page_cache_sync_readahead};
 pub(crate) use shmem::shmem_evict_inode;
-pub(crate) use writeback::{do_sync, set_page_dirty};
+pub(crate) use truncate::{punch_hole, vmtruncate};
+pub(crate) use writeback::{clear_page_dirty_for_io, do_sync, set_page_dirty, writepage};

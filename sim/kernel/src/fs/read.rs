@@ -4,11 +4,13 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, PG_READAHEAD, PG_REFERENCED, PG_UPTODATE, PageRef, Vaddr};
-use pagewalk_pagecache::{add_to_page_cache, find_get_page, lock_page, unlock_page, wait_on_page_locked};
+use pagewalk_mmu::{
+    BASE_PAGE_BYTES, PG_ACTIVE, PG_LRU, PG_READAHEAD, PG_REFERENCED, PG_UPTODATE, PageRef, Vaddr,
+};
+use pagewalk_pagecache::{find_get_page, lock_page, unlock_page, wait_on_page_locked};
 
 use super::inode::{page_of, pages_of};
-use super::io::readpage;
+use super::io::{add_to_page_cache_lru, readpage};
 use super::readahead::{page_cache_async_readahead, page_cache_sync_readahead};
 use super::{File, Inode};
 use crate::check::FileTicket;
@@ -136,7 +138,7 @@ pub(crate) async fn page_cache_read(
     index: u64,
 ) -> bool {
     let lock = inode.filemap_invalidate_lock_shared(current).await;
-    let added = add_to_page_cache(current, page, &inode.mapping, index).await.is_ok();
+    let added = add_to_page_cache_lru(current, page, inode, index).await.is_ok();
     if added {
         readpage(current, inode, index, page.pfn()).await;
     }
@@ -181,10 +183,18 @@ pub(crate) fn copy_cost(current: &Task, len: u64) -> u32 {
     u32::try_from(page * len.min(BASE_PAGE_BYTES) / BASE_PAGE_BYTES).unwrap_or(u32::MAX)
 }
 
-/// `mark_page_accessed`, as far as there are no LRU lists: an unreferenced page becomes a referenced one.
+/// `mark_page_accessed`: an unreferenced page becomes a referenced one, a referenced one on an inactive list an active one.
 pub(crate) async fn mark_page_accessed(current: &Task, page: &PageRef<'_>) {
-    let flags = current.kernel().hw.memory.words(page.pfn()).flags();
-    if !flags.test_bit(current, PG_REFERENCED).await {
+    let kernel = current.kernel();
+    let flags = kernel.hw.memory.words(page.pfn()).flags();
+    let seen = flags.read_once(current).await;
+    let is = |bit: u8| seen >> bit & 1 == 1;
+    if !is(PG_REFERENCED) {
         flags.set_bit(current, PG_REFERENCED).await;
+    } else if !is(PG_ACTIVE) && is(PG_LRU) {
+        if kernel.hw.activate_page(current, page.pfn()).await {
+            kernel.stat.pgactivate.add(1);
+        }
+        flags.clear_bit(current, PG_REFERENCED).await;
     }
 }

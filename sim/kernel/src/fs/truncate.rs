@@ -192,7 +192,7 @@ async fn zero_part(current: &Task, inode: &Rc<Inode>, index: u64) {
         }
         // Not cached: it is read, so that the zeros reach the disk too.
         let page = kernel.alloc_page(current, "a page of a file").await;
-        if pagewalk_pagecache::add_to_page_cache(current, &page, &inode.mapping, index).await.is_ok() {
+        if super::io::add_to_page_cache_lru(current, &page, inode, index).await.is_ok() {
             break page;
         }
         kernel.hw.put_page(current, page).await;

@@ -6,13 +6,13 @@
 use std::rc::Rc;
 
 use pagewalk_mmu::{BASE_PAGE_BYTES, PG_UPTODATE, PageRef, Vaddr};
-use pagewalk_pagecache::{add_to_page_cache, create_empty_buffers, find_lock_page, unlock_page};
+use pagewalk_pagecache::{create_empty_buffers, find_lock_page, unlock_page};
 
 use super::inode::{page_of, pages_of};
-use super::io::read_locked_page;
+use super::io::{add_to_page_cache_lru, read_locked_page};
 use super::read::{copy_cost, mark_page_accessed};
 use super::writeback::set_page_dirty;
-use super::{File, Inode, InodeKind};
+use super::{File, Inode, InodeKind, balance_dirty_pages};
 use crate::paths::touch_user;
 use crate::task::Task;
 
@@ -27,6 +27,7 @@ pub(crate) async fn generic_file_write(
     let inode = file.inode();
     let i_mutex = inode.i_mutex.down_write(current).await;
     let end = offset.saturating_add(len);
+    file.note_extent(end);
     let mut position = offset;
     while position < end {
         let stop = ((page_of(position) + 1) * BASE_PAGE_BYTES).min(end);
@@ -37,6 +38,7 @@ pub(crate) async fn generic_file_write(
         }
         write_page(current, inode, position, chunk).await;
         position = stop;
+        balance_dirty_pages(current).await;
         current.cond_resched().await;
     }
     i_mutex.up_write().await;
@@ -90,7 +92,7 @@ async fn grab_cache_page<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64) -
             return page;
         }
         let page = kernel.alloc_page(current, "a page of a file").await;
-        if add_to_page_cache(current, &page, &inode.mapping, index).await.is_ok() {
+        if add_to_page_cache_lru(current, &page, inode, index).await.is_ok() {
             return page;
         }
         current.mark("__grab_cache_page:added-meanwhile");

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use pagewalk_engine::Cpu;
-use pagewalk_mmu::{PG_DIRTY, PageMapping, PageRef, Pfn};
+use pagewalk_mmu::{PG_DIRTY, PG_SWAPCACHE, PageMapping, PageRef, Pfn};
 use pagewalk_pagecache::{
     Tag, end_page_writeback, find_get_pages_tag, lock_page, set_page_dirty_nobuffers, set_page_writeback,
     test_clear_page_dirty, unlock_page, wait_on_page_writeback,
@@ -24,13 +24,18 @@ pub(crate) const PAGEVEC_SIZE: usize = 14;
 pub(crate) async fn set_page_dirty(current: &Task, pfn: Pfn) {
     let kernel = current.kernel();
     let mapping = kernel.hw.memory.words(pfn).mapping().read_once(current).await;
+    let flags = kernel.hw.memory.words(pfn).flags();
     let inode = match PageMapping::decode(mapping) {
         PageMapping::File(id) => kernel.inode_of(id),
         PageMapping::Anon(_) | PageMapping::None => None,
     };
     let newly = match &inode {
         Some(inode) => set_page_dirty_nobuffers(current, &inode.mapping, pfn).await,
-        None => !kernel.hw.memory.words(pfn).flags().test_and_set_bit(current, PG_DIRTY).await,
+        // page_mapping: a page in the swap cache is the swapper's.
+        None if flags.test_bit(current, PG_SWAPCACHE).await => {
+            set_page_dirty_nobuffers(current, &kernel.swap.swapper_space, pfn).await
+        }
+        None => !flags.test_and_set_bit(current, PG_DIRTY).await,
     };
     if newly && inode.is_some() {
         kernel.stat.nr_dirtied.add(1);
@@ -51,41 +56,59 @@ pub(crate) async fn clear_page_dirty_for_io(current: &Task, inode: &Rc<Inode>, p
 /// `write_cache_pages`: starts to write the dirty pages `first..=last` of a file. With `wait` also those under writeback
 /// already, once that has ended (`WB_SYNC_ALL`).
 pub(crate) async fn write_cache_pages(current: &Task, inode: &Rc<Inode>, first: u64, last: u64, wait: bool) {
+    write_some_pages(current, inode, (first, last), wait, u64::MAX).await;
+}
+
+/// The same, up to `most` pages (`nr_to_write`). Yields how many it has begun to write.
+pub(crate) async fn write_some_pages(
+    current: &Task,
+    inode: &Rc<Inode>,
+    (first, last): (u64, u64),
+    wait: bool,
+    most: u64,
+) -> u64 {
     if inode.kind() == InodeKind::Shmem {
-        return; // nothing is behind it
+        return 0; // nothing is behind it
     }
+    let mut written = 0;
     let mut next = first;
     loop {
         let pages = find_get_pages_tag(current, &inode.mapping, next, PAGEVEC_SIZE, Tag::Dirty).await;
         if pages.is_empty() {
-            return;
+            return written;
         }
         let mut beyond = false;
         for page in pages {
             let index = current.kernel().hw.memory.words(page.pfn()).index().read_once(current).await;
             beyond |= index > last;
             next = next.max(index.saturating_add(1));
-            if !beyond {
-                write_one_page(current, inode, &page, index, wait).await;
+            if !beyond && written < most {
+                written += u64::from(write_one_page(current, inode, &page, index, wait).await);
             }
             current.kernel().hw.put_page(current, page).await;
         }
-        if beyond || next > last {
-            return;
+        if beyond || next > last || written >= most {
+            return written;
         }
         current.cond_resched().await;
     }
 }
 
-/// One page of the loop, locked while it is looked at.
-async fn write_one_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>, index: u64, wait: bool) {
+/// One page of the loop, locked while it is looked at. True if it is being written.
+async fn write_one_page(
+    current: &Task,
+    inode: &Rc<Inode>,
+    page: &PageRef<'_>,
+    index: u64,
+    wait: bool,
+) -> bool {
     let kernel = current.kernel();
     let (hw, pfn) = (&kernel.hw, page.pfn());
     lock_page(current, hw, pfn).await;
     if hw.memory.words(pfn).mapping().read_once(current).await != inode.mapping.page_mapping() {
         current.mark("write_cache_pages:gone");
         unlock_page(current, hw, pfn).await;
-        return;
+        return false;
     }
     if wait {
         wait_on_page_writeback(current, hw, pfn).await;
@@ -94,13 +117,14 @@ async fn write_one_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>, i
     if busy || !clear_page_dirty_for_io(current, inode, pfn).await {
         current.mark("write_cache_pages:clean-by-now");
         unlock_page(current, hw, pfn).await;
-        return;
+        return false;
     }
     writepage(current, inode, pfn, index).await;
+    true
 }
 
 /// `writepage`: writeback begins, the page is unlocked, the request goes out: in this order.
-async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index: u64) {
+pub(crate) async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index: u64) {
     let kernel = current.kernel();
     set_page_writeback(current, &inode.mapping, pfn).await;
     unlock_page(current, &kernel.hw, pfn).await;

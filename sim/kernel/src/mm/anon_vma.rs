@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use pagewalk_engine::{Class, Guarded, Held, SpinLock};
+use pagewalk_engine::{Class, Guarded, Held, SpinGuard, SpinLock};
 
 use super::Mm;
 use super::vma::Vma;
@@ -27,6 +27,17 @@ impl AnonVma {
     /// Its number: what `page->mapping` of its pages holds.
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// `anon_vma->lock`.
+    pub(crate) async fn lock<'a>(&'a self, current: &'a Task) -> SpinGuard<'a> {
+        self.lock.lock(current).await
+    }
+
+    /// The areas in it, with their mm's number.
+    pub(crate) fn areas(&self, held: &SpinGuard<'_>) -> Vec<(u32, Rc<Vma>)> {
+        let areas = self.areas.get(held);
+        areas.iter().filter_map(|(mm, vma)| Some((*mm, vma.upgrade()?))).collect()
     }
 
     /// The areas in it, with their mm's number, for observers.
@@ -63,8 +74,8 @@ impl AnonVmas {
         self.by_id.borrow_mut().remove(&id);
     }
 
-    /// The one with this number, for observers.
-    pub(crate) fn observe(&self, id: u32) -> Option<Rc<AnonVma>> {
+    /// The one with this number, if it has not been freed.
+    pub(crate) fn get(&self, id: u32) -> Option<Rc<AnonVma>> {
         self.by_id.borrow().get(&id)?.upgrade()
     }
 

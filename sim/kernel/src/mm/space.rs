@@ -22,6 +22,9 @@ static TLB_FLUSH_PENDING: Class = Class::new(38, "mm->tlb_flush_pending");
 /// `mm->context.tlb_gen` (Linux 4.14).
 static TLB_GEN: Class = Class::new(37, "mm->tlb_gen");
 
+/// `list_empty(&mm->mmlist)`, negated.
+static ON_MMLIST: Class = Class::new(45, "mm->mmlist");
+
 /// The heap: where it begins and where `brk` has put its end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heap {
@@ -50,6 +53,9 @@ pub struct Mm {
     pub(crate) cpu_vm_mask: CpuMask,
     tlb_gen: Cell<u64>,
     flush_pending: Cell<u32>,
+    on_mmlist: Cell<bool>,
+    /// The memory group that its pages are charged to; 0 none.
+    pub(crate) group: Cell<u16>,
     /// Anonymous pages mapped, and pages of files. Counters of their own in Linux; they commute.
     pub(crate) anon_rss: Cell<u64>,
     pub(crate) file_rss: Cell<u64>,
@@ -61,7 +67,7 @@ impl Mm {
     pub async fn alloc(kernel: &Rc<Kernel>, cx: &Context) -> Rc<Self> {
         // Inside the kernel as far as the observers are concerned: the table is nobody's until it is registered.
         kernel.enters();
-        let pgd = kernel.alloc_table_page(cx).await;
+        let pgd = kernel.alloc_pgd(cx).await;
         let id = kernel.next_mm_id();
         let mmap_sem = RwSem::new(&MMAP_SEM, u64::from(id));
         let mm = Rc::new(Self {
@@ -75,6 +81,8 @@ impl Mm {
             cpu_vm_mask: CpuMask::new(&CPU_VM_MASK, u64::from(id)),
             tlb_gen: Cell::new(1),
             flush_pending: Cell::new(0),
+            on_mmlist: Cell::new(false),
+            group: Cell::new(0),
             anon_rss: Cell::new(0),
             file_rss: Cell::new(0),
             peak_rss: Cell::new(0),
@@ -118,6 +126,16 @@ impl Mm {
     /// `mm->tlb_flush_pending`: batches that are open and have not flushed to the end.
     pub(crate) fn tlb_flush_pending(&self) -> Word<'_, u32> {
         Word::new(&self.flush_pending, ObjectId::new(&TLB_FLUSH_PENDING, u64::from(self.id)))
+    }
+
+    /// Whether it is on `mmlist`.
+    pub(crate) fn on_mmlist(&self) -> Word<'_, bool> {
+        Word::new(&self.on_mmlist, ObjectId::new(&ON_MMLIST, u64::from(self.id)))
+    }
+
+    /// From now on its pages are charged to memory group `group` (0: none). Before its first page.
+    pub fn join_group(&self, group: u16) {
+        self.group.set(group);
     }
 
     fn rss(&self, kind: PageKind) -> &Cell<u64> {

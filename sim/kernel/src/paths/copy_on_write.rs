@@ -3,13 +3,15 @@
 //! Follows mm/memory.c of v2.6.27.
 
 use pagewalk_engine::SpinGuard;
-use pagewalk_mmu::{Fix, PG_LOCKED, Pfn, Pte};
-use pagewalk_pagecache::wait_on_page_locked;
+use pagewalk_mmu::{Fix, Mutant, PG_LRU, PG_SWAPCACHE, Pfn, Pte};
+use pagewalk_pagecache::{trylock_page, unlock_page, wait_on_page_locked};
+use pagewalk_swap::try_to_free_swap;
 
 use super::fault::{Fault, Resolved, vma_pte};
 use super::gather::free_page;
 use super::rmap::{page_add_new_anon_rmap, page_kind, page_remove_rmap};
-use crate::fs::set_page_dirty;
+use super::swap_fault::can_share_swap_page;
+use crate::fs::{balance_dirty_pages, set_page_dirty};
 use crate::mm::{PageKind, anon_vma_prepare};
 use crate::task::Task;
 use crate::tlb::flush_tlb_page;
@@ -46,6 +48,7 @@ async fn share_file_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl: Spin
     wait_on_page_locked(current, hw, dirty_page.pfn()).await;
     set_page_dirty(current, dirty_page.pfn()).await;
     hw.put_page(current, dirty_page).await;
+    balance_dirty_pages(current).await;
     Resolved::Permission
 }
 
@@ -82,6 +85,10 @@ async fn copy_page(
         mm.sub_rss(PageKind::File);
         mm.add_rss(PageKind::Anon);
     }
+    let early = kernel.hw.switches().mutant(Mutant::WpRmapBeforeFlush);
+    if early {
+        page_remove_rmap(current, old, kind).await; // MUTANT R44
+    }
     // ptep_clear_flush: no CPU may read the old page through this entry once the new one can be written.
     word.xchg(current, Pte::NONE).await;
     flush_tlb_page(current, mm, address).await;
@@ -92,7 +99,9 @@ async fn copy_page(
         kernel.shadow_private_copy(mm, address, ticket);
     }
     // Only after the flush may the old page look unmapped to anybody (945754a1754f).
-    page_remove_rmap(current, old, kind).await;
+    if !early {
+        page_remove_rmap(current, old, kind).await;
+    }
     // v2.6.27 drops the references before it unlocks; they are ours either way.
     ptl.unlock().await;
     free_page(current, old).await; // the PTE's reference
@@ -100,18 +109,31 @@ async fn copy_page(
     Resolved::Copied
 }
 
-/// `can_share_swap_page`, for a page that is not in the swap cache: one mapping, ours; or, since 5.9, one reference, ours
-/// (a batch that waits for its flush has one too). Asked under the page lock; if that is taken the answer is no, because the
-/// PTL is held and must not wait.
+/// Whether nobody else has the page: one mapping or swap entry, ours (`can_share_swap_page`); or, since 5.9, one reference, ours
+/// (a batch that waits for its flush has one too). Asked under the page lock; if that is taken the answer is no, because the PTL
+/// is held and must not wait.
+///
+/// Who counts references must not count those of the lists' pagevecs and of the swap cache (d4c470970d45, 53a05ad9f21d).
 async fn can_reuse(current: &Task, pfn: Pfn) -> bool {
-    let hw = &current.kernel().hw;
-    let page = hw.memory.words(pfn);
-    if page.flags().test_and_set_bit(current, PG_LOCKED).await {
+    let kernel = current.kernel();
+    let hw = &kernel.hw;
+    let words = hw.memory.words(pfn);
+    let by_count = hw.switches().has(Fix::ReuseByCount);
+    if by_count && !words.flags().test_bit(current, PG_LRU).await {
+        hw.lru_add_drain(current).await;
+    }
+    if !trylock_page(current, hw, pfn).await {
         current.mark("do_wp_page:page-locked");
         return false;
     }
-    let uses = if hw.switches().has(Fix::ReuseByCount) { page.count() } else { page.mapcount() };
-    let alone = uses.read_once(current).await == 1;
-    page.flags().clear_bit(current, PG_LOCKED).await;
+    let alone = if by_count {
+        if words.flags().test_bit(current, PG_SWAPCACHE).await {
+            try_to_free_swap(current, &kernel.swap, pfn).await;
+        }
+        words.count().read_once(current).await == 1
+    } else {
+        can_share_swap_page(current, pfn).await
+    };
+    unlock_page(current, hw, pfn).await;
     alone
 }

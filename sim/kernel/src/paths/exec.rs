@@ -9,6 +9,7 @@ use crate::task::Task;
 /// `exec_mmap`: the task's old address space loses a user.
 pub(crate) async fn exec_mmap(current: &Task) {
     let new = Mm::alloc(current.kernel(), current).await;
+    new.join_group(current.mm().group.get());
     let old = current.replace_mm(new);
     current.kernel().stat.execs.add(1);
     mmput(current, old).await;

@@ -32,10 +32,12 @@ async fn exit_mmap(current: &Task, mm: &Rc<Mm>) {
         gone.iter().for_each(|vma| areas.remove(vma));
     }
     unmap_region(current, mm, &alone, &gone).await;
+    current.kernel().mmlist_del(current, mm).await;
     // CPUs that keep the address space lazily let go of it before its top-level table is freed (mmdrop).
     drop_active_mm(current, mm).await;
     flush_tlb_mm(current, mm).await;
     current.kernel().free_table_page(current, mm.pgd).await;
     current.kernel().shadow_dropped(mm);
     current.kernel().forget_mm(mm);
+    current.kernel().wake_antagonists(current);
 }

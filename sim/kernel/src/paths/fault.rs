@@ -6,11 +6,13 @@ use std::rc::Rc;
 
 use pagewalk_engine::{ReadGuard, SpinGuard, Word};
 use pagewalk_mmu::{PageFault, Pfn, Pte, Vaddr};
+use pagewalk_swap::SwapEntry;
 
 use super::copy_on_write::do_wp_page;
 use super::event;
 use super::file_fault::do_linear_fault;
 use super::rmap::page_add_new_anon_rmap;
+use super::swap_fault::{do_swap_page, migration_entry_wait};
 use crate::mm::{Mm, PageKind, Prot, Table, Vma, alloc_table, anon_vma_prepare, pte_word};
 use crate::observe::FaultEnd;
 use crate::task::Task;
@@ -114,9 +116,14 @@ pub(crate) async fn handle_mm_fault(
         Resolved::Permission => &stat.fault_permission,
         Resolved::Spurious => &stat.fault_spurious,
         Resolved::FileMinor => &stat.fault_file_minor,
-        Resolved::FileMajor => &stat.pgmajfault,
+        Resolved::FileMajor => &stat.fault_file_major,
+        Resolved::SwapMinor => &stat.fault_swap_minor,
+        Resolved::SwapMajor => &stat.fault_swap_major,
     };
     kind.add(1);
+    if resolved == Resolved::FileMajor {
+        stat.pgmajfault.add(1);
+    }
     Ok(resolved)
 }
 
@@ -130,7 +137,14 @@ async fn handle_pte_fault(current: &Task, fault: &Fault<'_>) -> Result<Resolved,
             Some(file) => do_linear_fault(current, fault, file).await,
         };
     }
+    if let Some(entry) = orig.swap_entry().and_then(SwapEntry::from_word) {
+        return Ok(do_swap_page(current, fault, orig, entry).await);
+    }
     let ptl = fault.lock(current).await;
+    if let Some((pfn, _)) = orig.migration_entry() {
+        migration_entry_wait(current, fault, ptl, pfn).await;
+        return Ok(Resolved::Spurious);
+    }
     if word.read_once(current).await != orig {
         // pte_same: somebody changed it meanwhile; the access decides anew.
         current.mark("handle_pte_fault:pte-changed");

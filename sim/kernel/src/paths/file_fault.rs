@@ -12,7 +12,7 @@ use super::fault_around::do_fault_around;
 use super::filemap_fault::filemap_fault;
 use super::rmap::{page_add_file_rmap, page_add_new_anon_rmap};
 use crate::check::FileTicket;
-use crate::fs::{File, set_page_dirty};
+use crate::fs::{File, balance_dirty_pages, set_page_dirty};
 use crate::mm::{PageKind, Vma, anon_vma_prepare};
 use crate::task::Task;
 use crate::user::Signal;
@@ -95,6 +95,7 @@ async fn unlock_and_dirty(current: &Task, pfn: Pfn, dirty_page: Option<PageRef<'
             set_page_dirty(current, pfn).await;
         }
         hw.put_page(current, page).await;
+        balance_dirty_pages(current).await;
     }
 }
 

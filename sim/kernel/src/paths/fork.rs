@@ -4,7 +4,9 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, Vaddr};
+use pagewalk_engine::Word;
+use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, Pte, Vaddr};
+use pagewalk_swap::{SwapEntry, swap_duplicate};
 
 use super::rmap::{page_dup_rmap, page_kind};
 use crate::mm::{
@@ -19,6 +21,7 @@ pub(crate) async fn do_fork(current: &Task) -> Rc<Mm> {
     let parent = current.mm();
     let mmap_sem = parent.mmap_sem.down_write(current).await;
     let child = Mm::alloc(kernel, current).await;
+    child.join_group(parent.group.get());
     let child_sem = child.mmap_sem.down_write_nested(current).await;
     kernel.shadow_fork_begins(&parent, &child);
     let areas: Vec<Rc<Vma>> = parent.areas.get(&mmap_sem).iter().cloned().collect();
@@ -52,7 +55,7 @@ pub(crate) async fn do_clone(current: &Task) -> Rc<Mm> {
 }
 
 /// `copy_page_range`: the parent's page tables of one area, into the child's.
-async fn copy_page_range(current: &Task, child: &Mm, parent: &Mm, vma: &Vma) {
+async fn copy_page_range(current: &Task, child: &Rc<Mm>, parent: &Mm, vma: &Vma) {
     let format = *current.kernel().hw.format();
     let mut address = vma.range.start();
     while address < vma.range.end() {
@@ -71,7 +74,7 @@ async fn copy_page_range(current: &Task, child: &Mm, parent: &Mm, vma: &Vma) {
 /// `copy_pte_range`: both PTLs are held, the child's outside.
 async fn copy_pte_range(
     current: &Task,
-    child: &Mm,
+    child: &Rc<Mm>,
     vma: &Vma,
     (target, source): (Table, Table),
     start: Vaddr,
@@ -88,10 +91,32 @@ async fn copy_pte_range(
     child_ptl.unlock().await;
 }
 
+/// The same of a PTE that is not present: a swap entry has one user more; a migration entry that allowed stores allows none, in
+/// parent and child, so that the page comes back copied on write.
+async fn copy_swap_pte(
+    current: &Task,
+    child: &Rc<Mm>,
+    (target, source, mut pte): (Table, Word<'_, Pte>, Pte),
+    address: Vaddr,
+) {
+    let kernel = current.kernel();
+    if let Some(entry) = pte.swap_entry().and_then(SwapEntry::from_word) {
+        swap_duplicate(current, &kernel.swap, entry).await;
+        // Before the entry can be seen in the child's tables.
+        kernel.mmlist_add(current, child).await;
+        kernel.stat.nr_swap_ptes.add(1);
+    }
+    if let Some((pfn, true)) = pte.migration_entry() {
+        pte = Pte::migration(pfn, false);
+        source.write_once(current, pte).await;
+    }
+    pte_word(current, target, address).write_once(current, pte).await;
+}
+
 /// `copy_one_pte`, for a private area: both entries become read-only, and the page has one more user.
 async fn copy_one_pte(
     current: &Task,
-    child: &Mm,
+    child: &Rc<Mm>,
     vma: &Vma,
     (target, source): (Table, Table),
     address: Vaddr,
@@ -100,6 +125,9 @@ async fn copy_one_pte(
     let mut pte = word.read_once(current).await;
     if pte.is_none() {
         return;
+    }
+    if !pte.is_present() {
+        return copy_swap_pte(current, child, (target, word, pte), address).await;
     }
     if pte.is_writable() {
         // ptep_set_wrprotect: a locked operation, for the hardware may set dirty at any time.

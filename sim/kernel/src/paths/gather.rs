@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PageRef, PageSize, Pfn, Vaddr, VaddrRange};
+use pagewalk_swap::free_swap_cache;
 
 use crate::mm::Mm;
 use crate::task::Task;
@@ -76,8 +77,8 @@ impl<'a> MmuGather<'a> {
     pub(crate) async fn flush(&mut self, current: &Task) {
         self.flush_tlb(current).await;
         let kernel = current.kernel();
-        for pfn in self.pages.drain(..) {
-            free_page(current, pfn).await;
+        if !self.pages.is_empty() {
+            free_pages_and_swap_cache(current, std::mem::take(&mut self.pages)).await;
         }
         for table in self.tables.drain(..) {
             kernel.free_table_page(current, table).await;
@@ -100,6 +101,17 @@ impl<'a> MmuGather<'a> {
             self.mm.tlb_flush_pending().fetch_add(current, u32::MAX).await; // minus 1
         }
     }
+}
+
+/// `free_pages_and_swap_cache`: pages whose last mapping this was leave the swap cache too, and the batch's references go. Pages on
+/// their way to the LRU lists have a reference for it, which would keep them.
+async fn free_pages_and_swap_cache(current: &Task, pages: Vec<Pfn>) {
+    let kernel = current.kernel();
+    kernel.hw.lru_add_drain(current).await;
+    for &pfn in &pages {
+        free_swap_cache(current, &kernel.swap, pfn).await;
+    }
+    kernel.hw.release_pages(current, pages).await;
 }
 
 /// `put_page` of a counted reference that a PTE had. The last one frees the page; one of a file has left the cache by then.

@@ -15,7 +15,11 @@ mod map;
 mod mprotect;
 mod mremap;
 mod page_mkclean;
+mod page_referenced;
 mod rmap;
+mod rmap_walk;
+mod swap_fault;
+mod try_to_unmap;
 mod unmap;
 mod unmap_mapping;
 mod user_pages;
@@ -25,8 +29,9 @@ use std::fmt;
 
 pub(crate) use brk::do_brk;
 pub(crate) use exec::exec_mmap;
-pub(crate) use exit::do_exit;
+pub(crate) use exit::{do_exit, mmput};
 pub(crate) use fault::do_page_fault;
+pub(crate) use fault::vma_pte;
 pub(crate) use fork::{do_clone, do_fork};
 pub(crate) use gather::MmuGather;
 pub(crate) use madvise::{madvise_behavior, madvise_dontneed};
@@ -35,10 +40,15 @@ pub(crate) use map::do_mmap;
 pub(crate) use mprotect::mprotect;
 pub(crate) use mremap::do_mremap;
 pub(crate) use page_mkclean::page_mkclean;
-pub(crate) use rmap::page_mapped;
+pub(crate) use page_referenced::page_referenced;
+pub(crate) use rmap::{page_add_file_rmap, page_kind, page_mapped};
+pub(crate) use rmap_walk::{Place, page_check_address, rmap_walk_unmapped};
+pub(crate) use swap_fault::add_anon_rmap;
+pub(crate) use try_to_unmap::{Unmapped, try_to_unmap};
 pub(crate) use unmap::do_munmap;
 pub(crate) use unmap_mapping::unmap_mapping_range;
 pub(crate) use user_pages::{get_user_pages, touch_user};
+pub(crate) use zap::{ZapDetails, zap_page_range};
 
 /// Why a system call refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,7 +68,11 @@ async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, vma: 
         let ptl = table.lock(current).lock(current).await;
         while address < end {
             let word = pte_word(current, table, address);
-            if !word.read_once(current).await.is_none() {
+            let seen = word.read_once(current).await;
+            if let Some((pfn, true)) = seen.migration_entry() {
+                // The page comes back read-only: the next store decides.
+                word.write_once(current, Pte::migration(pfn, false)).await;
+            } else if seen.is_present() {
                 // ptep_modify_prot_start: with the entry gone the hardware cannot set dirty in what is thrown away.
                 let old = word.xchg(current, Pte::NONE).await;
                 word.write_once(current, pte_modify(old, vma)).await;

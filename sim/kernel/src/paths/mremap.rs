@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use pagewalk_engine::WriteGuard;
-use pagewalk_mmu::{BASE_PAGE_BYTES, Pte, Vaddr, VaddrRange};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, Pte, Vaddr, VaddrRange};
 
 use super::Errno;
 use super::map::{insert_vma, page_align, user_range};
@@ -136,7 +136,7 @@ async fn move_page_tables(current: &Task, mm: &Rc<Mm>, vma: &Vma, old: VaddrRang
 /// `move_ptes` for one page (Linux holds both locks over a whole table; here they are taken for each page, which moves
 /// the same entries with the same flushes and lets others in between): the old entry is cleared and flushed before the new one is stored, so that the page is
 /// never reachable through both. Both PTLs are held, the old one first; of a file also the lock of its index, so that a
-/// truncation finds the page in one of the two places.
+/// truncation finds the page in one of the two places, and since Linux 3.8 of anonymous memory that of its reverse mapping.
 async fn move_pte(
     current: &Task,
     mm: &Rc<Mm>,
@@ -148,6 +148,13 @@ async fn move_pte(
         Some(file) => Some(file.inode().i_mmap.lock(current).await),
         None => None,
     };
+    let kernel = current.kernel();
+    let anon_vma = match vma.anon_vma.get() {
+        Some(anon_vma) if kernel.hw.switches().has(Fix::MovePtesRmapLock) => {
+            Some(anon_vma.lock(current).await)
+        }
+        _ => None,
+    };
     let old_ptl = from.lock(current).lock(current).await;
     let new_ptl = if from == to { None } else { Some(to.lock(current).lock_nested(current).await) };
     let pte = pte_word(current, from, address).xchg(current, Pte::NONE).await;
@@ -157,6 +164,9 @@ async fn move_pte(
         ptl.unlock().await;
     }
     old_ptl.unlock().await;
+    if let Some(held) = anon_vma {
+        held.unlock().await;
+    }
     if let Some(held) = i_mmap {
         held.unlock().await;
     }

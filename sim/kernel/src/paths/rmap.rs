@@ -2,21 +2,24 @@
 //!
 //! Follows mm/rmap.c of v2.6.27.
 
-use pagewalk_mmu::{PageMapping, Pfn, Vaddr};
+use pagewalk_mmu::{LruList, PG_SWAPBACKED, PG_UPTODATE, PageMapping, Pfn, Vaddr};
 
 use crate::mm::{PageKind, Vma};
 use crate::task::Task;
 
-/// `page_add_new_anon_rmap`: a page that nobody knows yet gets its first mapping. Holds the PTL.
+/// `page_add_new_anon_rmap`: a page that nobody knows yet gets its first mapping, and goes to the active list (with it, as since
+/// 2.6.28). Holds the PTL.
 pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, address: Vaddr) {
-    let page = current.kernel().hw.memory.words(pfn);
+    let kernel = current.kernel();
+    let page = kernel.hw.memory.words(pfn);
+    page.flags().modify(current, |flags| flags | 1 << PG_UPTODATE | 1 << PG_SWAPBACKED).await;
     let anon_vma = vma.anon_vma.get().expect("prepared before the fault allocated");
     page.mapcount().write_once(current, 1).await;
     page.mapping().write_once(current, PageMapping::Anon(anon_vma.id()).encode()).await;
     page.index().write_once(current, vma.index_of(address)).await;
-    let stat = &current.kernel().stat;
-    stat.nr_anon_pages.add(1);
-    stat.peak_anon_pages.at_least(stat.nr_anon_pages.get());
+    kernel.hw.lru_cache_add(current, pfn, LruList::ActiveAnon).await;
+    kernel.stat.nr_anon_pages.add(1);
+    kernel.stat.peak_anon_pages.at_least(kernel.stat.nr_anon_pages.get());
 }
 
 /// `page_add_file_rmap`: a page of a file gets one mapping more. Holds the PTL.

@@ -4,7 +4,9 @@
 
 use std::rc::Rc;
 
+use pagewalk_engine::Word;
 use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, Mutant, PG_REFERENCED, PageRef, Pfn, Pte, Vaddr, VaddrRange};
+use pagewalk_swap::{SwapEntry, free_swap_and_cache};
 
 use super::gather::{MmuGather, free_page};
 use super::rmap::{page_kind, page_remove_rmap};
@@ -82,12 +84,24 @@ impl Zap<'_, '_> {
         while address < end && !full {
             let word = pte_word(current, table, address);
             let seen = word.read_once(current).await;
-            if seen.is_none() || self.is_spared(current, seen.pfn()).await {
+            if !seen.is_present() {
+                if !seen.is_none() && self.details.is_none() {
+                    zap_swap_pte(current, word, seen).await;
+                }
+                address = Vaddr(address.0 + BASE_PAGE_BYTES);
+                continue;
+            }
+            if self.is_spared(current, seen.pfn()).await {
                 address = Vaddr(address.0 + BASE_PAGE_BYTES);
                 continue;
             }
             let kind = page_kind(current, self.vma, seen.pfn()).await;
-            let pte = word.xchg(current, Pte::NONE).await; // 1
+            let pte = if switches.mutant(Mutant::ZapDropDirty) {
+                word.write_once(current, Pte::NONE).await; // MUTANT R28
+                seen
+            } else {
+                word.xchg(current, Pte::NONE).await // 1
+            };
             if kind == PageKind::File {
                 note_used(current, pte).await; // 2
             }
@@ -121,6 +135,17 @@ impl Zap<'_, '_> {
         let Some(ZapDetails { check_mapping }) = self.details else { return false };
         current.kernel().hw.memory.words(pfn).mapping().read_once(current).await != check_mapping
     }
+}
+
+/// A PTE that is not present: of a swap entry, its count goes, and the page with it if nobody else wants it. The PTE is cleared after
+/// that, still under its lock. What a migration entry names is found by nobody here: migration will find no entry to put back.
+async fn zap_swap_pte(current: &Task, word: Word<'_, Pte>, pte: Pte) {
+    let kernel = current.kernel();
+    if let Some(entry) = pte.swap_entry().and_then(SwapEntry::from_word) {
+        free_swap_and_cache(current, &kernel.swap, entry).await;
+        kernel.stat.nr_swap_ptes.sub(1);
+    }
+    word.write_once(current, Pte::NONE).await;
 }
 
 /// What the hardware noted in a PTE that is gone, for the page of a file.

@@ -39,7 +39,8 @@ impl Default for Setup {
             tlb: tlb(8, 4, Some((16, 4))),
             walk_caches: WalkCacheSpec { levels: vec![Some(WalkCacheGeometry { entries: 4, ways: 4 }); 3] },
             pcp: (4, 12),
-            config: KernelConfig::default(),
+            // Every frame may be used: what is kept back is for tests of its own.
+            config: KernelConfig { pages_min: Some(0), ..KernelConfig::default() },
         }
     }
 }
@@ -95,11 +96,22 @@ impl Setup {
     /// Boots, lets `build` start processes, runs them to their end, and expects that nothing was found wrong and
     /// nothing is left over.
     pub(crate) fn run(&self, build: impl FnOnce(&Rc<Kernel>)) -> Rc<Kernel> {
+        let kernel = self.run_until_memory_is_out(build);
+        assert_eq!(kernel.oom(), None, "seed {}, {} CPUs", self.seed, self.cpus);
+        kernel
+    }
+
+    /// The same, where memory may be out before the end.
+    pub(crate) fn run_until_memory_is_out(&self, build: impl FnOnce(&Rc<Kernel>)) -> Rc<Kernel> {
         let kernel = self.boot();
         build(&kernel);
         let stop = kernel.engine.run();
         let about = format!("{:?}, seed {}, {} CPUs", self.schedule, self.seed, self.cpus);
         assert_eq!(kernel.engine.violations(), [], "{about}");
+        if kernel.oom().is_some() {
+            assert_eq!(stop, Stop::Stopped("out of memory".to_owned()), "{about}");
+            return kernel;
+        }
         assert_eq!(stop, Stop::Finished, "{about}");
         kernel.check_machine();
         assert_eq!(kernel.engine.violations(), [], "{about}");

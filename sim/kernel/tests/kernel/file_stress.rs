@@ -8,9 +8,9 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Purpose, Random, Schedule};
 use pagewalk_kernel::{
-    File, KernelConfig, MapRequest, Prot, Task, VmaKind, sys_clone, sys_drop_caches, sys_fork, sys_fsync,
-    sys_invalidate, sys_madvise_dontneed, sys_mmap, sys_mprotect, sys_mremap, sys_msync, sys_munmap,
-    sys_read, sys_sync, sys_truncate, sys_write,
+    Antagonist, AntagonistSpec, DeviceSpec, File, KernelConfig, MapRequest, Prot, SwapAreaSpec, Task,
+    VmaKind, sys_clone, sys_drop_caches, sys_fork, sys_fsync, sys_invalidate, sys_madvise_dontneed, sys_mmap,
+    sys_mprotect, sys_mremap, sys_msync, sys_munmap, sys_read, sys_sync, sys_truncate, sys_write,
 };
 
 use crate::common::{READ, Setup, cpu, load, page, pages, process, start, store};
@@ -132,33 +132,52 @@ async fn begin(run: &Rc<Run>, task: &Task, thread: bool) {
     );
 }
 
-fn setup(seed: u64) -> Setup {
+fn setup(seed: u64, pressure: bool) -> Setup {
+    let area = |priority, latency, synchronous| SwapAreaSpec {
+        pages: 96,
+        priority,
+        device: DeviceSpec { channels: 2, latency, seek: 0, page: 100, synchronous },
+    };
+    let (frames, pages_min) = if pressure { ([46, 56, 72][(seed % 3) as usize], 4) } else { (1024, 0) };
     let config = KernelConfig {
         pcid: seed % 2 == 1,
         gather_batch: if seed.is_multiple_of(3) { 3 } else { 506 },
         fault_around_pages: [0, 0, 8, 16][(seed % 4) as usize],
         readahead_pages: [0, 4, 32][(seed % 3) as usize],
+        swap: if pressure { vec![area(0, 20_000, false), area(-1, 300, true)] } else { Vec::new() },
+        page_cluster: (seed % 4) as u32,
+        pages_min: Some(pages_min),
         writeback_interval: [0, 0, 20_000][(seed / 3 % 3) as usize],
         ..KernelConfig::default()
     };
     let schedule = if seed.is_multiple_of(8) { Schedule::Timed } else { Schedule::Random };
     let cpus = [1, 2, 2, 3, 4, 4, 8][(seed % 7) as usize];
-    Setup { cpus, schedule, seed, config, ..Setup::default() }
+    Setup { cpus, frames, schedule, seed, config, ..Setup::default() }
 }
 
 fn stress(seed: u64) -> u32 {
-    stress_watched(seed).0
+    stress_watched(seed, false).0
 }
 
 /// The same, with the marked branches it took.
-pub(crate) fn stress_watched(seed: u64) -> (u32, Vec<(&'static str, u64)>) {
-    let setup = setup(seed);
+pub(crate) fn stress_watched(seed: u64, pressure: bool) -> (u32, Vec<(&'static str, u64)>) {
+    let setup = setup(seed, pressure);
     let scans = Rc::new(Cell::new(0));
     let of_run = Rc::clone(&scans);
-    let kernel = setup.run(move |kernel| {
+    let kernel = setup.run_until_memory_is_out(move |kernel| {
         kernel.engine.watch_marks();
+        if pressure && !seed.is_multiple_of(4) {
+            let all = Antagonist::ALL.map(|kind| AntagonistSpec { kind, rate: 20_000 });
+            kernel.start_antagonists(&all, seed);
+        }
         let files = [open(kernel, "/a", PAGES), open(kernel, "/b", 3)];
-        let run = Run { seed, operations: 24, started: Cell::new(2), files, scans: Cell::new(0) };
+        let run = Run {
+            seed,
+            operations: if pressure { 80 } else { 24 },
+            started: Cell::new(2),
+            files,
+            scans: Cell::new(0),
+        };
         let run = Rc::new(run);
         for pid in 1..=2 {
             let (run, scans) = (Rc::clone(&run), Rc::clone(&of_run));
@@ -170,6 +189,7 @@ pub(crate) fn stress_watched(seed: u64) -> (u32, Vec<(&'static str, u64)>) {
             });
         }
     });
+    assert!(pressure || kernel.oom().is_none(), "seed {seed}");
     (scans.get(), kernel.engine.marks())
 }
 
@@ -183,4 +203,12 @@ fn random_programs_over_files_find_what_they_ought_to() {
     let first = std::env::var("PAGEWALK_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
     let scans: u32 = (first..seeds).map(stress).sum();
     assert!(scans > seeds as u32, "the machine was quiescent only {scans} times");
+}
+
+#[test]
+fn random_programs_find_what_they_ought_to_also_where_memory_is_short() {
+    let seeds = std::env::var("PAGEWALK_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
+    let first = std::env::var("PAGEWALK_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    let scans: u32 = (first..seeds).map(|seed| stress_watched(seed, true).0).sum();
+    assert!(scans > 0, "the machine was never quiescent");
 }

@@ -147,7 +147,7 @@ fn a_full_batch_is_flushed_and_freed_before_it_grows() {
 /// Invariants that some seed breaks.
 fn broken(switches: Switches, build: impl Fn(&Rc<Kernel>)) -> Vec<&'static str> {
     let mut broken = Vec::new();
-    for seed in 0..150 {
+    for seed in 0..600 {
         let setup = Setup { cpus: 8, schedule: Schedule::Random, seed, ..Setup::default() };
         let config = KernelConfig { switches, ..KernelConfig::default() };
         let kernel = Setup { config, ..setup }.boot();

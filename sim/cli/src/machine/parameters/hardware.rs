@@ -44,6 +44,20 @@ pub(super) const HARDWARE: &[Parameter] = &[
         "large enough for small traces",
     ),
     row(
+        "memory.min_free",
+        "frames",
+        Kind::Int { min: 0, max: 67_108_864 },
+        "Frames that ordinary allocations leave free (pages_min). kswapd begins below a quarter more and ends above a half more. With 0 it is computed.",
+        "the root of 16 times the memory in KiB, from 128 KiB to 64 MiB: init_per_zone_pages_min of Linux 2.6.27 mm/page_alloc.c",
+    ),
+    row(
+        "memory.group_limit",
+        "frames",
+        Kind::Int { min: 0, max: 268_435_456 },
+        "Frames that the processes of one trace may have together, anonymous and of files, as of a memory cgroup: beyond, they reclaim their own. With 0 there is no limit.",
+        "no cgroup",
+    ),
+    row(
         "paging.levels",
         "levels",
         Kind::Int { min: 4, max: 5 },

@@ -1,0 +1,57 @@
+//! `migrate_page_move_mapping`: another page takes a page's place in the cache.
+//!
+//! Follows mm/migrate.c of v2.6.27.
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::{Mutant, PG_PRIVATE, PageRef, Pfn};
+
+use crate::address_space::AddressSpace;
+use crate::freeze::{page_freeze_refs, page_unfreeze_refs};
+use crate::radix::Entry;
+
+/// Both pages are locked, and the caller has a reference to each; `old` is mapped nowhere. False if somebody else has a reference to
+/// it: nothing has changed then. True: lookups find `new`, which says whose it is as `old` does, and is not up to date yet; the cache's
+/// reference to `old` is gone.
+pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old: Pfn, new: Pfn) -> bool {
+    let hw = mapping.hw();
+    let words = hw.memory.words(old);
+    mapping.check_page_locked(cx, old);
+    let tree = mapping.lock_tree(cx).await;
+    let index = mapping.page_index(cx, old).await;
+    let buffers = i32::from(words.flags().test_bit(cx, PG_PRIVATE).await);
+    let expected = 2 + buffers;
+    let slot = mapping.tree.lookup_slot(cx, mapping.nodes(), index).await;
+    let there = match slot {
+        Some(slot) => slot.load(cx).await == Entry::Item(old),
+        None => false,
+    };
+    // a
+    if !there || words.count().read_once(cx).await != expected {
+        cx.mark("migrate_page_move_mapping:referenced");
+        tree.unlock().await;
+        return false;
+    }
+    // b. From here on no lookup takes a reference to the old page: its holder would go on with a page that nobody else sees.
+    let freezes = !hw.switches().mutant(Mutant::CheckThenRemove);
+    if freezes && !page_freeze_refs(cx, hw, old, expected).await {
+        cx.mark("migrate_page_move_mapping:frozen-too-late");
+        tree.unlock().await;
+        return false;
+    }
+    hw.memory.get_page(cx, new).await.into_pfn(); // c
+    mapping.claim(cx, new, index).await;
+    slot.expect("the page is there").replace(cx, new).await; // d
+    if freezes {
+        page_unfreeze_refs(cx, hw, old, expected).await; // e
+    }
+    // f. The cache's reference; it is not the last one, so nothing is freed under the lock.
+    let held = PageRef::counted(cx, old).into_pfn();
+    hw.put_page_testzero(cx, held).await;
+    tree.unlock().await;
+    true
+}
+
+/// The last part, when the contents are copied: `old` says no more that it is in the cache.
+pub async fn migrate_page_left(cx: &Context, mapping: &AddressSpace, old: Pfn) {
+    mapping.disclaim(cx, old).await;
+}

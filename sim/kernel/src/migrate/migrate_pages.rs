@@ -1,0 +1,63 @@
+//! `migrate_pages`: each of some isolated pages, tried until it has moved or cannot.
+
+use pagewalk_mmu::{PG_LRU, PageRef, Pfn};
+
+use super::unmap_and_move::{Moved, unmap_and_move};
+use crate::task::Task;
+
+/// How often a page that is in use just now is tried.
+const PASSES: u32 = 10;
+
+/// Moves the page, which is isolated, to frame `new`, which nobody knows. The isolation's reference and the new frame's are used up.
+/// True if it has moved (or was freed meanwhile).
+pub(super) async fn migrate_page(current: &Task, pfn: Pfn, new: PageRef<'_>) -> bool {
+    let kernel = current.kernel();
+    let hw = &kernel.hw;
+    hw.charge(new.pfn(), hw.group_of(pfn));
+    let mut outcome = Moved::Again;
+    for pass in 0..PASSES {
+        outcome = unmap_and_move(current, pfn, new.pfn(), pass > 2).await;
+        if outcome != Moved::Again {
+            break;
+        }
+        current.cond_resched().await;
+    }
+    // The old page goes back to the lists; nobody else has it any more if it has moved, and then it is freed by that.
+    hw.putback_lru_pages(current, vec![pfn]).await;
+    match outcome {
+        Moved::Yes => {
+            kernel.stat.pgmigrate_success.add(1);
+            hw.putback_lru_pages(current, vec![new.into_pfn()]).await;
+        }
+        Moved::Again | Moved::No => {
+            kernel.stat.pgmigrate_fail.add(1);
+            hw.put_page(current, new).await;
+        }
+        Moved::Freed => hw.put_page(current, new).await,
+    }
+    matches!(outcome, Moved::Yes | Moved::Freed)
+}
+
+/// Moves whatever is in a frame elsewhere, if it is on the LRU lists (`do_migrate_range` of memory hot-remove). True if it has moved.
+///
+/// Who comes by a page by its frame number has no reference: its count is raised only if it is not 0.
+pub(crate) async fn migrate_frame(current: &Task, pfn: Pfn) -> bool {
+    let hw = &current.kernel().hw;
+    let words = hw.memory.words(pfn);
+    if words.flags().observe() >> PG_LRU & 1 == 0 || !words.count().inc_not_zero(current).await {
+        return false;
+    }
+    let held = PageRef::counted(current, pfn);
+    let isolated = hw.isolate_lru_page(current, pfn).await;
+    hw.put_page(current, held).await;
+    if !isolated {
+        return false;
+    }
+    match hw.alloc_page_above(current, hw.watermarks().min).await {
+        Some(new) => migrate_page(current, pfn, new).await,
+        None => {
+            hw.putback_lru_pages(current, vec![pfn]).await;
+            false
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Migration: pages move to other frames while programs use them. And compaction, which is its user.
+//!
+//! Follows mm/migrate.c of v2.6.27, and mm/compaction.c of 2.6.35 (the first release with it).
+
+mod compaction;
+mod migrate_pages;
+mod remove_migration_ptes;
+mod unmap_and_move;
+
+pub(crate) use compaction::compact_zone;
+pub(crate) use migrate_pages::migrate_frame;

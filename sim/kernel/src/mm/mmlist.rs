@@ -1,0 +1,65 @@
+//! `mmlist`: the address spaces that may have swap entries in their page tables, for swapoff to look through.
+//!
+//! Follows mm/swapfile.c and mm/memory.c of v2.6.27. An address space is on the list before its first swap entry can be seen.
+
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use pagewalk_engine::{Class, Guarded, SpinLock};
+
+use super::Mm;
+use crate::kernel::Kernel;
+use crate::task::Task;
+
+/// `mmlist_lock`.
+static MMLIST_LOCK: Class = Class::new(44, "mmlist_lock");
+
+/// The list, by the address spaces' numbers.
+pub(crate) struct MmList {
+    lock: SpinLock,
+    mms: Guarded<BTreeMap<u32, Weak<Mm>>>,
+}
+
+impl Default for MmList {
+    fn default() -> Self {
+        let lock = SpinLock::new(&MMLIST_LOCK, 0);
+        Self { mms: Guarded::new(lock.id(), BTreeMap::new()), lock }
+    }
+}
+
+impl MmList {
+    /// Whether an address space is on it, for observers.
+    pub(crate) fn observe(&self, mm: u32) -> bool {
+        self.mms.observe().contains_key(&mm)
+    }
+}
+
+impl Kernel {
+    /// Puts an address space on the list unless it is there. Under the PTL of the table that is about to have a swap entry.
+    pub(crate) async fn mmlist_add(&self, current: &Task, mm: &Rc<Mm>) {
+        if mm.on_mmlist().read_once(current).await {
+            return;
+        }
+        let held = self.mmlist.lock.lock(current).await;
+        self.mmlist.mms.get_mut(&held).insert(mm.id(), Rc::downgrade(mm));
+        mm.on_mmlist().write_once(current, true).await;
+        held.unlock().await;
+    }
+
+    /// `mmput`: an address space without users leaves the list.
+    pub(crate) async fn mmlist_del(&self, current: &Task, mm: &Mm) {
+        if mm.on_mmlist().read_once(current).await {
+            let held = self.mmlist.lock.lock(current).await;
+            self.mmlist.mms.get_mut(&held).remove(&mm.id());
+            held.unlock().await;
+        }
+    }
+
+    /// The address spaces that are on the list now.
+    pub(crate) async fn mmlist_all(&self, current: &Task) -> Vec<Rc<Mm>> {
+        let held = self.mmlist.lock.lock(current).await;
+        let all = self.mmlist.mms.get(&held).values().filter_map(Weak::upgrade).collect();
+        held.unlock().await;
+        all
+    }
+}

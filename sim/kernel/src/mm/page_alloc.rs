@@ -1,0 +1,193 @@
+//! Pages for the kernel's paths: from the free lists while there are enough, else from reclaim.
+//!
+//! Follows mm/page_alloc.c (`__alloc_pages_internal`) and mm/memcontrol.c (`mem_cgroup_charge_common`) of v2.6.27.
+
+use std::future::pending;
+use std::rc::Rc;
+
+use pagewalk_engine::Context;
+use pagewalk_mmu::{PageRef, Pfn};
+
+use crate::io_wait::congestion_wait;
+use crate::kernel::{Kernel, OutOfMemory};
+use crate::swap::SwapoffState;
+use crate::task::Task;
+use crate::vmscan::{try_to_free_mem_cgroup_pages, try_to_free_pages};
+
+/// Rounds of reclaim that free nothing at all before the machine is out of memory (`MAX_RECLAIM_RETRIES`, Linux 4.7).
+const MAX_RECLAIM_RETRIES: u32 = 16;
+
+impl Kernel {
+    /// `alloc_page`: a page for `purpose`, with one reference, charged to the task's memory group. May sleep. Where nothing can be
+    /// reclaimed the run ends with a report.
+    pub(crate) async fn alloc_page<'a>(&self, current: &'a Task, purpose: &'static str) -> PageRef<'a> {
+        match self.try_alloc_page(current).await {
+            Some(page) => page,
+            None => self.out_of_memory(current, purpose).await,
+        }
+    }
+
+    /// The same; `None` where nothing can be reclaimed.
+    pub(crate) async fn try_alloc_page<'a>(&self, current: &'a Task) -> Option<PageRef<'a>> {
+        let group = current.group();
+        let limit = self.config().group_limit;
+        if group != 0
+            && limit > 0
+            && self.hw.charged(group) >= limit
+            && !Box::pin(uncharge_some(current, group)).await
+        {
+            return None;
+        }
+        let page = match self.hw.alloc_page_above(current, self.hw.watermarks().low).await {
+            Some(page) => page,
+            None => Box::pin(alloc_pages_slowpath(current)).await?,
+        };
+        self.hw.charge(page.pfn(), group);
+        self.note_used();
+        Some(page)
+    }
+
+    /// A zeroed page (`__GFP_ZERO`).
+    pub(crate) async fn alloc_zeroed_page<'a>(
+        &self,
+        current: &'a Task,
+        purpose: &'static str,
+    ) -> PageRef<'a> {
+        let page = self.alloc_page(current, purpose).await;
+        self.clear_page(current, page.pfn()).await;
+        page
+    }
+
+    async fn clear_page(&self, cx: &Context, pfn: Pfn) {
+        self.hw.memory.clear_page(cx, pfn).await;
+        cx.charge(self.hw.costs().clear_page);
+    }
+
+    /// A page that is a table with no entries. Tables are charged to nobody.
+    pub(crate) async fn alloc_table_page(&self, current: &Task) -> Pfn {
+        let page = match self.hw.alloc_page_above(current, self.hw.watermarks().low).await {
+            Some(page) => Some(page),
+            None => Box::pin(alloc_pages_slowpath(current)).await,
+        };
+        let page = match page {
+            Some(page) => page,
+            None => self.out_of_memory(current, "a page table").await,
+        };
+        self.attach_table(current, page).await
+    }
+
+    /// The top-level table of a process that is being made, from what the watermarks keep back if it must be.
+    pub(crate) async fn alloc_pgd(&self, cx: &Context) -> Pfn {
+        let Some(page) = self.hw.alloc_page(cx).await else {
+            return self.out_of_memory(cx, "a page table").await.into_pfn();
+        };
+        self.attach_table(cx, page).await
+    }
+
+    async fn attach_table(&self, cx: &Context, page: PageRef<'_>) -> Pfn {
+        self.note_used();
+        self.clear_page(cx, page.pfn()).await;
+        let pfn = page.into_pfn();
+        self.hw.tables.attach(&self.hw.memory, pfn);
+        self.stat.page_tables_allocated.add(1);
+        self.stat.nr_page_table_pages.add(1);
+        self.stat.peak_page_table_pages.at_least(self.stat.nr_page_table_pages.get());
+        pfn
+    }
+
+    /// The table, which nothing points to any more, becomes a free page.
+    pub(crate) async fn free_table_page(&self, cx: &Context, pfn: Pfn) {
+        self.hw.tables.detach(&self.hw.memory, pfn);
+        self.stat.page_tables_freed.add(1);
+        self.stat.nr_page_table_pages.sub(1);
+        self.hw.put_page(cx, PageRef::counted(cx, pfn)).await;
+    }
+
+    fn note_used(&self) {
+        let used = u64::from(self.hw.memory.frames()) - u64::from(self.hw.free_frames());
+        self.stat.peak_used_frames.at_least(used);
+        self.stat.peak_data_frames.at_least(used.saturating_sub(1 + self.stat.nr_page_table_pages.get()));
+    }
+
+    async fn out_of_memory<'a>(&self, cx: &'a Context, purpose: &'static str) -> PageRef<'a> {
+        self.report_oom(OutOfMemory {
+            purpose,
+            context: cx.id().number(),
+            clock: cx.cpu().clock(),
+            frames: self.hw.memory.frames(),
+            anon_pages: self.stat.nr_anon_pages.get(),
+            page_table_pages: self.stat.nr_page_table_pages.get(),
+            file_pages: self.cache.nr_file_pages(),
+            swap_pages_free: self.swap.nr_swap_pages(),
+        });
+        self.engine.stop("out of memory");
+        pending().await
+    }
+}
+
+/// Fewer free frames than `pages_low`: kswapd is woken; below `pages_min` the caller reclaims memory itself, until there is some or
+/// nothing is left to reclaim.
+async fn alloc_pages_slowpath(current: &Task) -> Option<PageRef<'_>> {
+    let kernel: &Rc<Kernel> = current.kernel();
+    let mark = kernel.hw.watermarks().min;
+    kernel.wakeup_kswapd(current);
+    let mut page = kernel.hw.alloc_page_above(current, mark).await;
+    let mut idle = 0;
+    while page.is_none() && idle < MAX_RECLAIM_RETRIES {
+        kernel.stat.allocstall.add(1);
+        let freed = try_to_free_pages(current).await;
+        page = kernel.hw.alloc_page_above(current, mark).await;
+        if page.is_none() {
+            // What other CPUs keep on their own lists, or have on the way to the LRU lists, is out of reclaim's sight.
+            kernel.hw.lru_add_drain_all(current).await;
+            kernel.hw.drain_all_pages(current).await;
+            page = kernel.hw.alloc_page_above(current, mark).await;
+        }
+        if freed > 0 {
+            idle = 0;
+        } else if page.is_none() {
+            idle += 1;
+            congestion_wait(current).await;
+        }
+        if page.is_none() && idle == MAX_RECLAIM_RETRIES && kills_swapoff(current) {
+            idle = 0;
+        }
+    }
+    page
+}
+
+/// Where memory is out while a swapoff brings everything back, the swapoff is what has to give up (`PF_SWAPOFF` of mm/oom_kill.c). False
+/// if none is under way, or it is the caller's own.
+fn kills_swapoff(current: &Task) -> bool {
+    let state = &current.kernel().swapoff;
+    match state.get() {
+        SwapoffState::Running(context) | SwapoffState::Killed(context)
+            if context != current.id().number() =>
+        {
+            current.mark("out_of_memory:kills-swapoff");
+            state.set(SwapoffState::Killed(context));
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The group has all that it may have: it gives something up. False if it cannot.
+async fn uncharge_some(current: &Task, group: u16) -> bool {
+    let kernel = current.kernel();
+    let mut idle = 0;
+    while kernel.hw.charged(group) >= kernel.config().group_limit {
+        if idle == MAX_RECLAIM_RETRIES {
+            return false;
+        }
+        kernel.stat.allocstall.add(1);
+        if try_to_free_mem_cgroup_pages(current, group).await > 0 {
+            idle = 0;
+        } else {
+            idle += 1;
+            kernel.hw.lru_add_drain_all(current).await;
+            congestion_wait(current).await;
+        }
+    }
+    true
+}

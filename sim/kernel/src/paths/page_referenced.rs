@@ -1,0 +1,60 @@
+//! `page_referenced`: whether a page was used since it was last asked.
+//!
+//! Follows mm/rmap.c of v2.6.27.
+
+use pagewalk_mmu::{PG_REFERENCED, PageMapping, Pfn};
+use pagewalk_pagecache::{trylock_page, unlock_page};
+
+use super::rmap::page_mapped;
+use super::rmap_walk::{Place, names, page_check_address, rmap_walk};
+use crate::task::Task;
+use crate::tlb::flush_tlb_page;
+
+/// How many PTEs, and the flag, say that the page was used; all of them forget it. `locked`: the caller has the page's lock.
+pub(crate) async fn page_referenced(current: &Task, pfn: Pfn, locked: bool) -> u32 {
+    let hw = &current.kernel().hw;
+    let words = hw.memory.words(pfn);
+    let mut referenced = u32::from(words.flags().test_and_clear_bit(current, PG_REFERENCED).await);
+    if !page_mapped(current, pfn).await {
+        return referenced;
+    }
+    let mapping = PageMapping::decode(words.mapping().read_once(current).await);
+    let file = matches!(mapping, PageMapping::File(_));
+    if file && !locked {
+        // A file's page can lose its mapping unless it is locked.
+        if !trylock_page(current, hw, pfn).await {
+            return referenced + 1;
+        }
+        referenced += referenced_in_ptes(current, pfn).await;
+        unlock_page(current, hw, pfn).await;
+        return referenced;
+    }
+    referenced + referenced_in_ptes(current, pfn).await
+}
+
+async fn referenced_in_ptes(current: &Task, pfn: Pfn) -> u32 {
+    let mut referenced = 0;
+    let mut left = current.kernel().hw.memory.words(pfn).mapcount().read_once(current).await;
+    rmap_walk(current, pfn, async |place| {
+        if let Some(young) = page_referenced_one(current, pfn, &place).await {
+            referenced += u32::from(young);
+            left -= 1;
+        }
+        left > 0
+    })
+    .await;
+    referenced
+}
+
+/// `page_referenced_one`: whether the PTE at this place was used; `None` if it does not map the page.
+async fn page_referenced_one(current: &Task, pfn: Pfn, place: &Place) -> Option<bool> {
+    let (ptl, word, pte) = page_check_address(current, place, false, names(pfn)).await?;
+    let young = pte.is_accessed();
+    if young {
+        // ptep_clear_flush_young: until the TLBs forget the page, its uses are not noted.
+        word.modify(current, |pte| pte.accessed(false)).await;
+        flush_tlb_page(current, &place.mm, place.address).await;
+    }
+    ptl.unlock().await;
+    Some(young)
+}

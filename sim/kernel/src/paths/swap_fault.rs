@@ -1,0 +1,165 @@
+//! `do_swap_page`: a page that was swapped out is wanted.
+//!
+//! Follows mm/memory.c of v2.6.27.
+
+use pagewalk_engine::SpinGuard;
+use pagewalk_mmu::{Fix, Mutant, PG_SWAPCACHE, PG_UPTODATE, PageMapping, PageRef, Pfn, Pte};
+use pagewalk_pagecache::{find_get_page, lock_page, unlock_page, wait_on_page_locked};
+use pagewalk_swap::{SwapEntry, free_page_swap, page_swapcount, swap_free, vm_swap_full};
+
+use super::copy_on_write::do_wp_page;
+use super::fault::{Fault, Resolved, vma_pte};
+use crate::fs::mark_page_accessed;
+use crate::mm::{PageKind, Vma};
+use crate::swap::swapin_readahead;
+use crate::task::Task;
+
+/// `do_swap_page`: the PTE `orig` names a swap entry. The numbers are those of the protocol.
+pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, entry: SwapEntry) -> Resolved {
+    let kernel = current.kernel();
+    let (hw, swap) = (&kernel.hw, &kernel.swap);
+    let Some((page, major)) = find_or_read(current, fault, orig, entry).await else {
+        return Resolved::Spurious;
+    };
+    let pfn = page.pfn();
+    mark_page_accessed(current, &page).await; // 4
+    lock_page(current, hw, pfn).await; // 5. waits for the read to end
+    if hw.switches().has(Fix::SwapinEntryRecheck) && !is_still_at(current, pfn, entry).await {
+        // Without the lock anybody may have taken it out of the swap cache; then the entry may be another page's.
+        current.mark("do_swap_page:left-the-swap-cache");
+        unlock_page(current, hw, pfn).await;
+        hw.put_page(current, page).await;
+        return Resolved::Spurious;
+    }
+    let ptl = fault.lock(current).await; // 6
+    let word = fault.pte(current);
+    let changed = word.read_once(current).await != orig;
+    if changed || !hw.memory.words(pfn).flags().test_bit(current, PG_UPTODATE).await {
+        current.mark("do_swap_page:pte-changed"); // 7, 15
+        ptl.unlock().await;
+        unlock_page(current, hw, pfn).await;
+        hw.put_page(current, page).await;
+        return Resolved::Spurious;
+    }
+    fault.mm.add_rss(PageKind::Anon); // 8
+    kernel.stat.nr_swap_ptes.sub(1);
+    let mut entry_pte = vma_pte(pfn, fault.vma.prot).writable(false).accessed(true); // 9
+    let mut write = fault.write;
+    if write && can_share_swap_page(current, pfn).await {
+        entry_pte = entry_pte.writable(true).dirty(true);
+        write = false;
+    }
+    let early = hw.switches().mutant(Mutant::SwapFreeBeforeRmap);
+    if early {
+        swap_free(current, swap, entry).await; // MUTANT R54
+        unlock_page(current, hw, pfn).await;
+    }
+    word.write_once(current, entry_pte).await; // 10
+    page_add_anon_rmap(current, pfn, fault.vma, fault).await; // 11
+    // The lookup's reference is the PTE's now.
+    page.into_pfn();
+    if !early {
+        // 12. After 11, so that who counts mappings and swap entries never counts too few.
+        swap_free(current, swap, entry).await;
+        finish_swapin(current, fault, pfn).await; // 13, 14
+    }
+    if write {
+        let resolved = do_wp_page(current, fault, entry_pte, ptl).await;
+        return if major { Resolved::SwapMajor } else { resolved };
+    }
+    ptl.unlock().await;
+    if major { Resolved::SwapMajor } else { Resolved::SwapMinor }
+}
+
+/// Steps 2 and 3: the page of the entry, with a reference, and whether it had to be read. `None` if the fault is to be tried again.
+async fn find_or_read<'a>(
+    current: &'a Task,
+    fault: &Fault<'_>,
+    orig: Pte,
+    entry: SwapEntry,
+) -> Option<(PageRef<'a>, bool)> {
+    let kernel = current.kernel();
+    let cached = find_get_page(current, &kernel.swap.swapper_space, u64::from(entry.word())).await;
+    if let Some(page) = cached {
+        return Some((page, false));
+    }
+    if let Some(page) = swapin_readahead(current, entry).await {
+        kernel.stat.pgmajfault.add(1);
+        return Some((page, true));
+    }
+    // The entry was freed, or there was no memory for the page.
+    let ptl = fault.lock(current).await;
+    let same = fault.pte(current).read_once(current).await == orig;
+    ptl.unlock().await;
+    if same {
+        // Before the next try memory is waited for, or the run ends here.
+        current.mark("do_swap_page:no-memory");
+        let page = kernel.alloc_page(current, "a page from swap").await;
+        kernel.hw.put_page(current, page).await;
+    }
+    None
+}
+
+async fn is_still_at(current: &Task, pfn: Pfn, entry: SwapEntry) -> bool {
+    let words = current.kernel().hw.memory.words(pfn);
+    words.flags().test_bit(current, PG_SWAPCACHE).await
+        && words.private().read_once(current).await == entry.word()
+}
+
+/// Steps 13 and 14: swap that is full enough gives the copy up.
+async fn finish_swapin(current: &Task, fault: &Fault<'_>, pfn: Pfn) {
+    let kernel = current.kernel();
+    let fixed = kernel.hw.switches().has(Fix::TryToFreeSwap);
+    // Since 2.6.29 also for a store: the page will be dirty.
+    if vm_swap_full(current, &kernel.swap).await || (fixed && fault.write) {
+        free_page_swap(current, &kernel.swap, pfn).await;
+    }
+    unlock_page(current, &kernel.hw, pfn).await;
+}
+
+/// `can_share_swap_page`: whether nobody else, neither by a mapping nor by a swap entry, has the page, which is locked. The count
+/// is not asked.
+pub(crate) async fn can_share_swap_page(current: &Task, pfn: Pfn) -> bool {
+    let kernel = current.kernel();
+    let words = kernel.hw.memory.words(pfn);
+    let mut uses = words.mapcount().read_once(current).await;
+    if uses <= 1 && words.flags().test_bit(current, PG_SWAPCACHE).await {
+        uses += page_swapcount(current, &kernel.swap, pfn).await;
+    }
+    uses == 1
+}
+
+/// `page_add_anon_rmap`: an anonymous page gets one mapping more; with its first one it belongs to the area's `anon_vma` again.
+/// Holds the PTL.
+async fn page_add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, fault: &Fault<'_>) {
+    add_anon_rmap(current, pfn, vma, vma.index_of(fault.address)).await;
+}
+
+/// The same for page `index` of the area's linear pages.
+pub(crate) async fn add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, index: u64) {
+    let kernel = current.kernel();
+    let words = kernel.hw.memory.words(pfn);
+    if words.mapcount().fetch_add(current, 1).await == 0 {
+        let anon_vma = vma.anon_vma.get().expect("an area with a swap entry has had a page");
+        words.mapping().write_once(current, PageMapping::Anon(anon_vma.id()).encode()).await;
+        words.index().write_once(current, index).await;
+        kernel.stat.nr_anon_pages.add(1);
+        kernel.stat.peak_anon_pages.at_least(kernel.stat.nr_anon_pages.get());
+    }
+}
+
+/// `migration_entry_wait`: sleeps until the page that a migration entry names has moved. The fault is tried again then.
+///
+/// The page may be frozen at this moment: its count is raised only if it is not 0.
+pub(crate) async fn migration_entry_wait(current: &Task, fault: &Fault<'_>, ptl: SpinGuard<'_>, pfn: Pfn) {
+    let hw = &current.kernel().hw;
+    let still =
+        fault.pte(current).read_once(current).await.migration_entry().is_some_and(|(of, _)| of == pfn);
+    let held = still && hw.memory.words(pfn).count().inc_not_zero(current).await;
+    ptl.unlock().await;
+    if held {
+        current.mark("migration_entry_wait:waits");
+        wait_on_page_locked(current, hw, pfn).await;
+        hw.put_page(current, PageRef::counted(current, pfn)).await;
+    }
+}

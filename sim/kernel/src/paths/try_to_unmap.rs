@@ -1,0 +1,96 @@
+//! `try_to_unmap`: a page loses every PTE that maps it.
+//!
+//! Follows mm/rmap.c of v2.6.27.
+
+use pagewalk_mmu::{Mutant, PG_SWAPCACHE, Pfn, Pte};
+use pagewalk_swap::{SwapEntry, swap_duplicate};
+
+use super::gather::free_page;
+use super::rmap::{page_kind, page_mapped, page_remove_rmap};
+use super::rmap_walk::{Place, names, page_check_address, rmap_walk};
+use crate::fs::set_page_dirty;
+use crate::mm::PageKind;
+use crate::task::Task;
+use crate::tlb::flush_tlb_page;
+
+/// How it went (`SWAP_SUCCESS`, `SWAP_AGAIN`, `SWAP_FAIL`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unmapped {
+    /// No PTE maps the page.
+    Success,
+    /// Some PTE was not found, or was mapped meanwhile.
+    Again,
+    /// Some PTE was used just now.
+    Fail,
+}
+
+/// Takes the page, which the caller has locked, out of every page table. With `migration` its PTEs become migration entries;
+/// without, those of an anonymous page become swap entries, and it is in the swap cache.
+pub(crate) async fn try_to_unmap(current: &Task, pfn: Pfn, migration: bool) -> Unmapped {
+    let mut failed = false;
+    rmap_walk(current, pfn, async |place| {
+        failed = !try_to_unmap_one(current, pfn, &place, migration).await;
+        !failed && page_mapped(current, pfn).await
+    })
+    .await;
+    match (page_mapped(current, pfn).await, failed) {
+        (false, _) => Unmapped::Success,
+        (true, true) => Unmapped::Fail,
+        (true, false) => Unmapped::Again,
+    }
+}
+
+/// `try_to_unmap_one`: one place. False if the page was used there just now.
+///
+///  1. find the PTE and lock its table;
+///  2. a page in use stays, unless it must move;
+///  3. clear the PTE and flush it everywhere;
+///  4. only now is what the hardware noted complete: the dirty bit goes to the page;
+///  5. what the PTE becomes;
+///  6. the mapping and its reference go; 7. unlock.
+async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bool) -> bool {
+    let kernel = current.kernel();
+    let Some((ptl, word, pte)) = page_check_address(current, place, false, names(pfn)).await else {
+        return true; // 1
+    };
+    if !migration && pte.is_accessed() {
+        current.mark("try_to_unmap_one:young");
+        word.modify(current, |pte| pte.accessed(false)).await; // 2
+        flush_tlb_page(current, &place.mm, place.address).await;
+        ptl.unlock().await;
+        return false;
+    }
+    let old = word.xchg(current, Pte::NONE).await; // 3
+    flush_tlb_page(current, &place.mm, place.address).await;
+    if old.is_dirty() {
+        set_page_dirty(current, pfn).await; // 4
+    }
+    let words = kernel.hw.memory.words(pfn);
+    let kind = page_kind(current, &place.vma, pfn).await;
+    let mut late = None;
+    if kind == PageKind::Anon && words.flags().test_bit(current, PG_SWAPCACHE).await {
+        let entry =
+            SwapEntry::from_word(words.private().read_once(current).await).expect("in the swap cache");
+        if kernel.hw.switches().mutant(Mutant::SwapPteBeforeDup) {
+            late = Some(entry); // MUTANT R55
+        } else {
+            swap_duplicate(current, &kernel.swap, entry).await;
+        }
+        kernel.mmlist_add(current, &place.mm).await;
+        place.mm.sub_rss(PageKind::Anon);
+        kernel.stat.nr_swap_ptes.add(1);
+        word.write_once(current, Pte::swap(entry.word())).await; // 5
+    } else if migration {
+        place.mm.sub_rss(kind);
+        word.write_once(current, Pte::migration(pfn, old.is_writable())).await; // 5
+    } else {
+        place.mm.sub_rss(kind); // 5. a file's: the PTE stays none
+    }
+    page_remove_rmap(current, pfn, kind).await; // 6
+    free_page(current, pfn).await;
+    ptl.unlock().await; // 7
+    if let Some(entry) = late {
+        swap_duplicate(current, &kernel.swap, entry).await;
+    }
+    true
+}

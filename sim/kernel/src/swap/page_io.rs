@@ -1,0 +1,110 @@
+//! Swap I/O: `swap_readpage` and `swap_writepage`.
+//!
+//! Follows mm/page_io.c of v2.6.27.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::Location;
+use std::rc::Rc;
+
+use pagewalk_engine::{Class, Cpu, Effect, Engine, ObjectId, Op, OpKind, Order, Step};
+use pagewalk_mmu::Pfn;
+use pagewalk_pagecache::{end_page_writeback, set_page_writeback, unlock_page};
+use pagewalk_swap::{SwapEntry, free_page_swap};
+
+use crate::fs::{Direction, end_page_read};
+use crate::kernel::Kernel;
+use crate::task::Task;
+
+/// The request queue of a swap device.
+static SWAP_QUEUE: Class = Class::new(46, "swap device queue");
+
+/// What the swap devices have done.
+#[derive(Debug, Default)]
+pub struct SwapStat {
+    /// Requests, to read and to write.
+    pub requests: Cell<u64>,
+    /// The time that requests took, summed over them, in cycles.
+    pub busy: Cell<u64>,
+}
+
+/// `swap_readpage`: starts to read a locked page of the swap cache. The end of the read unlocks it.
+pub(crate) async fn swap_readpage(current: &Task, entry: SwapEntry, pfn: Pfn) {
+    current.kernel().stat.pswpin.add(1);
+    submit(current, Direction::Read, entry, pfn).await;
+}
+
+/// `swap_writepage`: a locked page of the swap cache goes to its entry. The page is unlocked.
+///
+///  1. a page whose entry no PTE names leaves the swap cache instead;
+///  3. writeback begins, 4. the page is unlocked, 5. the request goes out: in this order.
+pub(crate) async fn swap_writepage(current: &Task, pfn: Pfn) {
+    let kernel = current.kernel();
+    if free_page_swap(current, &kernel.swap, pfn).await {
+        current.mark("swap_writepage:nobody-wants-it");
+        return unlock_page(current, &kernel.hw, pfn).await; // 1
+    }
+    let word = kernel.hw.memory.words(pfn).private().read_once(current).await;
+    let entry = SwapEntry::from_word(word).expect("a page that stays in the swap cache has an entry");
+    set_page_writeback(current, &kernel.swap.swapper_space, pfn).await; // 3
+    unlock_page(current, &kernel.hw, pfn).await; // 4
+    kernel.stat.pswpout.add(1);
+    submit(current, Direction::Write, entry, pfn).await; // 5
+}
+
+/// Hands a request for one page to the area's device: one step. What is written is taken in this step.
+#[track_caller]
+fn submit<'a>(
+    current: &'a Task,
+    direction: Direction,
+    entry: SwapEntry,
+    pfn: Pfn,
+) -> impl Future<Output = ()> + 'a {
+    let op = Op {
+        object: ObjectId::new(&SWAP_QUEUE, u64::from(entry.area())),
+        kind: OpKind::Rmw,
+        order: Order::Full,
+        location: Location::caller(),
+    };
+    Step::new(current, op, move || {
+        start(current, direction, entry, pfn);
+        ((), Effect::NONE)
+    })
+}
+
+fn start(current: &Task, direction: Direction, entry: SwapEntry, pfn: Pfn) {
+    let kernel = current.kernel();
+    let now = current.cpu().clock();
+    let (end, synchronous) = kernel.swap.schedule(entry, now);
+    kernel.swap_stat.requests.set(kernel.swap_stat.requests.get() + 1);
+    kernel.swap_stat.busy.set(kernel.swap_stat.busy.get() + (end - now));
+    let taken = kernel.hw.memory.stamp(pfn);
+    if synchronous {
+        current.engine().touch_anything();
+        current.cpu().charge(end - now);
+        return finish(kernel, current.cpu(), direction, entry, (pfn, taken));
+    }
+    kernel.io.begin();
+    let owner = Rc::clone(kernel);
+    let handler = move |engine: &Engine, cpu: &Cpu| {
+        engine.touch_anything(); // the end of writeback changes page and tree
+        finish(&owner, cpu, direction, entry, (pfn, taken));
+        owner.io.end(engine);
+    };
+    kernel.engine.device_interrupt(current.cpu().id(), end, Rc::new(handler));
+}
+
+/// The end of a request: `end_swap_bio_read`, `end_swap_bio_write`.
+fn finish(kernel: &Kernel, cpu: &Cpu, direction: Direction, entry: SwapEntry, (pfn, taken): (Pfn, u64)) {
+    match direction {
+        Direction::Read => {
+            let found = kernel.swap.content(entry);
+            kernel.hw.memory.set_stamp_in_step(&kernel.engine, pfn, found);
+            end_page_read(kernel, pfn, true);
+        }
+        Direction::Write => {
+            kernel.swap.set_content(entry, taken);
+            end_page_writeback(&kernel.engine, cpu, &kernel.hw, &kernel.swap.swapper_space, pfn);
+        }
+    }
+}

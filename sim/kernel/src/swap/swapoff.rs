@@ -1,0 +1,235 @@
+//! `try_to_unuse` and `swapoff`: everything that is in a swap area comes back to memory.
+//!
+//! Follows mm/swapfile.c of v2.6.27.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, Pfn, Pte, Vaddr};
+use pagewalk_pagecache::{lock_page, unlock_page, wait_on_page_locked, wait_on_page_writeback};
+use pagewalk_swap::{
+    SwapEntry, abort_swapoff, begin_swapoff, delete_from_swap_cache, find_next_to_unuse, finish_swapoff,
+    swap_count, swap_free, swapon,
+};
+
+use super::page_io::swap_writepage;
+use super::swapin::read_swap_cache_async;
+use crate::mm::{Mm, PageKind, Table, Vma, find_table, next_boundary, pte_word};
+use crate::paths::{Errno, add_anon_rmap, mmput, vma_pte};
+use crate::task::Task;
+
+/// Whether a swapoff is under way, for whoever finds memory out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SwapoffState {
+    /// None is.
+    #[default]
+    None,
+    /// One is, by the context of this number (`PF_SWAPOFF`).
+    Running(u32),
+    /// It must give up: what it brings back is more than memory holds.
+    Killed(u32),
+}
+
+/// `sys_swapoff`.
+///
+/// # Errors
+/// `EINVAL` if the area is not in use, `ENOMEM` if memory and the other areas cannot take what is on it: it stays in use then.
+pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {
+    let kernel = current.kernel();
+    if area >= kernel.swap.nr_areas() {
+        return Err(Errno::Einval);
+    }
+    // security_vm_enough_memory, as far as there is an answer: what is free, and what is cached and clean.
+    let cached = kernel.cache.nr_file_pages().saturating_sub(kernel.cache.nr_file_dirty());
+    let free = u64::from(kernel.hw.nr_free_pages()) + cached;
+    if kernel.swapoff.get() != SwapoffState::None || !begin_swapoff(current, &kernel.swap, area, free).await {
+        return Err(Errno::Enomem); // 1
+    }
+    kernel.swapoff.set(SwapoffState::Running(current.id().number()));
+    let emptied = try_to_unuse(current, area).await;
+    kernel.swapoff.set(SwapoffState::None);
+    if !emptied {
+        current.mark("swapoff:no-memory");
+        abort_swapoff(current, &kernel.swap, area).await;
+        return Err(Errno::Enomem);
+    }
+    finish_swapoff(current, &kernel.swap, area).await; // 9
+    Ok(())
+}
+
+/// `sys_swapon` of an area that was taken off.
+pub(crate) async fn do_swapon(current: &Task, area: u8) {
+    swapon(current, &current.kernel().swap, area).await;
+}
+
+/// `try_to_unuse`. False if there was no memory for a page.
+async fn try_to_unuse(current: &Task, area: u8) -> bool {
+    let kernel = current.kernel();
+    let (hw, swap) = (&kernel.hw, &kernel.swap);
+    let mut after = 0;
+    while let Some(entry) = find_next_to_unuse(current, swap, area, after).await {
+        after = entry.offset(); // 2
+        if matches!(kernel.swapoff.get(), SwapoffState::Killed(_)) {
+            return false;
+        }
+        let Some(page) = read_swap_cache_async(current, entry).await else {
+            if swap_count(current, swap, entry).await == 0 {
+                continue; // 3. freed meanwhile
+            }
+            return false;
+        };
+        let pfn = page.pfn();
+        wait_on_page_locked(current, hw, pfn).await; // 4
+        wait_on_page_writeback(current, hw, pfn).await;
+        lock_page(current, hw, pfn).await;
+        wait_on_page_writeback(current, hw, pfn).await;
+        unuse_entry(current, entry, pfn).await; // 5
+        let words = hw.memory.words(pfn);
+        let both = 1 << PG_DIRTY | 1 << PG_SWAPCACHE;
+        if swap_count(current, swap, entry).await > 1 && words.flags().read_once(current).await & both == both
+        {
+            current.mark("try_to_unuse:written-out");
+            swap_writepage(current, pfn).await; // 6
+            lock_page(current, hw, pfn).await;
+            wait_on_page_writeback(current, hw, pfn).await;
+        }
+        if may_delete(current, entry, pfn).await {
+            delete_from_swap_cache(current, swap, pfn).await; // 7
+        }
+        words.flags().set_bit(current, PG_DIRTY).await; // 8
+        unlock_page(current, hw, pfn).await;
+        hw.put_page(current, page).await;
+        current.cond_resched().await;
+        if !kernel.io.is_busy() {
+            // Whoever still has entries may be on this CPU.
+            current.yield_cpu().await;
+        }
+    }
+    true
+}
+
+/// Whether the page may leave the swap cache: since 2.6.29 only from the entry that is being freed; it may have another by now.
+async fn may_delete(current: &Task, entry: SwapEntry, pfn: Pfn) -> bool {
+    let kernel = current.kernel();
+    let words = kernel.hw.memory.words(pfn);
+    let flags = words.flags().read_once(current).await;
+    if flags >> PG_SWAPCACHE & 1 == 0 || flags >> PG_WRITEBACK & 1 == 1 {
+        return false;
+    }
+    !kernel.hw.switches().has(Fix::SwapoffRecheck) || words.private().read_once(current).await == entry.word()
+}
+
+/// Step 5: every address space that may have the entry gets the page. The page is locked, except while a lock is waited for that
+/// others hold while they wait for the page.
+async fn unuse_entry(current: &Task, entry: SwapEntry, pfn: Pfn) {
+    let kernel = current.kernel();
+    for mm in kernel.mmlist_all(current).await {
+        if swap_count(current, &kernel.swap, entry).await <= 1 {
+            return;
+        }
+        if !mm.users().inc_not_zero(current).await {
+            continue;
+        }
+        unuse_mm(current, &mm, entry, pfn).await;
+        mmput(current, mm).await;
+    }
+}
+
+/// `unuse_mm`: one address space's entries.
+async fn unuse_mm(current: &Task, mm: &Rc<Mm>, entry: SwapEntry, pfn: Pfn) {
+    let kernel = current.kernel();
+    let mmap_sem = match mm.mmap_sem.try_down_read(current).await {
+        Some(held) => held,
+        None => {
+            // Who has mmap_sem may wait for the page. Meanwhile reclaim must not take it.
+            current.mark("unuse_mm:waits-for-mmap-sem");
+            kernel.hw.activate_page(current, pfn).await;
+            unlock_page(current, &kernel.hw, pfn).await;
+            let held = mm.mmap_sem.down_read(current).await;
+            lock_page(current, &kernel.hw, pfn).await;
+            held
+        }
+    };
+    let still = may_delete(current, entry, pfn).await;
+    let areas: Vec<Rc<Vma>> = mm.areas.get(&mmap_sem).iter().cloned().collect();
+    // Without the fix, what the page is by now is not asked: the entry may be another page's.
+    if still || !kernel.hw.switches().has(Fix::SwapoffRecheck) {
+        for vma in areas.iter().filter(|vma| vma.anon_vma.get().is_some()) {
+            unuse_vma(current, mm, vma, entry, pfn).await;
+        }
+    }
+    mmap_sem.up_read().await;
+}
+
+/// `unuse_vma` down to `unuse_pte_range`.
+async fn unuse_vma(current: &Task, mm: &Rc<Mm>, vma: &Rc<Vma>, entry: SwapEntry, pfn: Pfn) {
+    let format = *current.kernel().hw.format();
+    let mut address = vma.range.start();
+    // A page has one place in an area.
+    let mapped_at = place_of(current, vma, pfn).await;
+    if let Some(only) = mapped_at {
+        address = only;
+    }
+    while address < vma.range.end() {
+        match find_table(current, mm, address).await {
+            Err(resume) => address = resume,
+            Ok(table) => {
+                let end = next_boundary(&format, address, 2).min(vma.range.end());
+                unuse_pte_range(current, (mm, vma), table, (address, end), (entry, pfn)).await;
+                address = end;
+            }
+        }
+        if mapped_at.is_some() {
+            return;
+        }
+    }
+}
+
+/// `page_address_in_vma`: where the page is, if its reverse mapping says so.
+async fn place_of(current: &Task, vma: &Vma, pfn: Pfn) -> Option<Vaddr> {
+    let words = current.kernel().hw.memory.words(pfn);
+    if words.mapcount().read_once(current).await == 0 {
+        return None;
+    }
+    vma.address_of(words.index().read_once(current).await)
+}
+
+async fn unuse_pte_range(
+    current: &Task,
+    (mm, vma): (&Rc<Mm>, &Rc<Vma>),
+    table: Table,
+    (start, end): (Vaddr, Vaddr),
+    (entry, pfn): (SwapEntry, Pfn),
+) {
+    let ptl = table.lock(current).lock(current).await;
+    let mut address = start;
+    while address < end {
+        let word = pte_word(current, table, address);
+        if word.observe().swap_entry() == Some(entry.word())
+            && word.read_once(current).await == Pte::swap(entry.word())
+        {
+            unuse_pte(current, (mm, vma), address, table, (entry, pfn)).await;
+        }
+        address = Vaddr(address.0 + BASE_PAGE_BYTES);
+    }
+    ptl.unlock().await;
+}
+
+/// `unuse_pte`: the entry becomes a PTE, read-only and old. Holds the PTL.
+async fn unuse_pte(
+    current: &Task,
+    (mm, vma): (&Rc<Mm>, &Rc<Vma>),
+    address: Vaddr,
+    table: Table,
+    (entry, pfn): (SwapEntry, Pfn),
+) {
+    let kernel = current.kernel();
+    mm.add_rss(PageKind::Anon);
+    kernel.stat.nr_swap_ptes.sub(1);
+    kernel.hw.memory.get_page(current, pfn).await.into_pfn();
+    let pte = vma_pte(pfn, vma.prot).writable(false);
+    pte_word(current, table, address).write_once(current, pte).await;
+    add_anon_rmap(current, pfn, vma, vma.index_of(address)).await;
+    swap_free(current, &kernel.swap, entry).await;
+    // It is in use: else the next scan would swap it out again.
+    kernel.hw.activate_page(current, pfn).await;
+}

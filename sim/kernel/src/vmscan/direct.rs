@@ -1,0 +1,48 @@
+//! `try_to_free_pages`: an allocation that finds too little memory reclaims some itself.
+
+use super::shrink_zone::shrink_zones;
+use super::{DEF_PRIORITY, SWAP_CLUSTER_MAX, ScanControl};
+use crate::io_wait::congestion_wait;
+use crate::task::Task;
+
+/// Yields how many pages were freed: 32, more, or as many as can be by looking at every page.
+pub(crate) async fn try_to_free_pages(current: &Task) -> u64 {
+    do_try_to_free_pages(current, ScanControl::new(None, false), SWAP_CLUSTER_MAX).await
+}
+
+/// The same of the pages of one memory group.
+pub(crate) async fn try_to_free_mem_cgroup_pages(current: &Task, group: u16) -> u64 {
+    do_try_to_free_pages(current, ScanControl::new(Some(group), false), SWAP_CLUSTER_MAX).await
+}
+
+/// Reclaims `pages` pages because somebody asked for it (`memory.reclaim` of Linux 5.19).
+pub(crate) async fn reclaim_pages(current: &Task, pages: u64) -> u64 {
+    do_try_to_free_pages(current, ScanControl::new(None, false), pages).await
+}
+
+/// Looks at every page until nothing more can be freed: what is in the swap cache and wanted by nobody goes.
+pub(crate) async fn shrink_all(current: &Task) {
+    loop {
+        current.kernel().hw.lru_add_drain_all(current).await;
+        let freed = do_try_to_free_pages(current, ScanControl::new(None, false), u64::MAX).await;
+        if freed == 0 && !current.kernel().io.is_busy() {
+            return;
+        }
+    }
+}
+
+/// `do_try_to_free_pages`: with each round a larger part of the lists is looked at, in the end all of them.
+async fn do_try_to_free_pages(current: &Task, mut sc: ScanControl, wanted: u64) -> u64 {
+    for priority in (0..=DEF_PRIORITY).rev() {
+        let before = sc.nr_scanned;
+        shrink_zones(current, priority, &mut sc).await;
+        if sc.nr_reclaimed >= wanted {
+            break;
+        }
+        // Take a nap, wait for some writeback to complete.
+        if sc.nr_scanned > before && priority < DEF_PRIORITY - 2 {
+            congestion_wait(current).await;
+        }
+    }
+    sc.nr_reclaimed
+}

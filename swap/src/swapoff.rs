@@ -1,0 +1,85 @@
+//! The areas' part of swapoff and swapon.
+//!
+//! Follows mm/swapfile.c (`sys_swapoff`, `find_next_to_unuse`, `sys_swapon`) of v2.6.27.
+
+use pagewalk_engine::Context;
+
+use crate::area::SWP_WRITEOK;
+use crate::{Swap, SwapEntry};
+
+/// Step 1: nothing is allocated from the area any more. False if it is not in use, or if memory and the other areas could not take what
+/// is on it: `free_frames` and their free pages are fewer.
+pub async fn begin_swapoff(cx: &Context, swap: &Swap, area: u8, free_frames: u64) -> bool {
+    let held = swap.lock(cx).await;
+    let this = &swap.areas[usize::from(area)];
+    let free_here = u64::from(this.pages() - this.inuse_pages.get());
+    let elsewhere = swap.nr_swap_pages().saturating_sub(free_here) + free_frames;
+    let possible = this.writeok() && elsewhere >= u64::from(this.inuse_pages.get());
+    if possible {
+        set_writeok(cx, swap, area, false).await;
+        swap.add_free(cx, &held, -i64::try_from(free_here).expect("fewer than 2^27 pages"));
+        swap.add_total(&held, -i64::from(this.pages()));
+        swap.relist(&held);
+    }
+    held.unlock().await;
+    possible
+}
+
+/// The area could not be emptied: it is in use again.
+pub async fn abort_swapoff(cx: &Context, swap: &Swap, area: u8) {
+    let held = swap.lock(cx).await;
+    let this = &swap.areas[usize::from(area)];
+    set_writeok(cx, swap, area, true).await;
+    swap.add_free(cx, &held, i64::from(this.pages() - this.inuse_pages.get()));
+    swap.add_total(&held, i64::from(this.pages()));
+    swap.relist(&held);
+    held.unlock().await;
+}
+
+/// `find_next_to_unuse`: the first entry in use after offset `after`, around the end.
+pub async fn find_next_to_unuse(cx: &Context, swap: &Swap, area: u8, after: u32) -> Option<SwapEntry> {
+    let held = swap.lock(cx).await;
+    let this = &swap.areas[usize::from(area)];
+    let used = |offset: &u32| this.map[*offset as usize].get() > 0;
+    let found = match this.inuse_pages.get() {
+        0 => None,
+        _ => (after + 1..=this.pages()).chain(1..=after.min(this.pages())).find(used),
+    };
+    held.unlock().await;
+    found.map(|offset| SwapEntry::new(area, offset))
+}
+
+/// `swap_map[offset]`, looked at without the lock.
+pub async fn swap_count(cx: &Context, swap: &Swap, entry: SwapEntry) -> u16 {
+    swap.map_word(entry).read_once(cx).await
+}
+
+/// Step 9: the area, which is empty, is gone: once nobody looks at its map without the lock.
+pub async fn finish_swapoff(cx: &Context, swap: &Swap, area: u8) {
+    let this = &swap.areas[usize::from(area)];
+    while this.users.get() > 0 {
+        cx.mark("swapoff:waits-for-users");
+        cx.yield_cpu().await;
+    }
+    let held = swap.lock(cx).await;
+    swap.flags(area).write_once(cx, 0).await;
+    held.unlock().await;
+}
+
+/// `swapon`: an area that was taken off is in use again, and empty.
+pub async fn swapon(cx: &Context, swap: &Swap, area: u8) {
+    let held = swap.lock(cx).await;
+    let this = &swap.areas[usize::from(area)];
+    this.renew();
+    set_writeok(cx, swap, area, true).await;
+    swap.add_free(cx, &held, i64::from(this.pages()));
+    swap.add_total(&held, i64::from(this.pages()));
+    swap.relist(&held);
+    held.unlock().await;
+}
+
+async fn set_writeok(cx: &Context, swap: &Swap, area: u8, on: bool) {
+    let flags = swap.flags(area);
+    let before = flags.observe();
+    flags.write_once(cx, if on { before | SWP_WRITEOK } else { before & !SWP_WRITEOK }).await;
+}
