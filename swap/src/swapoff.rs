@@ -66,16 +66,21 @@ pub async fn finish_swapoff(cx: &Context, swap: &Swap, area: u8) {
     held.unlock().await;
 }
 
-/// `swapon`: an area that was taken off is in use again, and empty.
-pub async fn swapon(cx: &Context, swap: &Swap, area: u8) {
+/// `swapon`: an area that was taken off is in use again, and empty. False if it is in use.
+pub async fn swapon(cx: &Context, swap: &Swap, area: u8) -> bool {
     let held = swap.lock(cx).await;
     let this = &swap.areas[usize::from(area)];
+    if this.flags.get() != 0 {
+        held.unlock().await;
+        return false;
+    }
     this.renew();
     set_writeok(cx, swap, area, true).await;
     swap.add_free(cx, &held, i64::from(this.pages()));
     swap.add_total(&held, i64::from(this.pages()));
     swap.relist(&held);
     held.unlock().await;
+    true
 }
 
 async fn set_writeok(cx: &Context, swap: &Swap, area: u8, on: bool) {

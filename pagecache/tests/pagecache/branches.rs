@@ -13,7 +13,7 @@ use pagewalk_pagecache::{
     set_page_writeback, try_to_release_page, unlock_page,
 };
 
-use crate::common::{World, add, reclaim, truncate};
+use crate::common::{World, add, migrate, reclaim, truncate};
 
 /// The marks written in the sources under `directory`.
 fn marks_in(directory: &Path, found: &mut BTreeSet<String>) {
@@ -30,10 +30,10 @@ fn marks_in(directory: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Runs two contexts on one file under many schedules; yields the branches taken.
-fn drive(kernel: Switches, first: &'static [u64], bodies: [Body; 2]) -> BTreeSet<String> {
+/// Runs two contexts on one file under `seeds` schedules; yields the branches taken.
+fn drive_for(seeds: u64, kernel: Switches, first: &'static [u64], bodies: [Body; 2]) -> BTreeSet<String> {
     let mut taken = BTreeSet::new();
-    for seed in 1..400 {
+    for seed in 1..=seeds {
         let world = World::with_frames(2, Schedule::Explore, seed, kernel, 64);
         let file = world.cache.address_space(1);
         let ours = Rc::clone(&file);
@@ -65,6 +65,7 @@ fn drive(kernel: Switches, first: &'static [u64], bodies: [Body; 2]) -> BTreeSet
                     }
                     Body::Truncate => _ = truncate(&cx, &ours, 0).await,
                     Body::Reclaim => _ = reclaim(&cx, &ours, 0).await,
+                    Body::Migrate => _ = migrate(&cx, &ours, 0).await,
                     Body::Grow => _ = add(&cx, &ours, 1, 1).await,
                     Body::Replace => {
                         truncate(&cx, &ours, 0).await;
@@ -79,6 +80,11 @@ fn drive(kernel: Switches, first: &'static [u64], bodies: [Body; 2]) -> BTreeSet
     taken
 }
 
+/// The same, under 400 of them.
+fn drive(kernel: Switches, first: &'static [u64], bodies: [Body; 2]) -> BTreeSet<String> {
+    drive_for(400, kernel, first, bodies)
+}
+
 /// What a context does with the page at index 0.
 #[derive(Clone, Copy)]
 enum Body {
@@ -87,6 +93,7 @@ enum Body {
     Gang,
     Truncate,
     Reclaim,
+    Migrate,
     Grow,
     Replace,
 }
@@ -142,6 +149,8 @@ fn every_marked_branch_is_driven() {
     let fixed = Switches::FIXED;
     driven.extend(drive(fixed, &[0], [Body::Find, Body::Truncate]));
     driven.extend(drive(fixed, &[0], [Body::Find, Body::Reclaim]));
+    // Between the look at the count and the freeze is one step.
+    driven.extend(drive_for(5_000, fixed, &[0], [Body::Find, Body::Migrate]));
     driven.extend(drive(fixed, &[0], [Body::Find, Body::Grow]));
     driven.extend(drive(fixed, &[0], [Body::Find, Body::Replace]));
     driven.extend(drive(fixed, &[0], [Body::Lock, Body::Truncate]));

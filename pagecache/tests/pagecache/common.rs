@@ -225,6 +225,26 @@ pub(crate) async fn reclaim(cx: &Context, mapping: &AddressSpace, index: u64) ->
     false
 }
 
+/// Migration of one page to another frame, as `unmap_and_move` does it of a page that is mapped nowhere. True if it moved.
+pub(crate) async fn migrate(cx: &Context, mapping: &AddressSpace, index: u64) -> bool {
+    let hw = mapping.hw();
+    let Some(old) = pagewalk_pagecache::find_lock_page(cx, mapping, index).await else { return false };
+    let new = hw.alloc_page(cx).await.expect("a free frame");
+    let (from, to) = (hw.memory.words(old.pfn()), hw.memory.words(new.pfn()));
+    to.flags().set_bit(cx, pagewalk_mmu::PG_LOCKED).await;
+    let moved = pagewalk_pagecache::migrate_page_move_mapping(cx, mapping, old.pfn(), new.pfn()).await;
+    if moved {
+        hw.memory.copy_page(cx, old.pfn(), new.pfn()).await;
+        to.flags().set_bit(cx, pagewalk_mmu::PG_UPTODATE).await;
+        from.mapping().write_once(cx, 0).await;
+    }
+    pagewalk_pagecache::unlock_page(cx, hw, new.pfn()).await;
+    pagewalk_pagecache::unlock_page(cx, hw, old.pfn()).await;
+    hw.put_page(cx, new).await;
+    hw.put_page(cx, old).await;
+    moved
+}
+
 /// Looks a page up and reads it: its contents.
 pub(crate) async fn read(cx: &Context, mapping: &AddressSpace, index: u64) -> Option<u64> {
     let page = pagewalk_pagecache::find_get_page(cx, mapping, index).await?;

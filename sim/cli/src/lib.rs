@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod exit;
 pub mod explore;
+pub mod kernel_args;
 pub mod machine;
 pub mod perfetto;
 pub mod replay;

@@ -1,4 +1,4 @@
-//! The kernel of the simulated machine: the paths of Linux 2.6.27's memory management for anonymous memory.
+//! The kernel of the simulated machine: the paths of Linux 2.6.27's memory management.
 //!
 //! Every path is an `async fn` that reads like the Linux function it models, one `.await` per access to shared
 //! state. Paths take the current [`Task`]; state owned by a lock is reached through the held guard.
@@ -11,6 +11,7 @@ mod fs;
 mod io_wait;
 mod kernel;
 mod latency;
+mod memory_calls;
 mod migrate;
 mod mm;
 mod observe;
@@ -33,6 +34,7 @@ pub use file_calls::{
 pub use fs::{Advice, AdviceCall, DiskStat, File, Inode, InodeKind, Transfer};
 pub use kernel::{Kernel, OutOfMemory};
 pub use latency::{FaultKind, FaultLatencies, Latency};
+pub use memory_calls::{sys_compact_memory, sys_migrate_frames, sys_reclaim, sys_swapoff, sys_swapon};
 pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};
 pub use observe::{FaultEnd, Observer, Shootdown};
 pub use pagewalk_swap::{DeviceSpec, SwapAreaSpec};

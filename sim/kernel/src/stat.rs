@@ -203,11 +203,21 @@ pub enum Syscall {
     DropCaches,
     /// `invalidate_inode_pages2_range` on behalf of a file system
     Invalidate,
+    /// `swapoff`
+    Swapoff,
+    /// `swapon`
+    Swapon,
+    /// a write to a cgroup's `memory.reclaim`
+    Reclaim,
+    /// a write to `/proc/sys/vm/compact_memory`
+    CompactMemory,
+    /// what a memory block that goes offline asks for: its pages to other frames
+    MigrateFrames,
 }
 
 impl Syscall {
     /// How many there are.
-    pub const COUNT: usize = 21;
+    pub const COUNT: usize = 26;
     /// All of them, in the order of their counters.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Mmap,
@@ -231,6 +241,11 @@ impl Syscall {
         Self::Sync,
         Self::DropCaches,
         Self::Invalidate,
+        Self::Swapoff,
+        Self::Swapon,
+        Self::Reclaim,
+        Self::CompactMemory,
+        Self::MigrateFrames,
     ];
 
     /// The name people know.
@@ -257,6 +272,11 @@ impl Syscall {
             Self::Sync => "sync",
             Self::DropCaches => "drop_caches",
             Self::Invalidate => "invalidate",
+            Self::Swapoff => "swapoff",
+            Self::Swapon => "swapon",
+            Self::Reclaim => "reclaim",
+            Self::CompactMemory => "compact_memory",
+            Self::MigrateFrames => "migrate_frames",
         }
     }
 }

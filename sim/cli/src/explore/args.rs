@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use pagewalk_mmu::{Fix, Mutant, Switches};
 
-use crate::replay::args::{KernelArg, mutant};
+use crate::kernel_args::KernelArgs;
 
 /// Arguments of `pagewalk explore`.
 #[derive(Args, Clone, Debug)]
@@ -23,15 +22,9 @@ pub struct ExploreArgs {
     /// The seed of the random schedules
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Search")]
     pub seed: u64,
-    /// Which kernel
-    #[arg(long, value_enum, default_value_t = KernelArg::Fixed, help_heading = "Kernel")]
-    pub kernel: KernelArg,
-    /// Make the kernel wrong by one step; may be repeated. `pagewalk config explain kernel` lists them
-    #[arg(long, value_name = "NAME", value_parser = mutant, help_heading = "Kernel")]
-    pub mutant: Vec<Mutant>,
-    /// Switch one later fix on; may be repeated. `pagewalk config explain kernel.fixes` lists them
-    #[arg(long, value_name = "NAME", value_parser = fix, help_heading = "Kernel")]
-    pub fix: Vec<Fix>,
+    /// The kernel
+    #[command(flatten)]
+    pub kernel: KernelArgs,
     /// How to answer
     #[arg(long, value_enum, default_value_t = AnswerFormat::Text, help_heading = "Output")]
     pub format: AnswerFormat,
@@ -95,26 +88,9 @@ pub enum AnswerFormat {
     Json,
 }
 
-/// The fix of this name.
-fn fix(name: &str) -> Result<Fix, String> {
-    Fix::from_name(name).ok_or_else(|| {
-        let names: Vec<&str> = Fix::ALL.iter().map(|fix| fix.info().name).collect();
-        format!("expected one of {}", names.join(", "))
-    })
-}
-
 /// `fixed with mutant skip-recheck`.
 pub(super) fn kernel_words(preset: &str, fixes: &[String], mutants: &[String]) -> String {
     let fixes: String = fixes.iter().map(|name| format!(" with fix {name}")).collect();
     let mutants: String = mutants.iter().map(|name| format!(" with mutant {name}")).collect();
     format!("kernel {preset}{fixes}{mutants}")
-}
-
-impl ExploreArgs {
-    /// The kernel they ask for.
-    #[must_use]
-    pub fn switches(&self) -> Switches {
-        let fixed = self.fix.iter().fold(self.kernel.preset(), |kernel, &fix| kernel.with(fix));
-        self.mutant.iter().fold(fixed, |kernel, &mutant| kernel.with_mutant(mutant))
-    }
 }

@@ -68,7 +68,7 @@ fn try_explore(args: &ExploreArgs, command: &str, color: ColorChoice) -> Result<
     let scenario = read::load_scenario(&args.scenario)?;
     let (findings, summary) = search(args, &scenario);
     let shown = findings.failing.as_ref().map(|(_, choices)| {
-        let mut world = World::new(scenario.clone(), args.switches());
+        let mut world = World::new(scenario.clone(), args.kernel.switches());
         follow(&mut world, choices, MOST_STEPS)
     });
     if let (Some(file), Some(run)) = (&args.save, &shown) {
@@ -85,7 +85,7 @@ fn try_explore(args: &ExploreArgs, command: &str, color: ColorChoice) -> Result<
 fn search(args: &ExploreArgs, scenario: &Scenario) -> (Findings, Summary) {
     #[expect(clippy::disallowed_methods, reason = "how long the search took is told, and decides nothing")]
     let begin = std::time::Instant::now();
-    let mut world = World::new(scenario.clone(), args.switches());
+    let mut world = World::new(scenario.clone(), args.kernel.switches());
     let mut findings = Findings::default();
     let runs = args.runs.unwrap_or(args.strategy.default_runs());
     let limits = Limits { runs, steps: MOST_STEPS };

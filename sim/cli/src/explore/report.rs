@@ -98,9 +98,9 @@ impl ExploreReport {
             command: command.to_owned(),
             scenario: args.scenario.clone(),
             about: scenario.about.clone(),
-            kernel: args.kernel.name(),
-            fixes: args.fix.iter().map(ToString::to_string).collect(),
-            mutants: args.mutant.iter().map(ToString::to_string).collect(),
+            kernel: args.kernel.kernel.name(),
+            fixes: args.kernel.fix.iter().map(ToString::to_string).collect(),
+            mutants: args.kernel.mutant.iter().map(ToString::to_string).collect(),
             strategy: args.strategy.name(),
             seed: random.then_some(args.seed),
             programs: scenario

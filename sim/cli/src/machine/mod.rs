@@ -9,6 +9,7 @@ pub mod parameters;
 mod paths;
 mod presets;
 mod read;
+mod storage;
 mod suggest;
 mod value;
 
@@ -19,6 +20,7 @@ pub use self::paths::{Leaf, Origin};
 pub(crate) use self::paths::{general, parameter_of};
 pub use self::presets::{PRESETS, Preset};
 pub use self::read::{MAX_TEXT_BYTES, parse_machine_str};
+pub use self::storage::{Disk, SwapArea, SwapDevice};
 pub use self::suggest::nearest;
 pub use self::value::{Frames, Int, PageSize, PageSizes, Replacement, Text, Ways};
 
@@ -314,54 +316,6 @@ pub struct Scheduler {
 impl Default for Scheduler {
     fn default() -> Self {
         Self { quantum: Int::of(12_000_000), slack: Int::of(1000), jitter: Int::of(100) }
-    }
-}
-
-/// The disk that files are on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Disk {
-    /// Requests that it works on at one time.
-    pub channels: Int<1, 1024>,
-    /// Cycles from the start of a request to its first byte.
-    pub latency: Cycles,
-    /// Cycles added where a request does not follow the one before it.
-    pub seek: Cycles,
-    /// Cycles that a base page takes on the link.
-    pub page: Cycles,
-}
-
-impl Default for Disk {
-    fn default() -> Self {
-        Self { channels: Int::of(32), latency: Int::of(240_000), seek: Int::of(0), page: Int::of(4100) }
-    }
-}
-
-/// One swap area.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SwapArea {
-    /// Pages it holds.
-    pub pages: Int<1, 134_217_727>,
-    /// Areas of a higher priority are filled first, those of one priority in turn.
-    pub priority: Int<0, 32_767>,
-    /// Requests that its device works on at one time.
-    pub channels: Int<1, 1024>,
-    /// Cycles from the start of a request to its first byte.
-    pub latency: Cycles,
-    /// Cycles added where a request does not follow the one before it.
-    pub seek: Cycles,
-    /// Cycles that a base page takes on the link.
-    pub page: Cycles,
-    /// Whether the CPU that asks does the work itself.
-    pub synchronous: bool,
-}
-
-impl Default for SwapArea {
-    fn default() -> Self {
-        let Disk { channels, latency, seek, page } = Disk::default();
-        let (pages, priority) = (Int::of(131_072), Int::of(0));
-        Self { pages, priority, channels, latency, seek, page, synchronous: false }
     }
 }
 

@@ -1,10 +1,10 @@
 //! `pagewalk replay`: the command line.
 
 use clap::{Args, ValueEnum};
-use pagewalk_mmu::{Mutant, Switches};
 
-use super::memory_arg::{AntagonistArg, MemoryArg};
+use super::memory_arg::{AntagonistArg, MemoryArg, SwapArg};
 use super::place::Placement;
+use crate::kernel_args::KernelArgs;
 
 /// Arguments of `pagewalk replay`.
 #[derive(Args, Clone, Debug)]
@@ -16,12 +16,15 @@ pub struct ReplayArgs {
     /// The machine: a preset's name or a RON file
     #[arg(long, short, default_value = "default", value_name = "NAME|FILE", help_heading = "Machine")]
     pub machine: String,
-    /// Change a parameter of the machine, as in memory.frames=4096; may be repeated
+    /// Change a parameter, as in memory.frames=4096; may be repeated
     #[arg(long, value_name = "PATH=VALUE", help_heading = "Machine")]
     pub set: Vec<String>,
-    /// Physical memory: a size (64MiB), a number of frames, or a percentage of what the traces use when there is enough (50%)
+    /// Physical memory: 64MiB, a number of frames, or a part of what the traces use: 50%
     #[arg(long, value_name = "SIZE|PERCENT", help_heading = "Machine")]
     pub memory: Option<MemoryArg>,
+    /// The swap area: none, nvme, ssd, hdd or zram; with a size: zram:64MiB
+    #[arg(long, value_name = "DEVICE", help_heading = "Machine")]
+    pub swap: Option<SwapArg>,
     /// Which thread runs where: spread (round the CPUs), process (a process's threads together), or a list as 0,2,1
     #[arg(long, default_value = "spread", value_name = "PLACEMENT", help_heading = "Machine")]
     pub place: Placement,
@@ -31,19 +34,15 @@ pub struct ReplayArgs {
     /// Run once for each seed from A up to, but not including, B
     #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with = "seed", help_heading = "Run")]
     pub seeds: Option<(u64, u64)>,
-    /// Host threads for several seeds; results do not depend on it
+    /// Host threads for several seeds
+    ///
+    /// Results do not depend on it.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256),
           help_heading = "Run")]
     pub jobs: u16,
     /// Who takes the next step
     #[arg(long, value_enum, default_value_t = ScheduleArg::Timed, help_heading = "Run")]
     pub schedule: ScheduleArg,
-    /// Which kernel
-    #[arg(long, value_enum, default_value_t = KernelArg::Fixed, help_heading = "Run")]
-    pub kernel: KernelArg,
-    /// Make the kernel wrong by one step; may be repeated. `pagewalk config explain kernel` lists them
-    #[arg(long, value_name = "NAME", value_parser = mutant, help_heading = "Run")]
-    pub mutant: Vec<Mutant>,
     /// Actors beside the programs: all, or names as in reclaim,punch:200
     ///
     /// Programs cannot tell that they are there. The names: truncate, punch, reclaim, migrate, swapoff, dontneed, drop-caches,
@@ -53,12 +52,17 @@ pub struct ReplayArgs {
     /// How threads of a process keep the order of the trace
     #[arg(long, value_enum, default_value_t = OrderArg::Recorded, help_heading = "Run")]
     pub order: OrderArg,
-    /// Pass over the accesses among the first N records; events among them happen
+    /// Pass over the accesses of the first N records
+    ///
+    /// Events among them happen.
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Run")]
     pub skip: u64,
     /// Stop after N records beyond those passed over
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub max: Option<u64>,
+    /// The kernel
+    #[command(flatten)]
+    pub kernel: KernelArgs,
     /// Compare every load with what ought to be there, and watch the kernel's invariants
     #[arg(long, help_heading = "Checks")]
     pub verify: bool,
@@ -102,57 +106,6 @@ pub enum ScheduleArg {
     Timed,
     /// A seeded random choice at every step
     Random,
-}
-
-/// Which kernel.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KernelArg {
-    /// Linux 2.6.27 with every later fix
-    Fixed,
-    /// Linux 2.6.27 as released, with its latent bugs
-    #[value(name = "linux-2.6.27")]
-    Linux2627,
-    /// The same with the page cache's lookups under tree_lock, as in Linux 2.6.22
-    #[value(name = "linux-2.6.22")]
-    Linux2622,
-}
-
-impl KernelArg {
-    /// Its name on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fixed => "fixed",
-            Self::Linux2627 => "linux-2.6.27",
-            Self::Linux2622 => "linux-2.6.22",
-        }
-    }
-
-    /// Its switches.
-    #[must_use]
-    pub fn preset(self) -> Switches {
-        match self {
-            Self::Fixed => Switches::FIXED,
-            Self::Linux2627 => Switches::LINUX_2_6_27,
-            Self::Linux2622 => Switches::LINUX_2_6_22,
-        }
-    }
-}
-
-impl ReplayArgs {
-    /// The kernel they ask for.
-    #[must_use]
-    pub fn switches(&self) -> Switches {
-        self.mutant.iter().fold(self.kernel.preset(), |kernel, &mutant| kernel.with_mutant(mutant))
-    }
-}
-
-/// The mutant of this name.
-pub(crate) fn mutant(name: &str) -> Result<Mutant, String> {
-    Mutant::from_name(name).ok_or_else(|| {
-        let names: Vec<&str> = Mutant::ALL.iter().map(|mutant| mutant.info().name).collect();
-        format!("expected one of {}", names.join(", "))
-    })
 }
 
 /// How threads of a process keep the order of the trace.

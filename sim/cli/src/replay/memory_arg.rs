@@ -1,11 +1,11 @@
-//! `--memory` and `--antagonist` of `pagewalk replay`, as they are typed.
+//! `--memory`, `--swap` and `--antagonist` of `pagewalk replay`, as they are typed.
 
 use std::fmt;
 use std::str::FromStr;
 
 use pagewalk_kernel::{Antagonist, AntagonistSpec};
 
-use crate::machine::Frames;
+use crate::machine::{Frames, Int, SwapArea, SwapDevice};
 
 /// How much memory the machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,41 @@ impl FromStr for MemoryArg {
             Err(_) => Frames::from_size(text),
         };
         frames.map(Self::Frames).ok_or_else(expected)
+    }
+}
+
+/// A device and how much it holds, as in `zram` or `hdd:64MiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwapArg {
+    /// The device.
+    pub device: SwapDevice,
+    /// Pages; as the default machine's unless given.
+    pub pages: Int<1, 134_217_727>,
+}
+
+impl FromStr for SwapArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, size) = text.split_once(':').map_or((text, None), |(name, size)| (name, Some(size)));
+        let known = SwapDevice::ALL.iter().find(|(known, _)| *known == name);
+        let &(_, device) = known.ok_or_else(|| {
+            let names: Vec<&str> = SwapDevice::ALL.iter().map(|(name, _)| *name).collect();
+            format!("`{name}` is no swap device; expected one of {}", names.join(", "))
+        })?;
+        let pages = match size {
+            None => Some(SwapArea::default().pages),
+            Some(size) => {
+                size.parse().ok().or_else(|| Frames::from_size(size).map(Frames::get)).and_then(Int::new)
+            }
+        };
+        let wrong = || {
+            format!(
+                "`{}` is no size of a swap area; expected pages or a size, as in 64MiB",
+                size.unwrap_or("")
+            )
+        };
+        Ok(Self { device, pages: pages.ok_or_else(wrong)? })
     }
 }
 
@@ -96,6 +131,17 @@ mod tests {
         assert_eq!("2 MiB".parse(), Ok(MemoryArg::Frames(Frames::new(512).expect("enough"))));
         for wrong in ["0%", "%", "-5%", "10001%", "63", "12 parsecs", "", "5 KiB"] {
             assert!(wrong.parse::<MemoryArg>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn swap_is_a_device_and_a_size() {
+        let pages = |text: &str| text.parse::<SwapArg>().map(|swap| (swap.device, swap.pages.get()));
+        assert_eq!(pages("zram"), Ok((SwapDevice::Zram, 131_072)));
+        assert_eq!(pages("hdd:64MiB"), Ok((SwapDevice::Hdd, 16_384)));
+        assert_eq!(pages("none:10"), Ok((SwapDevice::None, 10)));
+        for wrong in ["", "tape", "zram:", "zram:0", "zram:5 KiB", "nvme:200000000"] {
+            assert!(pages(wrong).is_err(), "{wrong}");
         }
     }
 

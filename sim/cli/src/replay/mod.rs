@@ -65,6 +65,9 @@ struct Job {
 
 fn prepare(args: &ReplayArgs) -> Result<Job, Diagnostic> {
     let mut machine = Machine::load(&args.machine)?;
+    if let Some(swap) = args.swap {
+        machine.swap = swap.device.areas(swap.pages);
+    }
     machine.set_all(&args.set)?;
     if let Some(largest) = args.place.largest()
         && u64::from(largest) >= machine.cpus.get()
@@ -118,7 +121,7 @@ impl Job {
         };
         let record = args.record as usize;
         ReplayOptions {
-            run: RunOptions { seed, schedule, switches: args.switches(), verify: args.verify, record },
+            run: RunOptions { seed, schedule, switches: args.kernel.switches(), verify: args.verify, record },
             ordered: args.order == OrderArg::Recorded,
             origin: !args.no_origin,
             first_seq: args.skip,

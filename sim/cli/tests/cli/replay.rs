@@ -80,14 +80,12 @@ fn a_machine_with_a_smaller_tlb_misses_more() {
 
 #[test]
 fn running_out_of_memory_ends_the_run_with_an_account() {
-    let scratch = Scratch::new();
-    let machine = scratch.file("no-swap.ron", b"(memory: (frames: 64), swap: [])");
-    let words = ["replay", "traces/gzip.pwt", "--machine", &machine, "--format", "json"];
+    let words = ["replay", "traces/gzip.pwt", "--memory", "64", "--swap", "none", "--format", "json"];
     let answer = pagewalk(&words).json(5);
     assert_eq!(answer["incomplete"], "out of memory");
     assert!(answer.pointer("/kernel/out_of_memory/who").is_some_and(Value::is_string));
     assert!(count(&answer, "/memory/nr_free_pages") <= 32, "what is kept back is free");
-    let text = pagewalk(&words[..4]).expect(5);
+    let text = pagewalk(&words[..6]).expect(5);
     assert!(text.contains("incomplete   out of memory"), "{text}");
 }
 

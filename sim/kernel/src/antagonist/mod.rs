@@ -17,7 +17,7 @@ use pagewalk_mmu::Pfn;
 
 use crate::fs::drop_pagecache;
 use crate::kernel::Kernel;
-use crate::migrate::{compact_zone, migrate_frame};
+use crate::migrate::{compact_zone, migrate_frames};
 use crate::mm::Mm;
 use crate::swap::{do_swapoff, do_swapon};
 use crate::task::Task;
@@ -197,19 +197,15 @@ impl Actor {
                 compact_zone(current).await;
             }
             Antagonist::Migrate => {
-                kernel.hw.lru_add_drain_all(current).await;
-                let frames = kernel.hw.memory.frames();
-                let (first, pages) = (1 + random.below(frames - 1), 1 + random.below(MOST_PAGES));
-                for pfn in first..frames.min(first + pages) {
-                    migrate_frame(current, Pfn(pfn)).await;
-                }
+                let first = 1 + random.below(kernel.hw.memory.frames() - 1);
+                migrate_frames(current, Pfn(first), 1 + random.below(MOST_PAGES)).await;
             }
             Antagonist::Swapoff => {
                 let areas = u32::from(kernel.swap.nr_areas());
                 if areas > 0 {
                     let area = random.below(areas) as u8;
                     if do_swapoff(current, area).await.is_ok() {
-                        do_swapon(current, area).await;
+                        do_swapon(current, area).await.expect("it was taken off");
                     }
                 }
             }

@@ -78,10 +78,11 @@ impl Kernel {
         (cached, held)
     }
 
-    /// Pages that only the swap cache has, or a pagevec.
+    /// Pages that only the swap cache has, a pagevec, or the buffers of a file that they have lost.
     fn observe_passing(&self) -> u64 {
         let mut passing: BTreeSet<Pfn> = self.hw.observe_pagevecs().into_iter().collect();
         passing.extend(self.swap.swapper_space.observe_pages().into_iter().map(|(_, pfn)| pfn));
+        passing.extend(self.observe_orphans());
         let cached = |pfn: &&Pfn| {
             matches!(
                 PageMapping::decode(self.hw.memory.words(**pfn).mapping().observe()),

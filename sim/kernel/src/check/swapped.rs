@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pagewalk_mmu::{LruList, PG_DIRTY, PG_LRU, PG_SWAPCACHE, PG_UPTODATE, PG_WRITEBACK, Pfn, Pte, Vaddr};
+use pagewalk_mmu::{
+    LruList, PG_DIRTY, PG_LRU, PG_PRIVATE, PG_SWAPCACHE, PG_UPTODATE, PG_WRITEBACK, Pfn, Pte, Vaddr,
+};
 use pagewalk_swap::SwapEntry;
 
 use super::invariants::{AllUses, SwapUses};
@@ -36,6 +38,21 @@ impl Kernel {
         for pfn in self.hw.observe_pagevecs() {
             uses.entry(pfn).or_default().pagevecs += 1;
         }
+        for pfn in self.observe_orphans() {
+            uses.entry(pfn).or_default();
+        }
+    }
+
+    /// Pages that have lost their file and kept their buffers: reclaim finds them on the LRU lists.
+    pub(super) fn observe_orphans(&self) -> Vec<Pfn> {
+        let memory = &self.hw.memory;
+        let lists = self.hw.observe_lru();
+        let listed = lists.iter().flat_map(|lru| LruList::ALL.map(|list| lru.pages(memory, list)));
+        let orphan = |pfn: &Pfn| {
+            let words = memory.words(*pfn);
+            words.mapping().observe() == 0 && words.flags().observe() >> PG_PRIVATE & 1 == 1
+        };
+        listed.flatten().filter(orphan).collect()
     }
 
     /// Every invariant of swap.

@@ -38,10 +38,22 @@ pub(super) async fn migrate_page(current: &Task, pfn: Pfn, new: PageRef<'_>) -> 
     matches!(outcome, Moved::Yes | Moved::Freed)
 }
 
-/// Moves whatever is in a frame elsewhere, if it is on the LRU lists (`do_migrate_range` of memory hot-remove). True if it has moved.
+/// Moves what is in so many frames elsewhere (`do_migrate_range` of memory hot-remove). Yields how many pages have moved.
+pub(crate) async fn migrate_frames(current: &Task, first: Pfn, count: u32) -> u64 {
+    let hw = &current.kernel().hw;
+    hw.lru_add_drain_all(current).await;
+    let end = first.0.saturating_add(count).min(hw.memory.frames());
+    let mut moved = 0;
+    for pfn in first.0.max(1)..end {
+        moved += u64::from(migrate_frame(current, Pfn(pfn)).await);
+    }
+    moved
+}
+
+/// Moves whatever is in a frame elsewhere, if it is on the LRU lists. True if it has moved.
 ///
 /// Who comes by a page by its frame number has no reference: its count is raised only if it is not 0.
-pub(crate) async fn migrate_frame(current: &Task, pfn: Pfn) -> bool {
+async fn migrate_frame(current: &Task, pfn: Pfn) -> bool {
     let hw = &current.kernel().hw;
     let words = hw.memory.words(pfn);
     if words.flags().observe() >> PG_LRU & 1 == 0 || !words.count().inc_not_zero(current).await {

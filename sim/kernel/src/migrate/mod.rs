@@ -8,4 +8,4 @@ mod remove_migration_ptes;
 mod unmap_and_move;
 
 pub(crate) use compaction::compact_zone;
-pub(crate) use migrate_pages::migrate_frame;
+pub(crate) use migrate_pages::migrate_frames;

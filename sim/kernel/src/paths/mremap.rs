@@ -10,7 +10,7 @@ use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, Pte, Vaddr, VaddrRange};
 use super::Errno;
 use super::map::{insert_vma, page_align, user_range};
 use super::unmap::unmap_locked;
-use crate::mm::{Mm, Table, Vma, alloc_table, find_table, pte_word};
+use crate::mm::{Mm, Table, Vma, alloc_table, find_table, next_boundary, pte_word};
 use crate::task::Task;
 use crate::tlb::flush_tlb_page;
 
@@ -113,10 +113,15 @@ async fn move_vma(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGuard<'_>, old: V
     unmap_locked(current, mm, mmap_sem, old).await;
 }
 
-/// `move_page_tables`: each PTE from its old place to its new one.
+/// The most pages that are moved under one hold of the locks (`LATENCY_LIMIT`).
+const LATENCY_PAGES: u64 = 64;
+
+/// `move_page_tables`: the PTEs from their old places to their new ones, at most a table's at a time.
 async fn move_page_tables(current: &Task, mm: &Rc<Mm>, vma: &Vma, old: VaddrRange, new_start: Vaddr) {
+    let format = *current.kernel().hw.format();
     let mut address = old.start();
     while address < old.end() {
+        current.cond_resched().await;
         let from = match find_table(current, mm, address).await {
             Ok(table) => table,
             Err(resume) => {
@@ -125,24 +130,28 @@ async fn move_page_tables(current: &Task, mm: &Rc<Mm>, vma: &Vma, old: VaddrRang
             }
         };
         let target = Vaddr(new_start.0 + (address.0 - old.start().0));
-        if !pte_word(current, from, address).read_once(current).await.is_none() {
-            let to = alloc_table(current, mm, target).await;
-            move_pte(current, mm, vma, (from, address), (to, target)).await;
-        }
-        address = Vaddr(address.0 + BASE_PAGE_BYTES);
+        let to = alloc_table(current, mm, target).await;
+        let extent = (next_boundary(&format, address, 2).min(old.end()).0 - address.0)
+            .min(next_boundary(&format, target, 2).0 - target.0)
+            .min(LATENCY_PAGES * BASE_PAGE_BYTES);
+        move_ptes(current, mm, vma, (from, address), (to, target), extent).await;
+        address = Vaddr(address.0 + extent);
     }
 }
 
-/// `move_ptes` for one page (Linux holds both locks over a whole table; here they are taken for each page, which moves
-/// the same entries with the same flushes and lets others in between): the old entry is cleared and flushed before the new one is stored, so that the page is
-/// never reachable through both. Both PTLs are held, the old one first; of a file also the lock of its index, so that a
-/// truncation finds the page in one of the two places, and since Linux 3.8 of anonymous memory that of its reverse mapping.
-async fn move_pte(
+/// `move_ptes`: `extent` bytes' worth of PTEs. Each old entry is cleared and flushed before the new one is stored, so that a page is
+/// never reachable through both.
+///
+/// Both PTLs are held, the old one first; of a file also the lock of its index, so that a truncation finds the page in one of the two
+/// places, and since Linux 3.8 of anonymous memory that of its reverse mapping. Whether an entry is none is asked under the lock:
+/// reclaim and migration clear an entry before they store what it becomes.
+async fn move_ptes(
     current: &Task,
     mm: &Rc<Mm>,
     vma: &Vma,
     (from, address): (Table, Vaddr),
     (to, target): (Table, Vaddr),
+    extent: u64,
 ) {
     let i_mmap = match vma.file() {
         Some(file) => Some(file.inode().i_mmap.lock(current).await),
@@ -157,9 +166,16 @@ async fn move_pte(
     };
     let old_ptl = from.lock(current).lock(current).await;
     let new_ptl = if from == to { None } else { Some(to.lock(current).lock_nested(current).await) };
-    let pte = pte_word(current, from, address).xchg(current, Pte::NONE).await;
-    flush_tlb_page(current, mm, address).await;
-    pte_word(current, to, target).write_once(current, pte).await;
+    for offset in (0..extent).step_by(BASE_PAGE_BYTES as usize) {
+        let (address, target) = (Vaddr(address.0 + offset), Vaddr(target.0 + offset));
+        let word = pte_word(current, from, address);
+        if word.read_once(current).await.is_none() {
+            continue;
+        }
+        let pte = word.xchg(current, Pte::NONE).await;
+        flush_tlb_page(current, mm, address).await;
+        pte_word(current, to, target).write_once(current, pte).await;
+    }
     if let Some(ptl) = new_ptl {
         ptl.unlock().await;
     }

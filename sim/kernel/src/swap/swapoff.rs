@@ -57,8 +57,12 @@ pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {
 }
 
 /// `sys_swapon` of an area that was taken off.
-pub(crate) async fn do_swapon(current: &Task, area: u8) {
-    swapon(current, &current.kernel().swap, area).await;
+///
+/// # Errors
+/// `EINVAL` if there is no such area, or it is in use.
+pub(crate) async fn do_swapon(current: &Task, area: u8) -> Result<(), Errno> {
+    let swap = &current.kernel().swap;
+    if area < swap.nr_areas() && swapon(current, swap, area).await { Ok(()) } else { Err(Errno::Einval) }
 }
 
 /// `try_to_unuse`. False if there was no memory for a page.

@@ -15,8 +15,9 @@ pub(crate) async fn try_to_free_mem_cgroup_pages(current: &Task, group: u16) -> 
     do_try_to_free_pages(current, ScanControl::new(Some(group), false), SWAP_CLUSTER_MAX).await
 }
 
-/// Reclaims `pages` pages because somebody asked for it (`memory.reclaim` of Linux 5.19).
+/// Reclaims `pages` pages because somebody asked for it (`memory.reclaim` of Linux 5.19, with the draining of its last attempt).
 pub(crate) async fn reclaim_pages(current: &Task, pages: u64) -> u64 {
+    current.kernel().hw.lru_add_drain_all(current).await;
     do_try_to_free_pages(current, ScanControl::new(None, false), pages).await
 }
 

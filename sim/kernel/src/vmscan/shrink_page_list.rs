@@ -188,6 +188,7 @@ async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Fate {
             return Fate::ActivateLocked; // 9
         }
         if matches!(owner, Owner::None) && words.count().read_once(current).await == 1 {
+            current.mark("shrink_page_list:orphan");
             unlock_page(current, hw, pfn).await;
             if hw.put_page_testzero(current, pfn).await {
                 hw.free_hot_page(current, pfn).await;

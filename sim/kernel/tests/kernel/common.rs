@@ -3,7 +3,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Context, CpuId, EngineConfig, Schedule, Stop, WaitQueue};
+use pagewalk_engine::{
+    Class, Context, CpuId, Engine, EngineConfig, Executed, Explorer, Purpose, Random, Schedule, Stop,
+    WaitQueue,
+};
 use pagewalk_kernel::{Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind};
 use pagewalk_kernel::{run_program, sys_clone, sys_exit, sys_fork, sys_mmap};
 use pagewalk_mmu::{
@@ -103,9 +106,21 @@ impl Setup {
 
     /// The same, where memory may be out before the end.
     pub(crate) fn run_until_memory_is_out(&self, build: impl FnOnce(&Rc<Kernel>)) -> Rc<Kernel> {
+        self.run_explored(build, |_| Box::new(Bursts::new(self.seed)))
+    }
+
+    /// The same, each step chosen by an explorer if that is the schedule.
+    pub(crate) fn run_explored(
+        &self,
+        build: impl FnOnce(&Rc<Kernel>),
+        explorer: impl FnOnce(&Rc<Kernel>) -> Box<dyn Explorer>,
+    ) -> Rc<Kernel> {
         let kernel = self.boot();
         build(&kernel);
-        let stop = kernel.engine.run();
+        let stop = match self.schedule {
+            Schedule::Explore => kernel.engine.explore(&mut *explorer(&kernel)),
+            Schedule::Timed | Schedule::Random => kernel.engine.run(),
+        };
         let about = format!("{:?}, seed {}, {} CPUs", self.schedule, self.seed, self.cpus);
         assert_eq!(kernel.engine.violations(), [], "{about}");
         if kernel.oom().is_some() {
@@ -118,6 +133,34 @@ impl Setup {
         assert_eq!(kernel.leftovers(), [], "{about}");
         kernel
     }
+}
+
+/// A random choice that is kept for a while: between two steps of one CPU another may come far.
+pub(crate) struct Bursts {
+    random: Random,
+    actor: usize,
+    left: u32,
+}
+
+impl Bursts {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { random: Random::new(seed, Purpose::Schedule), actor: 0, left: 0 }
+    }
+}
+
+impl Explorer for Bursts {
+    fn choose(&mut self, _: &Engine, enabled: u64) -> Option<usize> {
+        if self.left == 0 || enabled >> self.actor & 1 == 0 {
+            let nth = self.random.below(enabled.count_ones());
+            let without_lowest = |mask: u64, _| mask & (mask - 1);
+            self.actor = (0..nth).fold(enabled, without_lowest).trailing_zeros() as usize;
+            self.left = 1 << self.random.below(8);
+        }
+        self.left -= 1;
+        Some(self.actor)
+    }
+
+    fn executed(&mut self, _: &Engine, _: &Executed<'_>) {}
 }
 
 /// The same scenario under the timed schedule and many random ones, with and without tagged TLBs, on machines with

@@ -150,7 +150,11 @@ fn setup(seed: u64, pressure: bool) -> Setup {
         writeback_interval: [0, 0, 20_000][(seed / 3 % 3) as usize],
         ..KernelConfig::default()
     };
-    let schedule = if seed.is_multiple_of(8) { Schedule::Timed } else { Schedule::Random };
+    let schedule = match seed % 8 {
+        0 => Schedule::Timed,
+        2 | 5 if pressure => Schedule::Explore,
+        _ => Schedule::Random,
+    };
     let cpus = [1, 2, 2, 3, 4, 4, 8][(seed % 7) as usize];
     Setup { cpus, frames, schedule, seed, config, ..Setup::default() }
 }

@@ -183,7 +183,7 @@ pub(super) const OPERATION: &[Parameter] = &[
         "swap[].pages",
         "pages",
         Kind::Int { min: 1, max: 134_217_727 },
-        "Pages that one swap area holds. Without areas (swap=[]) anonymous pages stay in memory until it is out.",
+        "Pages that one swap area holds. Without areas (swap: []) anonymous pages stay in memory until it is out.",
         "as much as memory",
     ),
     row(

@@ -1,0 +1,202 @@
+//! Programs for which memory is short, one for each rare turn that reclaim, swap and migration can take.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use pagewalk_engine::{Engine, Executed, Explorer, OpKind, Schedule};
+use pagewalk_kernel::{
+    Antagonist, AntagonistSpec, DeviceSpec, Kernel, KernelConfig, Prot, SwapAreaSpec, Task, Transfer,
+    sys_fsync, sys_mprotect, sys_mremap, sys_munmap, sys_punch_hole, sys_read, sys_reclaim, sys_swapoff,
+    sys_swapon, sys_write,
+};
+use pagewalk_mmu::Pfn;
+use pagewalk_pagecache::ReleasePolicy;
+
+use crate::common::{Bursts, Gate, READ, Setup, fork, load, map, page, pages, process, store, thread};
+use crate::file_common::{open, transfer};
+
+/// The marked branches that a run took, each with how often.
+pub(crate) type Marks = Vec<(&'static str, u64)>;
+
+fn area(pages: u32) -> SwapAreaSpec {
+    let device = DeviceSpec { channels: 2, latency: 5_000, seek: 0, page: 100, synchronous: false };
+    SwapAreaSpec { pages, priority: 0, device }
+}
+
+fn small(seed: u64, frames: u32, swap: u32) -> Setup {
+    let config = KernelConfig { swap: vec![area(swap)], pages_min: Some(4), ..KernelConfig::default() };
+    let schedule = if seed % 4 == 3 { Schedule::Random } else { Schedule::Explore };
+    Setup { cpus: 3, frames, schedule, seed, config, ..Setup::default() }
+}
+
+/// Runs programs on a small machine, its actors kept going for a while each.
+fn short_of_memory(seed: u64, frames: u32, swap: u32, build: impl FnOnce(&Rc<Kernel>)) -> Marks {
+    let kernel = small(seed, frames, swap).run_until_memory_is_out(|kernel| {
+        kernel.engine.watch_marks();
+        build(kernel);
+    });
+    kernel.engine.marks()
+}
+
+/// Keeps a lookup that has read its slot from taking its reference, until whoever else has the last one is about to drop it.
+struct HoldLookups {
+    kernel: Rc<Kernel>,
+    others: Bursts,
+}
+
+impl Explorer for HoldLookups {
+    fn choose(&mut self, engine: &Engine, enabled: u64) -> Option<usize> {
+        let counts = |actor: usize, file: &str| {
+            let op = engine.pending(actor).filter(|op| op.kind == OpKind::Rmw)?;
+            let matches = op.object.class.name == "page.count" && op.location.file().ends_with(file);
+            matches.then_some(Pfn(op.object.index as u32))
+        };
+        let actors = || (0..64_usize).filter(|actor| enabled >> actor & 1 == 1);
+        let mut held = 0;
+        for actor in actors() {
+            let Some(page) = counts(actor, "find_get_page.rs") else { continue };
+            held |= 1 << actor;
+            let last = self.kernel.hw.memory.words(page).count().observe() == 1;
+            if last && actors().any(|other| counts(other, "page_alloc.rs") == Some(page)) {
+                return Some(actor);
+            }
+        }
+        self.others.choose(engine, if enabled == held { enabled } else { enabled & !held })
+    }
+
+    fn executed(&mut self, _: &Engine, _: &Executed<'_>) {}
+}
+
+fn antagonists(kernel: &Rc<Kernel>, seed: u64, kinds: &[Antagonist]) {
+    let busy = |&kind| AntagonistSpec { kind, rate: 100_000 };
+    kernel.start_antagonists(&kinds.iter().map(busy).collect::<Vec<_>>(), seed);
+}
+
+/// Swap is full, and what is left of memory goes to two threads that bring pages back to change them: none is left for one of
+/// them.
+pub(crate) fn swap_is_full(seed: u64) -> Marks {
+    const SWAPPED: u64 = 12;
+    short_of_memory(seed, 96, SWAPPED as u32, |kernel| {
+        process(kernel, 0, 1, async |task: &Task| {
+            map(task, 0, SWAPPED).await;
+            for number in 0..SWAPPED {
+                assert!(store(task, page(number)).await);
+            }
+            // A child that does nothing keeps every copy in swap wanted.
+            let over = Gate::new();
+            let child = Rc::clone(&over);
+            fork(task, 2, 2, async move |task: &Task| child.wait(task, 1).await).await;
+            map(task, 100, 200).await;
+            let mut filled = 0;
+            while task.kernel().swap.nr_swap_pages() > 0 {
+                assert!(store(task, page(100 + filled)).await);
+                filled += 1;
+            }
+            sys_munmap(task, page(100), pages(6)).await.expect("right");
+            for number in 1..3 {
+                thread(task, number, 10 + u32::from(number), async move |task: &Task| {
+                    for n in 0..SWAPPED / 2 {
+                        assert!(store(task, page(2 * n + u64::from(number) - 1)).await);
+                    }
+                })
+                .await;
+            }
+            over.open(task);
+        });
+    })
+}
+
+/// A page that lost its file while the file system kept its buffers, met by reclaim and by who looked it up before.
+pub(crate) fn orphans_are_reclaimed(seed: u64) -> Marks {
+    let programs = |kernel: &Rc<Kernel>| {
+        kernel.engine.watch_marks();
+        let file = open(kernel, "/a", 1);
+        let writer = Rc::clone(&file);
+        let over = Rc::new(Cell::new(false));
+        let ended = Rc::clone(&over);
+        process(kernel, 0, 1, async move |task: &Task| {
+            for _ in 0..8 {
+                writer.inode().mapping.release.set(ReleasePolicy::Never);
+                sys_write(task, &writer, transfer(0, pages(1), None)).await.expect("right");
+                sys_fsync(task, &writer).await.expect("right");
+                sys_reclaim(task, 4).await.expect("right");
+                sys_punch_hole(task, &writer, 0, pages(1)).await.expect("right");
+                writer.inode().mapping.release.set(ReleasePolicy::Clean);
+                sys_reclaim(task, 4).await.expect("right");
+            }
+            ended.set(true);
+        });
+        for number in 1..3 {
+            let (file, over) = (Rc::clone(&file), Rc::clone(&over));
+            process(kernel, number, u32::from(number) + 1, async move |task: &Task| {
+                while !over.get() {
+                    sys_read(task, &file, transfer(0, pages(1), None)).await.expect("right");
+                }
+            });
+        }
+    };
+    let hold = |kernel: &Rc<Kernel>| -> Box<dyn Explorer> {
+        Box::new(HoldLookups { kernel: Rc::clone(kernel), others: Bursts::new(seed) })
+    };
+    small(seed, 64, 8).run_explored(programs, hold).engine.marks()
+}
+
+/// An address space that is going away, whose swap entry nobody can put a page in for, while the swap area is taken off. The page was
+/// not written when it was swapped out: a transfer had it.
+pub(crate) fn swapoff_meets_exit(seed: u64) -> Marks {
+    short_of_memory(seed, 64, 16, |kernel| {
+        let file = open(kernel, "/a", 1);
+        let over = Rc::new(Cell::new(false));
+        let ended = Rc::clone(&over);
+        process(kernel, 0, 1, async move |task: &Task| {
+            map(task, 0, 1).await;
+            for child in 10..16 {
+                assert!(store(task, page(0)).await);
+                fork(task, 1, child, async |_: &Task| {}).await;
+                let write = Transfer { offset: 0, len: pages(1), buffer: Some(page(0)), direct: true };
+                sys_write(task, &file, write).await.expect("right");
+            }
+            ended.set(true);
+        });
+        process(kernel, 2, 2, async move |task: &Task| {
+            while !over.get() {
+                sys_reclaim(task, 4).await.expect("right");
+                if sys_swapoff(task, 0).await.is_ok() {
+                    sys_swapon(task, 0).await.expect("it was taken off");
+                }
+            }
+        });
+    })
+}
+
+/// Processes that fork, protect and move pages while those are reclaimed, moved to other frames and brought back by swapoff.
+pub(crate) fn pages_move_while_they_go(seed: u64) -> Marks {
+    short_of_memory(seed, 72, 64, |kernel| {
+        antagonists(kernel, seed, &[Antagonist::Reclaim, Antagonist::Migrate, Antagonist::Swapoff]);
+        process(kernel, 0, 1, async |task: &Task| {
+            map(task, 0, 16).await;
+            for round in 0..8_u32 {
+                for number in 0..16 {
+                    store(task, page(number)).await;
+                }
+                if round < 4 {
+                    fork(task, (round % 2) as u16 + 1, 10 + round, async move |task: &Task| {
+                        for n in 0..24 {
+                            load(task, page(n % 16)).await;
+                            if n % 8 == 0 {
+                                store(task, page(n % 16)).await;
+                            }
+                        }
+                    })
+                    .await;
+                }
+                let prot = if round % 2 == 0 { READ } else { Prot::RW };
+                sys_mprotect(task, page(0), pages(8), prot).await.expect("right");
+                let to = page(40 + u64::from(round % 2) * 20);
+                let from = if round % 2 == 0 { page(8) } else { page(40) };
+                let to = if round % 2 == 0 { to } else { page(8) };
+                let _ = sys_mremap(task, from, pages(8), pages(8), Some(to)).await;
+            }
+        });
+    })
+}
