@@ -124,7 +124,10 @@ pub(crate) async fn do_page_cache_readahead(
         if page_is_cached(current, &inode.mapping, index).await {
             continue;
         }
-        let page = current.kernel().alloc_page(current, "a page of a file").await;
+        let Some(page) = current.kernel().alloc_readahead_page(current).await else {
+            current.mark("__do_page_cache_readahead:no-memory");
+            break;
+        };
         if n == pages - lookahead {
             current.kernel().hw.memory.words(page.pfn()).flags().set_bit(current, PG_READAHEAD).await;
         }

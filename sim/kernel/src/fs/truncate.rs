@@ -7,11 +7,12 @@ use std::rc::Rc;
 
 use pagewalk_mmu::{BASE_PAGE_BYTES, PG_MAPPEDTODISK, PG_PRIVATE, PG_WRITEBACK, PageRef};
 use pagewalk_pagecache::{
-    do_invalidatepage, find_get_pages, find_lock_page, lock_page, remove_from_page_cache,
-    test_clear_page_dirty, trylock_page, unlock_page, wait_on_page_writeback,
+    do_invalidatepage, find_get_pages, lock_page, remove_from_page_cache, test_clear_page_dirty,
+    trylock_page, unlock_page, wait_on_page_writeback,
 };
 
 use super::inode::{page_of, pages_of};
+use super::write::grab_cache_page;
 use super::writeback::{PAGEVEC_SIZE, set_page_dirty};
 use super::{Inode, InodeKind};
 use crate::paths::{page_mapped, unmap_mapping_range};
@@ -186,17 +187,8 @@ pub(crate) async fn truncate_complete_page(current: &Task, inode: &Rc<Inode>, pa
 /// `truncate_partial_page` and `block_truncate_page`: a part of page `index` becomes zeros.
 async fn zero_part(current: &Task, inode: &Rc<Inode>, index: u64) {
     let kernel = current.kernel();
-    let page = loop {
-        if let Some(page) = find_lock_page(current, &inode.mapping, index).await {
-            break page;
-        }
-        // Not cached: it is read, so that the zeros reach the disk too.
-        let page = kernel.alloc_page(current, "a page of a file").await;
-        if super::io::add_to_page_cache_lru(current, &page, inode, index).await.is_ok() {
-            break page;
-        }
-        kernel.hw.put_page(current, page).await;
-    };
+    // One that is not cached is read, so that the zeros reach the disk too.
+    let page = grab_cache_page(current, inode, index).await;
     let flags = kernel.hw.memory.words(page.pfn()).flags();
     wait_on_page_writeback(current, &kernel.hw, page.pfn()).await;
     if !flags.test_bit(current, pagewalk_mmu::PG_UPTODATE).await {

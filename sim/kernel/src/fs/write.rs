@@ -85,7 +85,7 @@ async fn write_begin<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64, whole
 }
 
 /// `__grab_cache_page`: the page of the cache, locked; a new one if there is none.
-async fn grab_cache_page<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64) -> PageRef<'a> {
+pub(super) async fn grab_cache_page<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64) -> PageRef<'a> {
     let kernel = current.kernel();
     loop {
         if let Some(page) = find_lock_page(current, &inode.mapping, index).await {

@@ -17,6 +17,15 @@ use crate::vmscan::{try_to_free_mem_cgroup_pages, try_to_free_pages};
 /// Rounds of reclaim that free nothing at all before the machine is out of memory (`MAX_RECLAIM_RETRIES`, Linux 4.7).
 const MAX_RECLAIM_RETRIES: u32 = 16;
 
+/// How much is done for a page (`gfp_t`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// One round of reclaim (`__GFP_NORETRY`).
+    Once,
+    /// As many rounds as make sense.
+    Retry,
+}
+
 impl Kernel {
     /// `alloc_page`: a page for `purpose`, with one reference, charged to the task's memory group. May sleep. Where nothing can be
     /// reclaimed the run ends with a report.
@@ -29,18 +38,28 @@ impl Kernel {
 
     /// The same; `None` where nothing can be reclaimed.
     pub(crate) async fn try_alloc_page<'a>(&self, current: &'a Task) -> Option<PageRef<'a>> {
+        self.alloc_page_with(current, Effort::Retry).await
+    }
+
+    /// The same for a page that nobody has asked for yet; `None` where there is none after one round of reclaim. A reader that waited
+    /// for memory while it keeps pages which it has not begun to read would wait for itself (`page_cache_alloc_readahead`, Linux 2.6.40).
+    pub(crate) async fn alloc_readahead_page<'a>(&self, current: &'a Task) -> Option<PageRef<'a>> {
+        self.alloc_page_with(current, Effort::Once).await
+    }
+
+    async fn alloc_page_with<'a>(&self, current: &'a Task, effort: Effort) -> Option<PageRef<'a>> {
         let group = current.group();
         let limit = self.config().group_limit;
         if group != 0
             && limit > 0
             && self.hw.charged(group) >= limit
-            && !Box::pin(uncharge_some(current, group)).await
+            && !Box::pin(uncharge_some(current, group, effort)).await
         {
             return None;
         }
         let page = match self.hw.alloc_page_above(current, self.hw.watermarks().low).await {
             Some(page) => page,
-            None => Box::pin(alloc_pages_slowpath(current)).await?,
+            None => Box::pin(alloc_pages_slowpath(current, effort)).await?,
         };
         self.hw.charge(page.pfn(), group);
         self.note_used();
@@ -67,7 +86,7 @@ impl Kernel {
     pub(crate) async fn alloc_table_page(&self, current: &Task) -> Pfn {
         let page = match self.hw.alloc_page_above(current, self.hw.watermarks().low).await {
             Some(page) => Some(page),
-            None => Box::pin(alloc_pages_slowpath(current)).await,
+            None => Box::pin(alloc_pages_slowpath(current, Effort::Retry)).await,
         };
         let page = match page {
             Some(page) => page,
@@ -126,34 +145,71 @@ impl Kernel {
 }
 
 /// Fewer free frames than `pages_low`: kswapd is woken; below `pages_min` the caller reclaims memory itself, until there is some or
-/// nothing is left to reclaim.
-async fn alloc_pages_slowpath(current: &Task) -> Option<PageRef<'_>> {
+/// nothing is left to reclaim, or the effort is done.
+async fn alloc_pages_slowpath(current: &Task, effort: Effort) -> Option<PageRef<'_>> {
     let kernel: &Rc<Kernel> = current.kernel();
     let mark = kernel.hw.watermarks().min;
     kernel.wakeup_kswapd(current);
     let mut page = kernel.hw.alloc_page_above(current, mark).await;
-    let mut idle = 0;
-    while page.is_none() && idle < MAX_RECLAIM_RETRIES {
+    let mut progress = Progress::new(current, effort);
+    while page.is_none() && !progress.is_over(current) {
         kernel.stat.allocstall.add(1);
-        let freed = try_to_free_pages(current).await;
+        try_to_free_pages(current).await;
         page = kernel.hw.alloc_page_above(current, mark).await;
-        if page.is_none() {
+        if page.is_none() && effort == Effort::Retry {
             // What other CPUs keep on their own lists, or have on the way to the LRU lists, is out of reclaim's sight.
             kernel.hw.lru_add_drain_all(current).await;
             kernel.hw.drain_all_pages(current).await;
             page = kernel.hw.alloc_page_above(current, mark).await;
         }
-        if freed > 0 {
-            idle = 0;
-        } else if page.is_none() {
-            idle += 1;
+        if page.is_none() && effort == Effort::Retry {
             congestion_wait(current).await;
-        }
-        if page.is_none() && idle == MAX_RECLAIM_RETRIES && kills_swapoff(current) {
-            idle = 0;
         }
     }
     page
+}
+
+/// Whether waiting for memory still makes sense (`should_reclaim_retry`, Linux 4.7).
+///
+/// Whatever is freed on the machine is progress, by whomever: the pages that this context cannot have may all be in the hands of others
+/// who look for memory, too. So is a swap area that comes back. A request to a disk that is under way will free some page, or bring
+/// somebody on who does.
+struct Progress {
+    seen: (u64, u64),
+    rounds: u32,
+    idle: u32,
+    effort: Effort,
+}
+
+impl Progress {
+    fn new(current: &Task, effort: Effort) -> Self {
+        Self { seen: Self::look(current), rounds: 0, idle: 0, effort }
+    }
+
+    /// Pages freed so far, and pages of the swap areas in use.
+    fn look(current: &Task) -> (u64, u64) {
+        let kernel = current.kernel();
+        (kernel.hw.page_counts().1, kernel.swap.total_swap_pages())
+    }
+
+    /// True after so many rounds in which nothing has happened. Called once before each round.
+    fn is_over(&mut self, current: &Task) -> bool {
+        self.rounds += 1;
+        if self.effort == Effort::Once {
+            return self.rounds > 1;
+        }
+        let now = Self::look(current);
+        if now != self.seen || current.kernel().io.is_busy() {
+            self.seen = now;
+            self.idle = 0;
+        } else {
+            self.idle += 1;
+        }
+        if self.idle > MAX_RECLAIM_RETRIES && kills_swapoff(current) {
+            self.idle = 0;
+        }
+        self.idle > MAX_RECLAIM_RETRIES
+    }
 }
 
 /// Where memory is out while a swapoff brings everything back, the swapoff is what has to give up (`PF_SWAPOFF` of mm/oom_kill.c). False
@@ -173,18 +229,15 @@ fn kills_swapoff(current: &Task) -> bool {
 }
 
 /// The group has all that it may have: it gives something up. False if it cannot.
-async fn uncharge_some(current: &Task, group: u16) -> bool {
+async fn uncharge_some(current: &Task, group: u16, effort: Effort) -> bool {
     let kernel = current.kernel();
-    let mut idle = 0;
+    let mut progress = Progress::new(current, effort);
     while kernel.hw.charged(group) >= kernel.config().group_limit {
-        if idle == MAX_RECLAIM_RETRIES {
+        if progress.is_over(current) {
             return false;
         }
         kernel.stat.allocstall.add(1);
-        if try_to_free_mem_cgroup_pages(current, group).await > 0 {
-            idle = 0;
-        } else {
-            idle += 1;
+        if try_to_free_mem_cgroup_pages(current, group).await == 0 {
             kernel.hw.lru_add_drain_all(current).await;
             congestion_wait(current).await;
         }
