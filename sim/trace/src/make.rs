@@ -41,7 +41,8 @@ pub fn generate<W: Write>(spec: &GeneratorSpec, writer: &mut TraceWriter<W>) -> 
         Pattern::Stress => stress::run(&mut emitter),
         Pattern::FileStream => files::stream(&mut emitter),
         Pattern::FileShare => files::share(&mut emitter),
-        Pattern::TruncateStorm => storm::run(&mut emitter),
+        Pattern::TruncateStorm => storm::run(&mut emitter, false),
+        Pattern::MemoryStorm => storm::run(&mut emitter, true),
         _ => patterns::run(&mut emitter),
     }
 }

@@ -37,6 +37,8 @@ pub enum Pattern {
     /// Processes read, write and map files while others truncate them, punch holes, write back, invalidate, drop the caches,
     /// go past the cache, and fork. Every access is valid at its place in the order.
     TruncateStorm,
+    /// The same with as many pages of memory of their own, which children share copy-on-write, and which are discarded and moved.
+    MemoryStorm,
 }
 
 /// The parameters of a generator.
@@ -162,12 +164,14 @@ impl fmt::Display for GeneratorSpec {
             Pattern::FileStream => "file_stream",
             Pattern::FileShare => "file_share",
             Pattern::TruncateStorm => "truncate_storm",
+            Pattern::MemoryStorm => "memory_storm",
         };
         let Self { pages, accesses, seed, write_per_mille, processes, threads, length, stride, .. } = self;
         write!(f, "(pattern: {pattern}, pages: {pages}, accesses: {accesses}, seed: {seed}, ")?;
         write!(f, "write_per_mille: {write_per_mille}, processes: {processes}, threads: {threads}, ")?;
         write!(f, "length: {length}, stride: {stride}, fetch_per_access: {}", self.fetch_per_access)?;
-        if matches!(self.pattern, Pattern::FileStream | Pattern::FileShare | Pattern::TruncateStorm) {
+        let files = [Pattern::FileStream, Pattern::FileShare, Pattern::TruncateStorm, Pattern::MemoryStorm];
+        if files.contains(&self.pattern) {
             write!(f, ", files: {}", self.files)?;
         }
         f.write_str(")")

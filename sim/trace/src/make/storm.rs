@@ -1,5 +1,6 @@
 //! Everything that can be done to files, at once: processes read, write and map shared files while others truncate them,
-//! punch holes, write back, drop caches, go past the cache, fork and exit.
+//! punch holes, write back, drop caches, go past the cache, fork and exit; in the larger storm also with memory of their own, which
+//! children share copy-on-write, and which is discarded and moved.
 
 use std::io::Write;
 
@@ -11,6 +12,8 @@ use crate::files::Advice;
 
 /// One event for so many accesses, on average.
 const ACCESSES_PER_EVENT: u64 = 24;
+/// The most pages of a process's own memory that are discarded at once.
+const MOST_DISCARDED: u64 = 8;
 /// The most processes that live at once besides those of the start.
 const MAX_CHILDREN: usize = 8;
 
@@ -19,6 +22,8 @@ struct Process {
     threads: Vec<(Actor, u64)>,
     /// Per file: mapped shared, and mapped private.
     mapped: Vec<[bool; 2]>,
+    /// Where its own memory is, if it has any: it moves between two places.
+    own: Option<u64>,
     parent: Option<Actor>,
 }
 
@@ -30,15 +35,21 @@ struct Storm {
     first: usize,
 }
 
-pub(super) fn run<W: Write>(emitter: &mut Emitter<'_, W>) -> Result<(), TraceError> {
+/// With `own`, processes have memory of their own.
+pub(super) fn run<W: Write>(emitter: &mut Emitter<'_, W>, own: bool) -> Result<(), TraceError> {
     let (files, pages) = (emitter.spec.files, emitter.spec.pages);
-    let population = emitter.population(map_buffers)?;
+    let own = own.then(|| own_place(pages, files as usize, 0));
+    let population = emitter.population(|emitter, main| {
+        map_buffers(emitter, main)?;
+        own.map_or(Ok(()), |start| emitter.map(main, start, pages * PAGE))
+    })?;
     (0..files).try_for_each(|file| introduce(emitter, &population[0][0], file, pages * PAGE))?;
     let processes: Vec<Process> = population
         .into_iter()
         .map(|threads| Process {
             threads: threads.into_iter().zip(0..).collect(),
             mapped: vec![[false; 2]; files as usize],
+            own,
             parent: None,
         })
         .collect();
@@ -73,6 +84,11 @@ impl Storm {
         let page = emitter.rng.below(emitter.spec.pages);
         let process = &mut self.processes[chosen];
         let (actor, number) = &mut process.threads[thread];
+        if let Some(start) = process.own
+            && emitter.rng.below(2) == 0
+        {
+            return emitter.touch(actor, start + page * PAGE);
+        }
         let inside = process.mapped[file][kind] && page < self.sizes[file].div_ceil(PAGE);
         let start = if inside {
             place(emitter.spec.pages, file, kind) + page * PAGE
@@ -90,6 +106,11 @@ impl Storm {
     ) -> Result<(), TraceError> {
         let file = emitter.rng.below(self.sizes.len() as u64) as u32;
         let (actor, number) = self.processes[chosen].threads[thread].clone();
+        if let Some(start) = self.processes[chosen].own
+            && emitter.rng.below(4) == 0
+        {
+            return self.own_memory(emitter, chosen, &actor, start);
+        }
         match emitter.rng.below(64) {
             0..=17 => self.transfer(emitter, &actor, number, file, false),
             18..=29 => self.transfer(emitter, &actor, number, file, true),
@@ -106,6 +127,28 @@ impl Storm {
             _ if chosen >= self.first => self.exit(emitter, chosen),
             _ => Ok(()),
         }
+    }
+
+    /// A part of the process's own memory is discarded, or all of it moves.
+    fn own_memory<W: Write>(
+        &mut self,
+        emitter: &mut Emitter<'_, W>,
+        chosen: usize,
+        actor: &Actor,
+        start: u64,
+    ) -> Result<(), TraceError> {
+        let pages = emitter.spec.pages;
+        if emitter.rng.below(4) > 0 {
+            let page = emitter.rng.below(pages);
+            let len = (1 + emitter.rng.below((pages - page).min(MOST_DISCARDED))) * PAGE;
+            return emitter.event(actor, Event::Discard { start: start + page * PAGE, len });
+        }
+        let place = |n| own_place(pages, self.sizes.len(), n);
+        let to = if start == place(0) { place(1) } else { place(0) };
+        self.processes[chosen].own = Some(to);
+        let len = pages * PAGE;
+        emitter
+            .event(actor, Event::Remap { old_start: start, old_len: len, new_len: len, new_start: Some(to) })
     }
 
     /// A read or write of up to the whole buffer, an eighth of them past the cache.
@@ -216,8 +259,9 @@ impl Storm {
         }
         let (parent, number) = self.processes[chosen].threads[thread].clone();
         let child = emitter.fork(&parent)?;
-        let mapped = self.processes[chosen].mapped.clone();
-        self.processes.push(Process { threads: vec![(child, number)], mapped, parent: Some(parent) });
+        let Process { mapped, own, .. } = &self.processes[chosen];
+        let (mapped, own) = (mapped.clone(), *own);
+        self.processes.push(Process { threads: vec![(child, number)], mapped, own, parent: Some(parent) });
         Ok(())
     }
 
@@ -240,4 +284,9 @@ impl Storm {
 /// Where a process maps a file: `kind` 0 is the shared mapping, 1 the private one.
 fn place(pages: u64, file: usize, kind: usize) -> u64 {
     DATA + (2 * file + kind) as u64 * (pages + 1) * PAGE
+}
+
+/// Where a process's own memory is: behind the files, in one of two places.
+fn own_place(pages: u64, files: usize, number: usize) -> u64 {
+    place(pages, files + number, 0)
 }
