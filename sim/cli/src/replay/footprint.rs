@@ -25,7 +25,7 @@ const FEWEST: u64 = 16;
 ///
 /// # Errors
 /// If the traces cannot be replayed.
-pub(super) fn set_memory(
+pub fn set_memory(
     machine: &mut Machine,
     traces: &[String],
     memory: MemoryArg,

@@ -1,0 +1,127 @@
+//! Real traces over every pair of settings: trace, memory, schedule, CPUs, kernel, antagonists.
+
+use std::collections::BTreeMap;
+
+use pagewalk_engine::{Purpose, Random, Schedule};
+use pagewalk_mmu::{Fix, Switches};
+
+use crate::cover::rounds;
+use crate::run::{Case, Outcome, beside_each_other};
+
+const MEMORY: [&str; 3] = ["50%", "25%", "10%"];
+const SCHEDULES: [Schedule; 2] = [Schedule::Timed, Schedule::Random];
+const CPUS: [u64; 3] = [1, 2, 8];
+const KERNELS: [&str; 2] = ["fixed", "linux-2.6.27"];
+/// None, each alone, and all of them; operations in a million accesses.
+const ANTAGONISTS: [&str; 10] = [
+    "",
+    "truncate:200",
+    "punch:200",
+    "reclaim:200",
+    "migrate:200",
+    "swapoff:100",
+    "dontneed:200",
+    "drop-caches:100",
+    "direct-io:200",
+    "all:100",
+];
+
+/// The shipped traces.
+fn traces() -> Vec<String> {
+    let directory =
+        std::fs::read_dir("traces").expect("run it where the traces are: at the top of the project");
+    let names = directory.filter_map(|entry| Some(entry.ok()?.path().display().to_string()));
+    let mut traces: Vec<String> = names.filter(|name| name.ends_with(".pwt")).collect();
+    traces.sort();
+    traces
+}
+
+/// Makes at least `runs` runs. True if all are clean, but for what later fixes of the kernel remove.
+pub(crate) fn run(runs: usize, seed: u64) -> bool {
+    let traces = traces();
+    let sizes = [traces.len(), MEMORY.len(), SCHEDULES.len(), CPUS.len(), KERNELS.len(), ANTAGONISTS.len()];
+    let mut seeds = Random::new(seed, Purpose::Faults);
+    let cases: Vec<Case> = rounds(&sizes, runs, seed)
+        .into_iter()
+        .map(|row| Case {
+            trace: traces[row[0]].clone(),
+            memory: MEMORY[row[1]].into(),
+            schedule: SCHEDULES[row[2]],
+            cpus: CPUS[row[3]],
+            kernel: KERNELS[row[4]],
+            fixes: Vec::new(),
+            mutant: None,
+            antagonists: ANTAGONISTS[row[5]].into(),
+            seed: u64::from(seeds.below(1_000_000)),
+        })
+        .collect();
+    let outcomes = beside_each_other(&cases, Case::run);
+    summary(&cases, &outcomes);
+    let found: Vec<(&Case, &Outcome)> =
+        cases.iter().zip(&outcomes).filter(|(_, outcome)| !outcome.is_clean()).collect();
+    let explained = beside_each_other(&found, |(case, _)| explain(case));
+    for ((case, outcome), fixes) in found.iter().zip(&explained) {
+        let what = outcome.incomplete.iter().chain(&outcome.broken).cloned().collect::<Vec<_>>().join(" ");
+        let why = match &fixes[..] {
+            [] => "no later fix removes it".to_owned(),
+            fixes => {
+                let named = fixes.iter().map(|fix| format!("{fix} ({})", fix.info().commit));
+                format!("removed by {}", named.collect::<Vec<_>>().join(" or "))
+            }
+        };
+        println!("{what}: {why}\n    {}", case.command());
+    }
+    let unexplained = explained.iter().filter(|fixes| fixes.is_empty()).count();
+    println!(
+        "{} runs, {} clean, {} explained by a later fix, {unexplained} not",
+        cases.len(),
+        cases.len() - found.len(),
+        found.len() - unexplained
+    );
+    unexplained == 0
+}
+
+/// How many runs had each value of each setting, and what they did together.
+fn summary(cases: &[Case], outcomes: &[Outcome]) {
+    let mut counts: BTreeMap<(u8, String), usize> = BTreeMap::new();
+    for case in cases {
+        let schedule = format!("{:?}", case.schedule).to_lowercase();
+        let antagonists = if case.antagonists.is_empty() { "none".into() } else { case.antagonists.clone() };
+        let values = [
+            case.trace.clone(),
+            case.memory.clone(),
+            schedule,
+            format!("{} CPUs", case.cpus),
+            case.kernel.to_owned(),
+            antagonists,
+        ];
+        for (setting, value) in (0..).zip(values) {
+            *counts.entry((setting, value)).or_default() += 1;
+        }
+    }
+    for setting in 0..6 {
+        let of = counts.iter().filter(|((of, _), _)| *of == setting);
+        println!(
+            "{}",
+            of.map(|((_, value), count)| format!("{value} {count}")).collect::<Vec<_>>().join(" · ")
+        );
+    }
+    let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
+    println!(
+        "{} steps · {} faults · {} pages reclaimed · {} swapped out · {} operations of antagonists",
+        sum(|outcome| outcome.steps),
+        sum(|outcome| outcome.work[0]),
+        sum(|outcome| outcome.work[1]),
+        sum(|outcome| outcome.work[2]),
+        sum(|outcome| outcome.work[3]),
+    );
+    let digest = outcomes.iter().fold(0_u128, |all, outcome| all.rotate_left(7) ^ outcome.digest);
+    println!("digest of all digests {digest:032x}");
+}
+
+/// The later fixes that each alone make the run clean.
+fn explain(case: &Case) -> Vec<Fix> {
+    let preset = Switches::PRESETS.iter().find(|(name, _)| *name == case.kernel).expect("a preset").1;
+    let missing = Fix::ALL.into_iter().filter(|&fix| !preset.has(fix));
+    missing.filter(|&fix| Case { fixes: vec![fix], ..case.clone() }.run().is_clean()).collect()
+}
