@@ -263,6 +263,9 @@ impl Engine {
 
     /// Notes a broken promise. The run goes on: what follows may explain it.
     pub fn violation(&self, invariant: &'static str, message: impl Into<String>) {
+        if let Some(record) = &self.record {
+            record.borrow_mut().close();
+        }
         let mut violations = self.violations.borrow_mut();
         if violations.len() < VIOLATIONS_KEPT {
             violations.push(Violation { invariant, message: message.into() });
@@ -290,7 +293,7 @@ impl Engine {
         self.waits.sums()
     }
 
-    /// The last steps, if the engine records.
+    /// The last steps, or the last up to the first violation, if the engine records.
     pub fn recorded(&self) -> Vec<StepRecord> {
         self.record.as_ref().map_or_else(Vec::new, |record| record.borrow().to_vec())
     }

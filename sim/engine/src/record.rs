@@ -161,25 +161,50 @@ pub struct StepRecord {
     pub effect: Effect,
 }
 
-/// The last steps of a run.
+/// The last steps of a run, or those that led to the first thing found wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     capacity: usize,
     count: u64,
     steps: VecDeque<StepRecord>,
+    last: Last,
+}
+
+/// Which step is the last to be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Last {
+    /// None yet.
+    #[default]
+    Open,
+    /// The one that is executed now.
+    Present,
+    /// One that was.
+    Kept,
 }
 
 impl Record {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, count: 0, steps: VecDeque::new() }
+        Self { capacity, ..Self::default() }
     }
 
     pub(crate) fn push(&mut self, cpu: CpuId, context: ContextId, clock: u64, op: Op, effect: Effect) {
+        match self.last {
+            Last::Open => {}
+            Last::Present => self.last = Last::Kept,
+            Last::Kept => return,
+        }
         if self.steps.len() == self.capacity {
             self.steps.pop_front();
         }
         self.steps.push_back(StepRecord { number: self.count, cpu, context, clock, op, effect });
         self.count += 1;
+    }
+
+    /// Something was found wrong: later steps matter to nobody.
+    pub(crate) fn close(&mut self) {
+        if self.last == Last::Open {
+            self.last = Last::Present;
+        }
     }
 
     pub(crate) fn to_vec(&self) -> Vec<StepRecord> {

@@ -66,8 +66,8 @@ pub struct ReplayArgs {
     /// Compare every load with what ought to be there, and watch the kernel's invariants
     #[arg(long, help_heading = "Checks")]
     pub verify: bool,
-    /// Print the last N steps of the run on standard error
-    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000),
+    /// Print the last N steps, of a broken promise those before it, on standard error
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000_000),
           help_heading = "Checks")]
     pub record: u32,
     /// Do not count where misses and faults come from: traces that miss the TLBs often replay faster

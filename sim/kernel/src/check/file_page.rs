@@ -9,11 +9,13 @@ pub(super) struct FilePage {
     pub(super) replaced: Vec<u64>,
     /// Values gone, each with when: good for calls that began before.
     pub(super) past: Vec<(u64, u64)>,
+    /// When a program last stored to it through a mapping.
+    pub(super) last_store: u64,
 }
 
 impl FilePage {
     pub(super) fn holding(stamp: u64) -> Self {
-        Self { current: vec![stamp], replaced: Vec::new(), past: Vec::new() }
+        Self { current: vec![stamp], replaced: Vec::new(), past: Vec::new(), last_store: 0 }
     }
 
     pub(super) fn admits(&self, stamp: u64) -> bool {
@@ -40,6 +42,16 @@ impl FilePage {
         }
         normalize(&mut self.current);
         normalize(&mut self.replaced);
+    }
+
+    /// The call that gave it other contents, and began at `began`, returns. Who stored to what was there meanwhile has made it dirty, and
+    /// it may have been written over the new contents: nobody can know.
+    pub(super) fn settle_direct(&mut self, began: u64) {
+        if self.last_store > began {
+            self.current.append(&mut self.replaced);
+            normalize(&mut self.current);
+        }
+        self.replaced.clear();
     }
 
     /// The page is given the contents `value`; a mapping or a frame may still have what it held.

@@ -159,7 +159,11 @@ impl FileShadow {
         if !self.admits(inode, index, stamp) {
             return false;
         }
-        self.change(inode, index, |page| page.stored(stamp, after));
+        let now = self.tick();
+        self.change(inode, index, |page| {
+            page.stored(stamp, after);
+            page.last_store = now;
+        });
         true
     }
 
@@ -175,13 +179,21 @@ impl FileShadow {
         });
     }
 
+    /// Pages of `first..end` that were given other contents by a call under way.
+    fn replaced(&self, inode: u32, first: u64, end: u64) -> Vec<u64> {
+        let pages = self.pages.borrow();
+        let inside = pages.range((inode, first)..(inode, end));
+        inside.filter(|(_, page)| !page.replaced.is_empty()).map(|(&(_, index), _)| index).collect()
+    }
+
+    fn settle_direct(&self, inode: u32, first: u64, end: u64, began: u64) {
+        for index in self.replaced(inode, first, end) {
+            self.change(inode, index, |page| page.settle_direct(began));
+        }
+    }
+
     fn settle(&self, inode: u32, first: u64, end: u64) {
-        let indices: Vec<u64> = {
-            let pages = self.pages.borrow();
-            let inside = pages.range((inode, first)..(inode, end));
-            inside.filter(|(_, page)| !page.replaced.is_empty()).map(|(&(_, index), _)| index).collect()
-        };
-        for index in indices {
+        for index in self.replaced(inode, first, end) {
             self.change(inode, index, |page| page.replaced.clear());
         }
         let now = self.tick();
@@ -278,6 +290,14 @@ impl Kernel {
         }
     }
 
+    /// The call of `ticket`, which wrote pages `first..end` past the cache, returns: no frame holds the old contents.
+    pub(crate) fn shadow_file_settle_direct(&self, ticket: &FileTicket, inode: u32, first: u64, end: u64) {
+        if let (Some((_, began)), Some(files)) = (&ticket.open, self.files(inode)) {
+            self.changed_oracle();
+            files.settle_direct(inode, first, end, *began);
+        }
+    }
+
     /// The number of the next store by the kernel; 0 without an oracle.
     pub(crate) fn next_store(&self) -> u64 {
         self.oracle.as_ref().map_or(0, super::Oracle::next_store)
@@ -351,6 +371,20 @@ mod tests {
         assert!(files.admits(1, 0, 9) && files.admits(1, 0, 7));
         files.settle(1, 0, 1);
         assert_eq!(files.admitted(1, 0), [7]);
+    }
+
+    #[test]
+    fn what_is_stored_beside_a_write_past_the_cache_may_win() {
+        let files = FileShadow::default();
+        assert!(files.store(1, 0, 0, 5) && files.store(1, 1, 0, 6));
+        let began = files.begin();
+        assert!(files.store(1, 0, 5, 7));
+        files.set(1, 0, 20);
+        files.set(1, 1, 21);
+        files.settle_direct(1, 0, 2, began);
+        assert_eq!((files.admitted(1, 0), files.admitted(1, 1)), (vec![7, 20], vec![21]));
+        assert!(files.store(1, 0, 7, 8));
+        assert_eq!(files.admitted(1, 0), [8], "the store has found out which");
     }
 
     #[test]
