@@ -149,6 +149,11 @@ impl Swap {
         u32::from(SWAP_MAP_MAX)
     }
 
+    /// The count of an entry, for observers.
+    pub fn observe_count(&self, entry: SwapEntry) -> u32 {
+        u32::from(self.map_word(entry).observe())
+    }
+
     /// Every entry in use and its count, by entry; for observers.
     pub fn observe_counts(&self) -> Vec<(SwapEntry, u32)> {
         let of_area = |(number, area): (usize, &SwapArea)| {

@@ -26,7 +26,7 @@ pub struct MutantInfo {
     pub race: &'static str,
     /// The invariants that it breaks, the most telling first; one of them must catch it.
     pub invariants: &'static [&'static str],
-    /// The fix whose absence it is, if it is one.
+    /// The fix that is left out with it: whose absence it is, or which hides it.
     pub without: Option<Fix>,
     /// What it does.
     pub what: &'static str,
@@ -282,9 +282,10 @@ pub(super) const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
         name: "wp-rmap-before-flush",
         race: "R44",
         invariants: &["I29", "I14"],
-        without: None,
+        without: Some(Fix::ReuseByCount),
         what: "A copy-on-write fault takes the old page's mapping away before the entry is switched and the \
-               TLBs are flushed.",
+               TLBs are flushed. Whoever else has the page looks alone. (Since 5.9 references are counted, not \
+               mappings, and nobody asks.)",
     },
     MutantInfo {
         name: "swap-free-before-rmap",

@@ -241,7 +241,7 @@ impl Switches {
         Self { fixes: self.fixes & !(1 << fix as u8), ..self }
     }
 
-    /// The same carrying `mutant`; a mutant that is a fix left out leaves that fix out.
+    /// The same carrying `mutant`, and without the fix that the mutant leaves out.
     #[must_use]
     pub const fn with_mutant(self, mutant: Mutant) -> Self {
         let mutated = Self { mutants: self.mutants | (1 << mutant as u8), ..self };

@@ -15,7 +15,7 @@ const ROUND: u64 = 8;
 pub(crate) fn case(directory: &Path, seed: u64, mutant: Option<&'static str>) -> Case {
     let path = directory.join(format!("storm-{seed}.pwt"));
     let mut spec = GeneratorSpec::new(Pattern::MemoryStorm);
-    (spec.pages, spec.files, spec.accesses) = (16, 2, 30_000);
+    (spec.pages, spec.files, spec.accesses, spec.write_per_mille) = (16, 2, 30_000, 500);
     (spec.processes, spec.threads, spec.seed) = (8, 2, seed);
     let mut writer = TraceWriter::create(&path, 1).expect("a file in a temporary directory");
     generate(&spec, &mut writer).expect("a right specification");

@@ -214,19 +214,41 @@ impl Kernel {
         }
     }
 
-    /// I32: the reverse mapping finds exactly the PTEs that map the page.
-    fn check_rmap(&self, pfn: Pfn, uses: &Uses) {
+    /// I29, at the moment when an anonymous page gets one PTE more, or one that is writable: if more than one maps it, none is
+    /// writable. The PTLs are held, so nobody else's can be half done.
+    pub(crate) fn check_exclusive(&self, pfn: Pfn) {
+        if !self.engine.config().checks {
+            return;
+        }
+        let index = self.hw.memory.words(pfn).index().observe();
+        let places = self.observe_rmap(pfn).unwrap_or_default();
+        let pte = |(mm, vma): &(Rc<Mm>, Rc<Vma>)| self.observe_pte(mm.pgd, vma.address_of(index)?);
+        let ptes: Vec<Pte> =
+            places.iter().filter_map(pte).filter(|pte| pte.is_present() && pte.pfn() == pfn).collect();
+        if ptes.len() > 1 && ptes.iter().any(|pte| pte.is_writable()) {
+            self.engine.violation("I29", format!("{pfn:?} is mapped by {ptes:?}: shared, and writable"));
+        }
+    }
+
+    /// The areas that may map a page, and whose they are; `None` if the page is nobody's.
+    fn observe_rmap(&self, pfn: Pfn) -> Option<Vec<(Rc<Mm>, Rc<Vma>)>> {
         let page = self.hw.memory.words(pfn);
-        let index = page.index().observe();
-        let areas: Option<Vec<(Rc<Mm>, Rc<Vma>)>> = match PageMapping::decode(page.mapping().observe()) {
+        match PageMapping::decode(page.mapping().observe()) {
             PageMapping::Anon(id) => self.anon_vmas.get(id).map(|anon_vma| {
                 let areas = anon_vma.observe().into_iter();
                 areas.filter_map(|(mm, vma)| Some((self.observe_mm(mm)?, vma))).collect()
             }),
-            PageMapping::File(id) => self.inode_of(id).map(|inode| inode.i_mmap.observe(index)),
+            PageMapping::File(id) => {
+                self.inode_of(id).map(|inode| inode.i_mmap.observe(page.index().observe()))
+            }
             PageMapping::None => None,
-        };
-        let Some(areas) = areas else {
+        }
+    }
+
+    /// I32: the reverse mapping finds exactly the PTEs that map the page.
+    fn check_rmap(&self, pfn: Pfn, uses: &Uses) {
+        let index = self.hw.memory.words(pfn).index().observe();
+        let Some(areas) = self.observe_rmap(pfn) else {
             self.engine.violation("I7", format!("{pfn:?} is mapped and belongs to nobody"));
             return;
         };

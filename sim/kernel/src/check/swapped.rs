@@ -55,6 +55,18 @@ impl Kernel {
         listed.flatten().filter(orphan).collect()
     }
 
+    /// I11, where a PTE that names a swap entry is about to be seen by others, its page locked and in the swap cache: both are counted.
+    pub(crate) fn check_counted(&self, entry: SwapEntry) {
+        if !self.engine.config().checks {
+            return;
+        }
+        let count = self.swap.observe_count(entry);
+        if count < 2 {
+            let message = format!("the swap map has {count} for {entry:?}, which the swap cache and a PTE name");
+            self.engine.violation("I11", message);
+        }
+    }
+
     /// Every invariant of swap.
     pub(super) fn check_swap(&self, uses: &AllUses, swap_uses: &SwapUses) {
         self.swap.swapper_space.check(&self.engine);

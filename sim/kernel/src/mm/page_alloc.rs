@@ -16,6 +16,9 @@ use crate::vmscan::{try_to_free_mem_cgroup_pages, try_to_free_pages};
 
 /// Rounds of reclaim that free nothing at all before the machine is out of memory (`MAX_RECLAIM_RETRIES`, Linux 4.7).
 const MAX_RECLAIM_RETRIES: u32 = 16;
+/// Rounds of reclaim that one allocation waits for, whatever others free meanwhile: more contexts than frames would pass their pages
+/// around for ever.
+const MAX_ROUNDS: u32 = 256;
 
 /// How much is done for a page (`gfp_t`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +211,7 @@ impl Progress {
         if self.idle > MAX_RECLAIM_RETRIES && kills_swapoff(current) {
             self.idle = 0;
         }
-        self.idle > MAX_RECLAIM_RETRIES
+        self.idle > MAX_RECLAIM_RETRIES || self.rounds > MAX_ROUNDS
     }
 }
 

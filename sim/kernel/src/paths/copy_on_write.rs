@@ -29,6 +29,7 @@ pub(crate) async fn do_wp_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl
         // the harmless direction, so the local TLB is enough; the hardware walks again on a denied entry.
         let entry = orig.accessed(true).dirty(true).writable(true);
         fault.pte(current).write_once(current, entry).await;
+        current.kernel().check_exclusive(old);
         ptl.unlock().await;
         return Resolved::Permission;
     }

@@ -146,6 +146,7 @@ pub(crate) async fn add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, index: u6
         kernel.stat.nr_anon_pages.add(1);
         kernel.stat.peak_anon_pages.at_least(kernel.stat.nr_anon_pages.get());
     }
+    kernel.check_exclusive(pfn);
 }
 
 /// `migration_entry_wait`: sleeps until the page that a migration entry names has moved. The fault is tried again then.

@@ -88,6 +88,9 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     }
     page_remove_rmap(current, pfn, kind).await; // 6
     free_page(current, pfn).await;
+    if let Some(entry) = word.observe().swap_entry().and_then(SwapEntry::from_word) {
+        kernel.check_counted(entry);
+    }
     ptl.unlock().await; // 7
     if let Some(entry) = late {
         swap_duplicate(current, &kernel.swap, entry).await;

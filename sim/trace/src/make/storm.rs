@@ -107,9 +107,13 @@ impl Storm {
         let file = emitter.rng.below(self.sizes.len() as u64) as u32;
         let (actor, number) = self.processes[chosen].threads[thread].clone();
         if let Some(start) = self.processes[chosen].own
-            && emitter.rng.below(4) == 0
+            && emitter.rng.below(2) == 0
         {
-            return self.own_memory(emitter, chosen, &actor, start);
+            return match emitter.rng.below(8) {
+                0..=2 if chosen >= self.first => self.exit(emitter, chosen),
+                0..=4 => self.fork(emitter, chosen, thread),
+                _ => self.own_memory(emitter, chosen, &actor, start),
+            };
         }
         match emitter.rng.below(64) {
             0..=17 => self.transfer(emitter, &actor, number, file, false),
@@ -129,7 +133,7 @@ impl Storm {
         }
     }
 
-    /// A part of the process's own memory is discarded, or all of it moves.
+    /// Parts of the process's own memory are discarded, or all of it moves.
     fn own_memory<W: Write>(
         &mut self,
         emitter: &mut Emitter<'_, W>,
@@ -139,9 +143,14 @@ impl Storm {
     ) -> Result<(), TraceError> {
         let pages = emitter.spec.pages;
         if emitter.rng.below(4) > 0 {
-            let page = emitter.rng.below(pages);
-            let len = (1 + emitter.rng.below((pages - page).min(MOST_DISCARDED))) * PAGE;
-            return emitter.event(actor, Event::Discard { start: start + page * PAGE, len });
+            // Some pages one by one, or some that follow each other.
+            let most = if emitter.rng.below(2) == 0 { 1 } else { MOST_DISCARDED };
+            for _ in 0..MOST_DISCARDED / most {
+                let page = emitter.rng.below(pages);
+                let len = (1 + emitter.rng.below((pages - page).min(most))) * PAGE;
+                emitter.event(actor, Event::Discard { start: start + page * PAGE, len })?;
+            }
+            return Ok(());
         }
         let place = |n| own_place(pages, self.sizes.len(), n);
         let to = if start == place(0) { place(1) } else { place(0) };
@@ -262,6 +271,24 @@ impl Storm {
         let Process { mapped, own, .. } = &self.processes[chosen];
         let (mapped, own) = (mapped.clone(), *own);
         self.processes.push(Process { threads: vec![(child, number)], mapped, own, parent: Some(parent) });
+        own.map_or(Ok(()), |start| self.sweep(emitter, chosen, start))
+    }
+
+    /// After a fork parent and child go through the pages that they share, at the same time.
+    fn sweep<W: Write>(
+        &mut self,
+        emitter: &mut Emitter<'_, W>,
+        parent: usize,
+        start: u64,
+    ) -> Result<(), TraceError> {
+        let child = self.processes.len() - 1;
+        for page in 0..emitter.spec.pages {
+            for process in [parent, child] {
+                for (actor, _) in &mut self.processes[process].threads {
+                    emitter.touch(actor, start + page * PAGE)?;
+                }
+            }
+        }
         Ok(())
     }
 
