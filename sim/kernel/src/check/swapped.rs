@@ -62,7 +62,8 @@ impl Kernel {
         }
         let count = self.swap.observe_count(entry);
         if count < 2 {
-            let message = format!("the swap map has {count} for {entry:?}, which the swap cache and a PTE name");
+            let message =
+                format!("the swap map has {count} for {entry:?}, which the swap cache and a PTE name");
             self.engine.violation("I11", message);
         }
     }

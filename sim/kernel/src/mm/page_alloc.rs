@@ -10,7 +10,7 @@ use pagewalk_mmu::{PageRef, Pfn};
 
 use crate::io_wait::congestion_wait;
 use crate::kernel::{Kernel, OutOfMemory};
-use crate::swap::SwapoffState;
+use crate::swap::kill_swapoff;
 use crate::task::Task;
 use crate::vmscan::{try_to_free_mem_cgroup_pages, try_to_free_pages};
 
@@ -155,7 +155,7 @@ async fn alloc_pages_slowpath(current: &Task, effort: Effort) -> Option<PageRef<
     kernel.wakeup_kswapd(current);
     let mut page = kernel.hw.alloc_page_above(current, mark).await;
     let mut progress = Progress::new(current, effort);
-    while page.is_none() && !progress.is_over(current) {
+    while page.is_none() && !progress.is_over(current).await {
         kernel.stat.allocstall.add(1);
         try_to_free_pages(current).await;
         page = kernel.hw.alloc_page_above(current, mark).await;
@@ -196,7 +196,7 @@ impl Progress {
     }
 
     /// True after so many rounds in which nothing has happened. Called once before each round.
-    fn is_over(&mut self, current: &Task) -> bool {
+    async fn is_over(&mut self, current: &Task) -> bool {
         self.rounds += 1;
         if self.effort == Effort::Once {
             return self.rounds > 1;
@@ -208,26 +208,10 @@ impl Progress {
         } else {
             self.idle += 1;
         }
-        if self.idle > MAX_RECLAIM_RETRIES && kills_swapoff(current) {
+        if self.idle > MAX_RECLAIM_RETRIES && kill_swapoff(current).await {
             self.idle = 0;
         }
         self.idle > MAX_RECLAIM_RETRIES || self.rounds > MAX_ROUNDS
-    }
-}
-
-/// Where memory is out while a swapoff brings everything back, the swapoff is what has to give up (`PF_SWAPOFF` of mm/oom_kill.c). False
-/// if none is under way, or it is the caller's own.
-fn kills_swapoff(current: &Task) -> bool {
-    let state = &current.kernel().swapoff;
-    match state.get() {
-        SwapoffState::Running(context) | SwapoffState::Killed(context)
-            if context != current.id().number() =>
-        {
-            current.mark("out_of_memory:kills-swapoff");
-            state.set(SwapoffState::Killed(context));
-            true
-        }
-        _ => false,
     }
 }
 
@@ -236,7 +220,7 @@ async fn uncharge_some(current: &Task, group: u16, effort: Effort) -> bool {
     let kernel = current.kernel();
     let mut progress = Progress::new(current, effort);
     while kernel.hw.charged(group) >= kernel.config().group_limit {
-        if progress.is_over(current) {
+        if progress.is_over(current).await {
             return false;
         }
         kernel.stat.allocstall.add(1);

@@ -7,4 +7,4 @@ mod swapoff;
 pub use page_io::SwapStat;
 pub(crate) use page_io::swap_writepage;
 pub(crate) use swapin::swapin_readahead;
-pub(crate) use swapoff::{SwapoffState, do_swapoff, do_swapon};
+pub(crate) use swapoff::{SwapoffState, do_swapoff, do_swapon, kill_swapoff};

@@ -23,10 +23,15 @@ pub(crate) enum SwapoffState {
     /// None is.
     #[default]
     None,
-    /// One is, by the context of this number (`PF_SWAPOFF`).
-    Running(u32),
-    /// It must give up: what it brings back is more than memory holds.
-    Killed(u32),
+    /// One is, of this area, by the context of this number (`PF_SWAPOFF`).
+    Running {
+        /// The area.
+        area: u8,
+        /// The context.
+        context: u32,
+    },
+    /// It gives up: what it brings back is more than memory holds. Its area is in use again.
+    Killed,
 }
 
 /// `sys_swapoff`.
@@ -44,9 +49,12 @@ pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {
     if kernel.swapoff.get() != SwapoffState::None || !begin_swapoff(current, &kernel.swap, area, free).await {
         return Err(Errno::Enomem); // 1
     }
-    kernel.swapoff.set(SwapoffState::Running(current.id().number()));
+    kernel.swapoff.set(SwapoffState::Running { area, context: current.id().number() });
     let emptied = try_to_unuse(current, area).await;
-    kernel.swapoff.set(SwapoffState::None);
+    let state = kernel.swapoff.replace(SwapoffState::None);
+    if state == SwapoffState::Killed {
+        return Err(Errno::Enomem);
+    }
     if !emptied {
         current.mark("swapoff:no-memory");
         abort_swapoff(current, &kernel.swap, area).await;
@@ -54,6 +62,24 @@ pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {
     }
     finish_swapoff(current, &kernel.swap, area).await; // 9
     Ok(())
+}
+
+/// Memory is out while a swapoff brings everything back: then that is what has to give up (mm/oom_kill.c chooses a task with `PF_SWAPOFF`
+/// before any other). False if none is under way, or it is the caller's own.
+///
+/// Linux kills the task, which then puts the area in use again, once it has got the lock that it may be waiting for; who holds that may
+/// be waiting for memory. So the area is put in use here.
+pub(crate) async fn kill_swapoff(current: &Task) -> bool {
+    let kernel = current.kernel();
+    match kernel.swapoff.get() {
+        SwapoffState::Running { area, context } if context != current.id().number() => {
+            current.mark("out_of_memory:kills-swapoff");
+            kernel.swapoff.set(SwapoffState::Killed);
+            abort_swapoff(current, &kernel.swap, area).await;
+            true
+        }
+        _ => false,
+    }
 }
 
 /// `sys_swapon` of an area that was taken off.
@@ -72,7 +98,7 @@ async fn try_to_unuse(current: &Task, area: u8) -> bool {
     let mut after = 0;
     while let Some(entry) = find_next_to_unuse(current, swap, area, after).await {
         after = entry.offset(); // 2
-        if matches!(kernel.swapoff.get(), SwapoffState::Killed(_)) {
+        if kernel.swapoff.get() == SwapoffState::Killed {
             return false;
         }
         let Some(page) = read_swap_cache_async(current, entry).await else {
