@@ -5,6 +5,9 @@ use super::{DEF_PRIORITY, SWAP_CLUSTER_MAX, ScanControl};
 use crate::io_wait::congestion_wait;
 use crate::task::Task;
 
+/// Looks at all pages that find nothing to free before none is left that can be.
+const LOOKS: u32 = 3;
+
 /// Yields how many pages were freed: 32, more, or as many as can be by looking at every page.
 pub(crate) async fn try_to_free_pages(current: &Task) -> u64 {
     do_try_to_free_pages(current, ScanControl::new(None, false), SWAP_CLUSTER_MAX).await
@@ -21,14 +24,14 @@ pub(crate) async fn reclaim_pages(current: &Task, pages: u64) -> u64 {
     do_try_to_free_pages(current, ScanControl::new(None, false), pages).await
 }
 
-/// Looks at every page until nothing more can be freed: what is in the swap cache and wanted by nobody goes.
+/// Looks at every page until nothing more can be freed: what is in the swap cache and wanted by nobody goes. A look that frees nothing
+/// may still have found pages in use that are not by the next.
 pub(crate) async fn shrink_all(current: &Task) {
-    loop {
+    let mut idle = 0;
+    while idle < LOOKS {
         current.kernel().hw.lru_add_drain_all(current).await;
         let freed = do_try_to_free_pages(current, ScanControl::new(None, false), u64::MAX).await;
-        if freed == 0 && !current.kernel().io.is_busy() {
-            return;
-        }
+        idle = if freed > 0 || current.kernel().io.is_busy() { 0 } else { idle + 1 };
     }
 }
 

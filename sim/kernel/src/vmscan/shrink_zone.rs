@@ -55,10 +55,9 @@ async fn nr_to_scan(current: &Task, group: u16, priority: u32, sc: &ScanControl)
         let percent = get_scan_ratio(lru, pressure);
         LruList::ALL.map(|list| {
             let mut scan = lru.len(list);
+            // In the last round every page is looked at, whatever was learnt about its kind.
             if priority > 0 {
                 scan = (scan >> priority) * percent[usize::from(list.is_file())] / 100;
-            } else if percent[usize::from(list.is_file())] == 0 {
-                scan = 0;
             }
             lru.nr_scan[list as usize] += scan;
             let due = lru.nr_scan[list as usize];
