@@ -16,6 +16,7 @@ mod migrate;
 mod mm;
 mod observe;
 mod paths;
+mod shmem;
 mod stat;
 mod swap;
 mod syscall;

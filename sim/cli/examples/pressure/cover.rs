@@ -68,12 +68,14 @@ fn candidate(sizes: &[usize], open: &Open, random: &mut Random) -> Vec<Option<us
     row
 }
 
-/// At least `rows` rows, in rounds of which each covers every pair.
+/// `rows` rows, or more if every pair needs them: rounds of which each covers every pair, the last cut short.
 pub(crate) fn rounds(sizes: &[usize], rows: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut random = Random::new(seed, Purpose::Workload);
-    let mut all = Vec::new();
+    let mut all = pairwise(sizes, &mut random);
+    let whole = all.len();
     while all.len() < rows {
         all.extend(pairwise(sizes, &mut random));
     }
+    all.truncate(rows.max(whole));
     all
 }

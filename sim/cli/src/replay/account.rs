@@ -18,6 +18,7 @@ use crate::report::{
 /// What `--verify` watches, in plain words.
 const PROMISES: &[(&str, &str)] = &[
     ("I14", "every load finds what was stored last"),
+    ("I15", "every file holds what was written to it last"),
     ("I2", "a free page is nobody's"),
     ("I5", "every reference has an owner"),
     ("I13", "map counts count the PTEs"),
@@ -27,6 +28,10 @@ const PROMISES: &[(&str, &str)] = &[
     ("I28", "locks are taken in one order, and nobody sleeps holding a spin lock"),
     ("I29", "a writable private page is one process's alone"),
     ("I32", "the reverse mapping finds every PTE"),
+    ("I11", "the swap map counts what names its entries"),
+    ("I17", "a clean page in the swap cache is what its area holds"),
+    ("I22", "a page is on the LRU list that its flags say"),
+    ("I30", "no migration entry is left when nobody migrates"),
     ("I27", "nothing is left over at the end"),
 ];
 

@@ -62,15 +62,13 @@ impl Kernel {
         if beyond && has(PG_DIRTY) {
             self.engine.violation("I26", format!("{place}, is beyond the end of the file and dirty"));
         }
-        if inode.kind() == InodeKind::Shmem {
-            return;
-        }
         let dirty_pte = uses.ptes.iter().any(|(_, _, pte)| pte.is_dirty());
         let known = has(PG_DIRTY) || has(PG_WRITEBACK) || dirty_pte;
         if self.oracle().is_some() && has(PG_UPTODATE) && !beyond && !known {
+            // Behind memory without a disk are zeros.
             let (stamp, disk) = (self.hw.memory.stamp(pfn), self.disk.content(inode, index));
             if stamp != disk {
-                let message = format!("{place}, is clean and holds {stamp:#x}; the disk has {disk:#x}");
+                let message = format!("{place}, is clean and holds {stamp:#x}; behind it is {disk:#x}");
                 self.engine.violation("I16", message);
             }
         }

@@ -144,7 +144,7 @@ impl Kernel {
             self.check_page(pfn, uses);
         }
         self.check_files(&uses);
-        self.check_swap(&uses, &swap_uses);
+        self.check_swap(&uses, swap_uses);
         self.check_lru();
         let used = u64::from(self.hw.memory.frames()) - 1 - u64::from(self.hw.free_frames());
         if used != uses.len() as u64 {

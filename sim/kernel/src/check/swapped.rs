@@ -55,6 +55,13 @@ impl Kernel {
         listed.flatten().filter(orphan).collect()
     }
 
+    /// Notes which swap entries files without a disk have.
+    fn collect_shmem(&self, swap_uses: &mut SwapUses) {
+        let inodes = self.inodes.all();
+        let entries = inodes.iter().flat_map(|inode| inode.shmem.observe_entries());
+        entries.for_each(|entry| *swap_uses.entry(entry).or_default() += 1);
+    }
+
     /// I11, where a PTE that names a swap entry is about to be seen by others, its page locked and in the swap cache: both are counted.
     pub(crate) fn check_counted(&self, entry: SwapEntry) {
         if !self.engine.config().checks {
@@ -69,7 +76,10 @@ impl Kernel {
     }
 
     /// Every invariant of swap.
-    pub(super) fn check_swap(&self, uses: &AllUses, swap_uses: &SwapUses) {
+    pub(super) fn check_swap(&self, uses: &AllUses, mut swap_uses: SwapUses) {
+        let ptes: u64 = swap_uses.values().map(|&count| u64::from(count)).sum();
+        debug_assert_eq!(self.stat.nr_swap_ptes.get(), ptes, "the gauge is exact");
+        self.collect_shmem(&mut swap_uses);
         self.swap.swapper_space.check(&self.engine);
         let mut cached: BTreeMap<SwapEntry, Pfn> = BTreeMap::new();
         for (&pfn, uses) in uses {
@@ -93,13 +103,11 @@ impl Kernel {
             let cache = u32::from(cached.contains_key(&entry));
             if count != ptes + cache && count < self.swap.saturated() {
                 let message = format!(
-                    "the swap map has {count} for {entry:?}, which {ptes} PTEs name; in the swap cache: {cache}"
+                    "the swap map has {count} for {entry:?}, which {ptes} PTEs or files name; in the swap cache: {cache}"
                 );
                 self.engine.violation("I11", message);
             }
         }
-        let ptes: u64 = swap_uses.values().map(|&count| u64::from(count)).sum();
-        debug_assert_eq!(self.stat.nr_swap_ptes.get(), ptes, "the gauge is exact");
     }
 
     /// I17: a clean page of the swap cache is what its entry holds.

@@ -12,6 +12,7 @@ use pagewalk_pagecache::{AddressSpace, PageCache};
 use super::holes::Holes;
 use crate::check::initial_stamp;
 use crate::mm::IMmap;
+use crate::shmem::ShmemInfo;
 use crate::task::Task;
 
 /// `inode->i_mutex`: writers and truncation; not taken by reads and faults.
@@ -26,7 +27,7 @@ static I_SIZE: Class = Class::new(51, "inode->i_size");
 pub enum InodeKind {
     /// Blocks of the disk.
     Disk,
-    /// Nothing: shared anonymous memory (mm/shmem.c). Its pages live in the page cache alone.
+    /// Swap: shared anonymous memory (mm/shmem.c).
     Shmem,
 }
 
@@ -49,6 +50,8 @@ pub struct Inode {
     invalidate_lock: RwSem,
     /// The areas that map it.
     pub(crate) i_mmap: IMmap,
+    /// Its pages in swap, if it has no disk.
+    pub(crate) shmem: ShmemInfo,
 }
 
 impl Inode {
@@ -181,6 +184,7 @@ impl Inodes {
             i_mutex,
             invalidate_lock,
             i_mmap: IMmap::new(id),
+            shmem: ShmemInfo::new(id),
         });
         all.push(Rc::clone(&inode));
         inode

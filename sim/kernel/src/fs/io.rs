@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Class, Completion, Cpu, Effect, OpKind};
 use pagewalk_mmu::{LruList, PG_LOCKED, PG_UPTODATE, PageRef, Pfn};
-use pagewalk_pagecache::{AddError, add_to_page_cache, unlock_page};
+use pagewalk_pagecache::{AddError, add_to_page_cache};
 
 use super::disk::{Bio, Direction, EndIo, submit_bio};
 use super::inode::pages_of;
@@ -37,17 +37,6 @@ pub(crate) async fn readpage(current: &Task, inode: &Rc<Inode>, index: u64, pfn:
 
 /// `mpage_readpages`: starts to read locked pages that are neighbours in the file.
 async fn read_pages(current: &Task, inode: &Rc<Inode>, first: u64, frames: Vec<Pfn>) {
-    let kernel = current.kernel();
-    if inode.kind() == InodeKind::Shmem {
-        // shmem_getpage: a page that was never there is zeros, at once.
-        for pfn in frames {
-            kernel.hw.memory.clear_page(current, pfn).await;
-            current.charge(kernel.hw.costs().clear_page);
-            kernel.hw.memory.words(pfn).flags().set_bit(current, PG_UPTODATE).await;
-            unlock_page(current, &kernel.hw, pfn).await;
-        }
-        return;
-    }
     // do_mpage_readpage: what lies beyond the end of the file is zeros, whatever the disk has there.
     let limit = pages_of(inode.i_size().read_once(current).await);
     let end_io: EndIo =
@@ -60,12 +49,8 @@ async fn read_pages(current: &Task, inode: &Rc<Inode>, first: u64, frames: Vec<P
 /// Reads a locked page and waits for it with the lock held (`block_prepare_write` of a part of a page).
 pub(crate) async fn read_locked_page(current: &Task, inode: &Rc<Inode>, index: u64, pfn: Pfn) {
     let kernel = current.kernel();
-    if inode.kind() == InodeKind::Shmem {
-        kernel.hw.memory.clear_page(current, pfn).await;
-    } else {
-        let nothing = |_: &Kernel, _, _| ();
-        transfer_and_wait(current, inode, Direction::Read, index, vec![pfn], false, nothing).await;
-    }
+    let nothing = |_: &Kernel, _, _| ();
+    transfer_and_wait(current, inode, Direction::Read, index, vec![pfn], false, nothing).await;
     kernel.hw.memory.words(pfn).flags().set_bit(current, PG_UPTODATE).await;
 }
 
@@ -92,8 +77,8 @@ pub(crate) async fn transfer_and_wait(
     done.wait(current).await;
 }
 
-/// `add_to_page_cache_lru`: a new page becomes the file's, and goes to the inactive list. Memory without a disk behind it cannot be
-/// reclaimed, and is on no list (as ramfs's is on none that is scanned).
+/// `add_to_page_cache_lru`: a new page becomes the file's, and goes to the inactive list; memory without a disk to the active one of
+/// anonymous pages.
 pub(crate) async fn add_to_page_cache_lru(
     current: &Task,
     page: &PageRef<'_>,
@@ -101,9 +86,11 @@ pub(crate) async fn add_to_page_cache_lru(
     index: u64,
 ) -> Result<(), AddError> {
     add_to_page_cache(current, page, &inode.mapping, index).await?;
-    if inode.kind() == InodeKind::Disk {
-        current.kernel().hw.lru_cache_add(current, page.pfn(), LruList::InactiveFile).await;
-    }
+    let list = match inode.kind() {
+        InodeKind::Disk => LruList::InactiveFile,
+        InodeKind::Shmem => LruList::ActiveAnon,
+    };
+    current.kernel().hw.lru_cache_add(current, page.pfn(), list).await;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use pagewalk_pagecache::{next_hole, page_is_cached};
 
 use super::inode::page_of;
 use super::io::ReadBatch;
-use super::{Advice, File};
+use super::{Advice, File, InodeKind};
 use crate::task::Task;
 
 /// Pages that one round of a forced readahead reads: 2 MiB.
@@ -114,8 +114,8 @@ pub(crate) async fn do_page_cache_readahead(
 ) {
     let inode = file.inode();
     let size = inode.i_size().read_once(current).await;
-    if size == 0 {
-        return;
+    if size == 0 || inode.kind() == InodeKind::Shmem {
+        return; // memory without a disk is not read ahead
     }
     let last = page_of(size - 1);
     let mut missing = Vec::new();

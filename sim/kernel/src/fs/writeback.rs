@@ -20,7 +20,7 @@ use crate::task::Task;
 /// Pages that one look into the cache collects (`PAGEVEC_SIZE`).
 pub(crate) const PAGEVEC_SIZE: usize = 14;
 
-/// `set_page_dirty`: the page differs from what backs it. A page without a file only gets the flag.
+/// `set_page_dirty`: the page differs from what backs it. A page without a file on a disk only gets the flag.
 pub(crate) async fn set_page_dirty(current: &Task, pfn: Pfn) {
     let kernel = current.kernel();
     let mapping = kernel.hw.memory.words(pfn).mapping().read_once(current).await;
@@ -29,7 +29,9 @@ pub(crate) async fn set_page_dirty(current: &Task, pfn: Pfn) {
         PageMapping::File(id) => kernel.inode_of(id),
         PageMapping::Anon(_) | PageMapping::None => None,
     };
+    let inode = inode.filter(|inode| inode.kind() == InodeKind::Disk);
     let newly = match &inode {
+        // __set_page_dirty_no_writeback: of memory without a disk only the flag counts.
         Some(inode) => set_page_dirty_nobuffers(current, &inode.mapping, pfn).await,
         // page_mapping: a page in the swap cache is the swapper's.
         None if flags.test_bit(current, PG_SWAPCACHE).await => {

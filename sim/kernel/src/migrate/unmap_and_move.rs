@@ -5,12 +5,12 @@ use pagewalk_mmu::{
     PG_UPTODATE, PG_WRITEBACK, PageMapping, PageRef, Pfn,
 };
 use pagewalk_pagecache::{
-    AddressSpace, free_orphan_buffers, lock_page, migrate_page_left, migrate_page_move_mapping,
-    set_page_dirty_nobuffers, test_clear_page_dirty, trylock_page, unlock_page, wait_on_page_writeback,
+    free_orphan_buffers, lock_page, migrate_page_left, migrate_page_move_mapping, test_clear_page_dirty,
+    trylock_page, unlock_page, wait_on_page_writeback,
 };
 
 use super::remove_migration_ptes::remove_migration_ptes;
-use crate::fs::{InodeKind, clear_page_dirty_for_io};
+use crate::fs::{clear_page_dirty_for_io, set_page_dirty};
 use crate::paths::{page_mapped, try_to_unmap};
 use crate::task::Task;
 use crate::vmscan::{Owner, page_mapping};
@@ -133,26 +133,19 @@ async fn migrate_page_copy(current: &Task, owner: &Owner, pfn: Pfn, new: Pfn) {
     }
     match owner {
         Owner::File(inode) => {
-            let dirty = match inode.kind() {
-                InodeKind::Disk => clear_page_dirty_for_io(current, inode, pfn).await,
-                InodeKind::Shmem => test_clear_page_dirty(current, &inode.mapping, pfn).await,
-            };
-            mark_dirty(current, &inode.mapping, new, dirty).await;
+            if clear_page_dirty_for_io(current, inode, pfn).await {
+                set_page_dirty(current, new).await;
+            }
         }
         Owner::Swap => {
             let space = &current.kernel().swap.swapper_space;
-            let dirty = test_clear_page_dirty(current, space, pfn).await;
-            mark_dirty(current, space, new, dirty).await;
+            if test_clear_page_dirty(current, space, pfn).await {
+                set_page_dirty(current, new).await;
+            }
             migrate_page_left(current, space, pfn).await;
         }
         Owner::None if flags >> PG_DIRTY & 1 == 1 => to.flags().set_bit(current, PG_DIRTY).await,
         Owner::None => {}
-    }
-}
-
-async fn mark_dirty(current: &Task, mapping: &AddressSpace, pfn: Pfn, dirty: bool) {
-    if dirty {
-        set_page_dirty_nobuffers(current, mapping, pfn).await;
     }
 }
 

@@ -12,7 +12,7 @@ use super::fault_around::do_fault_around;
 use super::filemap_fault::filemap_fault;
 use super::rmap::{page_add_file_rmap, page_add_new_anon_rmap};
 use crate::check::FileTicket;
-use crate::fs::{File, balance_dirty_pages, set_page_dirty};
+use crate::fs::{File, InodeKind, balance_dirty_pages, set_page_dirty};
 use crate::mm::{PageKind, Vma, anon_vma_prepare};
 use crate::task::Task;
 use crate::user::Signal;
@@ -79,7 +79,11 @@ async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<
         ptl.unlock().await; // 5
         unlock_and_dirty(current, pfn, dirty_page).await; // 6
     }
-    Ok(if major { Resolved::FileMajor } else { Resolved::FileMinor })
+    Ok(match (major, file.inode().kind()) {
+        (true, InodeKind::Disk) => Resolved::FileMajor,
+        (true, InodeKind::Shmem) => Resolved::SwapMajor,
+        (false, _) => Resolved::FileMinor,
+    })
 }
 
 /// Step 6.

@@ -14,6 +14,7 @@ use crate::fs::{
     self, Advice, File, Inode, InodeKind, ReadaheadState, do_page_cache_readahead, mark_page_accessed,
     page_cache_async_readahead, page_cache_sync_readahead, pages_of, readpage,
 };
+use crate::shmem::shmem_getpage;
 use crate::task::Task;
 use crate::user::Signal;
 
@@ -41,7 +42,15 @@ pub(crate) async fn filemap_fault<'a>(
     }
     let mut major = false;
     loop {
-        let Some(page) = find_page(current, file, (index, advice), &mut major).await else { continue }; // 2
+        let found = match inode.kind() {
+            InodeKind::Disk => find_page(current, file, (index, advice), &mut major).await, // 2
+            InodeKind::Shmem => {
+                let (page, read) = shmem_getpage(current, inode, index).await;
+                major |= read;
+                Some(page)
+            }
+        };
+        let Some(page) = found else { continue };
         let flags = kernel.hw.memory.words(page.pfn()).flags();
         if !flags.test_bit(current, PG_UPTODATE).await {
             read_again(current, inode, index, page).await; // 3
@@ -72,14 +81,12 @@ async fn find_page<'a>(
 ) -> Option<PageRef<'a>> {
     let inode = file.inode();
     let mut page = find_lock_page(current, &inode.mapping, index).await;
-    let disk = inode.kind() == InodeKind::Disk;
-    if page.is_some() && !*major && disk && advice != Advice::Random {
+    if page.is_some() && !*major && advice != Advice::Random {
         let ra = file.ra.get();
         file.ra.set(ReadaheadState { mmap_miss: ra.mmap_miss.saturating_sub(1), ..ra });
     }
     match advice {
-        // Memory without a disk is not read ahead, and neither is what is read in no order.
-        _ if !disk => {}
+        // What is read in no order is not read ahead.
         Advice::Random => {}
         Advice::Sequential => {
             if page.is_none() {
@@ -108,7 +115,7 @@ async fn find_page<'a>(
         }
     }
     if page.is_none() {
-        *major |= page_cache_read(current, inode, index).await && disk;
+        *major |= page_cache_read(current, inode, index).await;
     }
     page
 }

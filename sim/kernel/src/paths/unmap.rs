@@ -11,8 +11,8 @@ use super::Errno;
 use super::gather::MmuGather;
 use super::map::{split_vma, user_range};
 use super::zap::Zap;
-use crate::fs::shmem_evict_inode;
 use crate::mm::{Mm, Vma, anon_vma_unlink, free_pgtables, unlink_file_vma};
+use crate::shmem::shmem_delete_inode;
 use crate::task::Task;
 
 /// `munmap`.
@@ -73,6 +73,6 @@ pub(crate) async fn unmap_region(current: &Task, mm: &Rc<Mm>, held: &impl Held, 
     gather.finish(current).await;
     // remove_vma, fput: memory that has no other name goes with its last area.
     for file in closed {
-        shmem_evict_inode(current, file.inode()).await;
+        shmem_delete_inode(current, file.inode()).await;
     }
 }

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, Pfn, Pte, Vaddr};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, PageRef, Pfn, Pte, Vaddr};
 use pagewalk_pagecache::{lock_page, unlock_page, wait_on_page_locked, wait_on_page_writeback};
 use pagewalk_swap::{
     SwapEntry, abort_swapoff, begin_swapoff, delete_from_swap_cache, find_next_to_unuse, finish_swapoff,
@@ -15,6 +15,7 @@ use super::page_io::swap_writepage;
 use super::swapin::read_swap_cache_async;
 use crate::mm::{Mm, PageKind, Table, Vma, find_table, next_boundary, pte_word};
 use crate::paths::{Errno, add_anon_rmap, mmput, vma_pte};
+use crate::shmem::shmem_unuse;
 use crate::task::Task;
 
 /// Whether a swapoff is under way, for whoever finds memory out.
@@ -112,7 +113,7 @@ async fn try_to_unuse(current: &Task, area: u8) -> bool {
         wait_on_page_writeback(current, hw, pfn).await;
         lock_page(current, hw, pfn).await;
         wait_on_page_writeback(current, hw, pfn).await;
-        unuse_entry(current, entry, pfn).await; // 5
+        unuse_entry(current, entry, &page).await; // 5
         let words = hw.memory.words(pfn);
         let both = 1 << PG_DIRTY | 1 << PG_SWAPCACHE;
         if swap_count(current, swap, entry).await > 1 && words.flags().read_once(current).await & both == both
@@ -148,10 +149,16 @@ async fn may_delete(current: &Task, entry: SwapEntry, pfn: Pfn) -> bool {
     !kernel.hw.switches().has(Fix::SwapoffRecheck) || words.private().read_once(current).await == entry.word()
 }
 
-/// Step 5: every address space that may have the entry gets the page. The page is locked, except while a lock is waited for that
+/// Step 5: the file that has the entry gets the page, or every address space that may have it. The page is locked, except while a lock is waited for that
 /// others hold while they wait for the page.
-async fn unuse_entry(current: &Task, entry: SwapEntry, pfn: Pfn) {
-    let kernel = current.kernel();
+async fn unuse_entry(current: &Task, entry: SwapEntry, page: &PageRef<'_>) {
+    let (kernel, pfn) = (current.kernel(), page.pfn());
+    if swap_count(current, &kernel.swap, entry).await > 1
+        && may_delete(current, entry, pfn).await
+        && shmem_unuse(current, entry, page).await
+    {
+        return;
+    }
     for mm in kernel.mmlist_all(current).await {
         if swap_count(current, &kernel.swap, entry).await <= 1 {
             return;

@@ -4,7 +4,8 @@ use pagewalk_mmu::{PG_PRIVATE, PG_RECLAIM, PG_WRITEBACK, Pfn};
 use pagewalk_pagecache::test_clear_page_dirty;
 
 use super::shrink_page_list::Owner;
-use crate::fs::{clear_page_dirty_for_io, writepage};
+use crate::fs::{InodeKind, clear_page_dirty_for_io, writepage};
+use crate::shmem::shmem_writepage;
 use crate::swap::swap_writepage;
 use crate::task::Task;
 
@@ -13,6 +14,8 @@ use crate::task::Task;
 pub(super) enum PageOut {
     /// It cannot be written now; still locked.
     Keep,
+    /// It has nowhere to go: it is to be left alone for a while. Still locked.
+    Activate,
     /// It is being written, or was; unlocked.
     Success,
     /// It was clean after all; still locked.
@@ -40,6 +43,12 @@ pub(super) async fn pageout(current: &Task, pfn: Pfn, owner: &Owner) -> PageOut 
     }
     words.flags().set_bit(current, PG_RECLAIM).await; // 4
     match owner {
+        Owner::File(inode) if inode.kind() == InodeKind::Shmem => {
+            if !shmem_writepage(current, inode, pfn).await {
+                words.flags().clear_bit(current, PG_RECLAIM).await;
+                return PageOut::Activate;
+            }
+        }
         Owner::File(inode) => {
             let index = words.index().read_once(current).await;
             writepage(current, inode, pfn, index).await;

@@ -161,6 +161,7 @@ async fn write_out(current: &Task, pfn: Pfn, owner: &Owner) -> Option<Fate> {
     let hw = &current.kernel().hw;
     match pageout(current, pfn, owner).await {
         PageOut::Keep => return Some(Fate::KeepLocked),
+        PageOut::Activate => return Some(Fate::ActivateLocked),
         PageOut::Clean => return None,
         PageOut::Success => {}
     }

@@ -15,7 +15,10 @@ use pagewalk_pagecache::ReleasePolicy;
 use crate::common::{Setup, fork, load, map, page, pages, process, store};
 use crate::file_common::{map_file, open, transfer};
 use crate::file_stress::stress_watched;
-use crate::pressure::{orphans_are_reclaimed, pages_move_while_they_go, swap_is_full, swapoff_meets_exit};
+use crate::pressure::{
+    orphans_are_reclaimed, pages_move_while_they_go, shared_memory_goes_to_swap, swap_is_full,
+    swapoff_meets_exit,
+};
 
 /// The source files of a package, by their path from its `src`.
 fn sources(package: &str) -> BTreeMap<String, String> {
@@ -45,7 +48,7 @@ fn every_marked_branch_of_the_kernel_is_driven() {
     assert!(all.len() >= 20, "the marks are found: {all:?}");
     let mut idle = all;
     type Program = fn(u64) -> Vec<(&'static str, u64)>;
-    let programs: [Program; 8] = [
+    let programs: [Program; 9] = [
         |seed| stress_watched(seed, seed % 2 == 0).1,
         buffers_stay,
         faults_meet_truncation,
@@ -54,6 +57,7 @@ fn every_marked_branch_of_the_kernel_is_driven() {
         orphans_are_reclaimed,
         pages_move_while_they_go,
         swapoff_meets_exit,
+        shared_memory_goes_to_swap,
     ];
     // What programs at random take long to meet is met by a few operations on purpose.
     for seed in 1_000..1_400 {

@@ -289,6 +289,12 @@ pub(crate) async fn map(task: &Task, first: u64, count: u64) {
     assert_eq!(sys_mmap(task, fixed(page(first), count, Prot::RW)).await, Ok(page(first)));
 }
 
+/// Maps `count` pages of new memory, which children share, from page `first` of [`BASE`].
+pub(crate) async fn map_shared(task: &Task, first: u64, count: u64) {
+    let request = MapRequest { shared: true, ..fixed(page(first), count, Prot::RW) };
+    assert_eq!(sys_mmap(task, request).await, Ok(page(first)));
+}
+
 pub(crate) fn fixed(address: Vaddr, count: u64, prot: Prot) -> MapRequest {
     MapRequest {
         address: Some(address),

@@ -6,13 +6,16 @@ use std::rc::Rc;
 use pagewalk_engine::{Engine, Executed, Explorer, OpKind, Schedule};
 use pagewalk_kernel::{
     Antagonist, AntagonistSpec, DeviceSpec, Kernel, KernelConfig, Prot, SwapAreaSpec, Task, Transfer,
-    sys_fsync, sys_mprotect, sys_mremap, sys_munmap, sys_punch_hole, sys_read, sys_reclaim, sys_swapoff,
-    sys_swapon, sys_write,
+    sys_fsync, sys_madvise_dontneed, sys_mprotect, sys_mremap, sys_munmap, sys_punch_hole, sys_read,
+    sys_reclaim, sys_swapoff, sys_swapon, sys_write,
 };
 use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::ReleasePolicy;
 
-use crate::common::{Bursts, Gate, READ, Setup, fork, load, map, page, pages, process, store, thread};
+use crate::common::{
+    Bursts, Gate, READ, Setup, fork, load, load_all, map, map_shared, page, pages, process, store, store_all,
+    thread,
+};
 use crate::file_common::{open, transfer};
 
 /// The marked branches that a run took, each with how often.
@@ -199,4 +202,68 @@ pub(crate) fn pages_move_while_they_go(seed: u64) -> Marks {
             }
         });
     })
+}
+
+/// Memory that parent and child share goes to swap and comes back, while it is discarded, the swap area taken off, and both end.
+pub(crate) fn shared_memory_goes_to_swap(seed: u64) -> Marks {
+    short_of_memory(seed, 64, [3, 16][(seed % 2) as usize], |kernel| {
+        let over = Rc::new(Cell::new(0));
+        let ended = Rc::clone(&over);
+        process(kernel, 0, 1, async move |task: &Task| {
+            for round in 0..3_u32 {
+                map_shared(task, 0, 6).await;
+                assert!(store_all(task, 0, 6).await);
+                let last = Rc::clone(&ended);
+                fork(task, 1, 10 + round, async move |task: &Task| {
+                    for n in 0..12 {
+                        load(task, page(n % 6)).await;
+                        store(task, page(n % 5)).await;
+                    }
+                    last.set(last.get() + 1);
+                })
+                .await;
+                for n in 0..12 {
+                    store(task, page(n % 6)).await;
+                    if n % 4 == 0 {
+                        sys_madvise_dontneed(task, page(n % 6), pages(2)).await.expect("right");
+                    }
+                }
+                sys_munmap(task, page(0), pages(6)).await.expect("right");
+            }
+            ended.set(ended.get() + 1);
+        });
+        process(kernel, 2, 2, async move |task: &Task| {
+            while over.get() < 4 {
+                sys_reclaim(task, 6).await.expect("right");
+                if over.get() == 1 && sys_swapoff(task, 0).await.is_ok() {
+                    sys_swapon(task, 0).await.expect("it was taken off");
+                }
+            }
+        });
+    })
+}
+
+#[test]
+fn shared_memory_comes_back_from_swap_for_everybody_and_by_swapoff() {
+    let setup = small(3, 64, 32);
+    let kernel = setup.run(|kernel| {
+        process(kernel, 0, 1, async |task: &Task| {
+            map_shared(task, 0, 8).await;
+            assert!(store_all(task, 0, 8).await);
+            fork(task, 1, 2, async |task: &Task| assert!(load_all(task, 0, 8).await)).await;
+            for _ in 0..2 {
+                let swap = &task.kernel().swap;
+                while swap.nr_swap_pages() > 24 {
+                    sys_reclaim(task, 8).await.expect("right");
+                }
+                assert!(load_all(task, 0, 4).await);
+                sys_swapoff(task, 0).await.expect("memory has room");
+                assert_eq!(swap.inuse_pages(0), 0);
+                assert!(load_all(task, 0, 8).await);
+                sys_swapon(task, 0).await.expect("it was taken off");
+            }
+        });
+    });
+    assert!(kernel.stat.pswpout.get() >= 8 && kernel.stat.fault_swap_major.get() >= 1);
+    assert_eq!(kernel.drop_everything(), []);
 }

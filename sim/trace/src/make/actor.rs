@@ -53,19 +53,30 @@ impl<'a, W: Write> Emitter<'a, W> {
 
     /// Maps anonymous private memory that can be read and written.
     pub(super) fn map(&mut self, actor: &Actor, start: u64, len: u64) -> Result<(), TraceError> {
-        self.map_as(actor, start, len, Prot::READ_WRITE)
+        self.map_as(actor, (start, len), Prot::READ_WRITE, false)
     }
 
-    fn map_as(&mut self, actor: &Actor, start: u64, len: u64, prot: Prot) -> Result<(), TraceError> {
+    /// Maps anonymous memory that children share.
+    pub(super) fn map_shared(&mut self, actor: &Actor, start: u64, len: u64) -> Result<(), TraceError> {
+        self.map_as(actor, (start, len), Prot::READ_WRITE, true)
+    }
+
+    fn map_as(
+        &mut self,
+        actor: &Actor,
+        (start, len): (u64, u64),
+        prot: Prot,
+        shared: bool,
+    ) -> Result<(), TraceError> {
         let kind = MapKind::Anonymous;
-        self.event(actor, Event::Map { start, len, prot, kind, shared: false, inferred: false })
+        self.event(actor, Event::Map { start, len, prot, kind, shared, inferred: false })
     }
 
     /// A new process with its code mapped; returns its first thread.
     pub(super) fn process(&mut self) -> Result<Actor, TraceError> {
         let actor = self.new_process();
         if self.spec.fetch_per_access > 0 {
-            self.map_as(&actor, CODE, CODE_LEN, Prot::READ_EXEC)?;
+            self.map_as(&actor, (CODE, CODE_LEN), Prot::READ_EXEC, false)?;
         }
         Ok(actor)
     }

@@ -37,7 +37,8 @@ pub enum Pattern {
     /// Processes read, write and map files while others truncate them, punch holes, write back, invalidate, drop the caches,
     /// go past the cache, and fork. Every access is valid at its place in the order.
     TruncateStorm,
-    /// The same with as many pages of memory of their own, which children share copy-on-write, and which are discarded and moved.
+    /// The same with as many pages of memory of their own, which children share copy-on-write, and as many that they share for good;
+    /// both are discarded, and the former move.
     MemoryStorm,
 }
 

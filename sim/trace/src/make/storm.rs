@@ -1,6 +1,6 @@
 //! Everything that can be done to files, at once: processes read, write and map shared files while others truncate them,
 //! punch holes, write back, drop caches, go past the cache, fork and exit; in the larger storm also with memory of their own, which
-//! children share copy-on-write, and which is discarded and moved.
+//! children share copy-on-write, and which is discarded and moved, and with memory that they share with their children.
 
 use std::io::Write;
 
@@ -41,7 +41,10 @@ pub(super) fn run<W: Write>(emitter: &mut Emitter<'_, W>, own: bool) -> Result<(
     let own = own.then(|| own_place(pages, files as usize, 0));
     let population = emitter.population(|emitter, main| {
         map_buffers(emitter, main)?;
-        own.map_or(Ok(()), |start| emitter.map(main, start, pages * PAGE))
+        own.map_or(Ok(()), |start| {
+            emitter.map(main, start, pages * PAGE)?;
+            emitter.map_shared(main, own_place(pages, files as usize, SHARED), pages * PAGE)
+        })
     })?;
     (0..files).try_for_each(|file| introduce(emitter, &population[0][0], file, pages * PAGE))?;
     let processes: Vec<Process> = population
@@ -87,6 +90,8 @@ impl Storm {
         if let Some(start) = process.own
             && emitter.rng.below(2) == 0
         {
+            let shared = own_place(emitter.spec.pages, self.sizes.len(), SHARED);
+            let start = if emitter.rng.below(3) == 0 { shared } else { start };
             return emitter.touch(actor, start + page * PAGE);
         }
         let inside = process.mapped[file][kind] && page < self.sizes[file].div_ceil(PAGE);
@@ -143,6 +148,8 @@ impl Storm {
     ) -> Result<(), TraceError> {
         let pages = emitter.spec.pages;
         if emitter.rng.below(4) > 0 {
+            let shared = own_place(pages, self.sizes.len(), SHARED);
+            let start = if emitter.rng.below(3) == 0 { shared } else { start };
             // Some pages one by one, or some that follow each other.
             let most = if emitter.rng.below(2) == 0 { 1 } else { MOST_DISCARDED };
             for _ in 0..MOST_DISCARDED / most {
@@ -313,7 +320,10 @@ fn place(pages: u64, file: usize, kind: usize) -> u64 {
     DATA + (2 * file + kind) as u64 * (pages + 1) * PAGE
 }
 
-/// Where a process's own memory is: behind the files, in one of two places.
+/// The place of the memory that a process shares with its children.
+const SHARED: usize = 2;
+
+/// Where a process's own memory is: behind the files, in one of two places, or in the third what it shares.
 fn own_place(pages: u64, files: usize, number: usize) -> u64 {
     place(pages, files + number, 0)
 }

@@ -8,7 +8,7 @@ use pagewalk_trace::{
 };
 
 const PAGE: u64 = 4096;
-const PATTERNS: [Pattern; 12] = [
+const PATTERNS: [Pattern; 13] = [
     Pattern::Sequential,
     Pattern::Strided,
     Pattern::Uniform,
@@ -21,6 +21,7 @@ const PATTERNS: [Pattern; 12] = [
     Pattern::FileStream,
     Pattern::FileShare,
     Pattern::TruncateStorm,
+    Pattern::MemoryStorm,
 ];
 
 #[derive(Clone, Default)]
@@ -290,6 +291,9 @@ fn patterns_of_files_use_every_kind_of_event_that_they_promise() {
     assert_eq!(of(Pattern::TruncateStorm, 3), (16..28).collect::<Vec<_>>());
     let storm = kinds(Pattern::TruncateStorm);
     assert!([0, 1, 5, 6, 10, 11].iter().all(|kind| storm[*kind] > 5), "{storm:?}");
+    assert_eq!(storm[4], 0, "nothing moves");
+    let larger = kinds(Pattern::MemoryStorm);
+    assert!([4, 5, 6, 11].iter().all(|kind| larger[*kind] > 5), "{larger:?}");
 }
 
 #[test]

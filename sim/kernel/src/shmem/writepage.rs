@@ -1,0 +1,48 @@
+//! `shmem_writepage`: a page of shared anonymous memory goes to the swap cache.
+
+use std::rc::Rc;
+
+use pagewalk_mmu::{PageRef, Pfn};
+use pagewalk_pagecache::{remove_from_page_cache, unlock_page};
+use pagewalk_swap::{add_to_swap_cache, get_swap_page, swap_duplicate, swap_free};
+
+use crate::fs::{Inode, set_page_dirty};
+use crate::task::Task;
+
+/// The page, locked, mapped nowhere and no longer marked dirty, moves from its file to the swap cache: the next look at it writes it.
+/// True: it is unlocked. False: swap is full, or the file is going away; it is dirty as before, and locked
+/// (`AOP_WRITEPAGE_ACTIVATE`).
+///
+/// The file's count of the entry is taken under the lock, as since 2.6.33 (aaa468653b4a): v2.6.27 takes it afterwards, and who deletes
+/// the file meanwhile frees an entry that is not counted yet.
+pub(crate) async fn shmem_writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn) -> bool {
+    let kernel = current.kernel();
+    let (hw, swap) = (&kernel.hw, &kernel.swap);
+    let Some(entry) = get_swap_page(current, swap).await else {
+        current.mark("shmem_writepage:no-swap");
+        set_page_dirty(current, pfn).await;
+        return false;
+    };
+    let index = hw.memory.words(pfn).index().read_once(current).await;
+    let held = inode.shmem.lock(current).await;
+    let deleted = inode.shmem.entries.get(&held).deleted;
+    // The caller has a reference; it is lent for the insertion.
+    let page = PageRef::counted(current, pfn);
+    let added = !deleted && add_to_swap_cache(current, swap, &page, entry).await.is_ok();
+    page.into_pfn();
+    if !added {
+        current.mark("shmem_writepage:refused");
+        held.unlock().await;
+        swap_free(current, swap, entry).await;
+        set_page_dirty(current, pfn).await;
+        return false;
+    }
+    remove_from_page_cache(current, &inode.mapping, pfn).await;
+    swap_duplicate(current, swap, entry).await;
+    inode.shmem.entries.get_mut(&held).swapped.insert(index, entry);
+    held.unlock().await;
+    hw.put_page(current, PageRef::counted(current, pfn)).await; // the page cache's reference
+    set_page_dirty(current, pfn).await; // its contents exist nowhere else
+    unlock_page(current, hw, pfn).await;
+    true
+}
