@@ -222,9 +222,12 @@ impl Kernel {
         }
         let index = self.hw.memory.words(pfn).index().observe();
         let places = self.observe_rmap(pfn).unwrap_or_default();
-        let pte = |(mm, vma): &(Rc<Mm>, Rc<Vma>)| self.observe_pte(mm.pgd, vma.address_of(index)?);
+        // While areas merge, two of them can cover one address.
+        let at = |(mm, vma): &(Rc<Mm>, Rc<Vma>)| vma.address_of(index).map(|at| ((mm.id(), at), mm.pgd));
+        let roots: BTreeMap<(u32, Vaddr), Pfn> = places.iter().filter_map(at).collect();
+        let pte = |(&(_, at), &pgd): (&(u32, Vaddr), &Pfn)| self.observe_pte(pgd, at);
         let ptes: Vec<Pte> =
-            places.iter().filter_map(pte).filter(|pte| pte.is_present() && pte.pfn() == pfn).collect();
+            roots.iter().filter_map(pte).filter(|pte| pte.is_present() && pte.pfn() == pfn).collect();
         if ptes.len() > 1 && ptes.iter().any(|pte| pte.is_writable()) {
             self.engine.violation("I29", format!("{pfn:?} is mapped by {ptes:?}: shared, and writable"));
         }

@@ -85,7 +85,12 @@ impl Kernel {
         for (&pfn, uses) in uses {
             for &entry in &uses.swapped {
                 cached.insert(entry, pfn);
-                self.check_swapped_page(pfn, entry, uses.ptes.iter().any(|(_, _, pte)| pte.is_dirty()));
+                let dirty = uses.ptes.iter().any(|(_, _, pte)| pte.is_dirty());
+                // What nobody can reach any more, whose freeing met a write, may be anything.
+                let reached = !uses.ptes.is_empty() || swap_uses.contains_key(&entry);
+                if reached && !dirty {
+                    self.check_swapped_page(pfn, entry);
+                }
             }
             let flagged = self.hw.memory.words(pfn).flags().observe() >> PG_SWAPCACHE & 1 == 1;
             let places = uses.swapped.len();
@@ -111,10 +116,10 @@ impl Kernel {
     }
 
     /// I17: a clean page of the swap cache is what its entry holds.
-    fn check_swapped_page(&self, pfn: Pfn, entry: SwapEntry, dirty_pte: bool) {
+    fn check_swapped_page(&self, pfn: Pfn, entry: SwapEntry) {
         let flags = self.hw.memory.words(pfn).flags().observe();
         let busy = 1 << PG_DIRTY | 1 << PG_WRITEBACK;
-        if self.oracle().is_none() || flags & busy != 0 || flags >> PG_UPTODATE & 1 == 0 || dirty_pte {
+        if self.oracle().is_none() || flags & busy != 0 || flags >> PG_UPTODATE & 1 == 0 {
             return;
         }
         let (stamp, disk) = (self.hw.memory.stamp(pfn), self.swap.content(entry));

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Engine, Executed, Explorer, OpKind, Schedule};
 use pagewalk_kernel::{
-    Antagonist, AntagonistSpec, DeviceSpec, Kernel, KernelConfig, Prot, SwapAreaSpec, Task, Transfer,
+    Antagonist, AntagonistSpec, DeviceSpec, Errno, Kernel, KernelConfig, Prot, SwapAreaSpec, Task, Transfer,
     sys_fsync, sys_madvise_dontneed, sys_mprotect, sys_mremap, sys_munmap, sys_punch_hole, sys_read,
     sys_reclaim, sys_swapoff, sys_swapon, sys_write,
 };
@@ -80,7 +80,7 @@ fn antagonists(kernel: &Rc<Kernel>, seed: u64, kinds: &[Antagonist]) {
 pub(crate) fn swap_is_full(seed: u64) -> Marks {
     const SWAPPED: u64 = 12;
     short_of_memory(seed, 96, SWAPPED as u32, |kernel| {
-        process(kernel, 0, 1, async |task: &Task| {
+        process(kernel, 0, 1, async move |task: &Task| {
             map(task, 0, SWAPPED).await;
             for number in 0..SWAPPED {
                 assert!(store(task, page(number)).await);
@@ -95,7 +95,7 @@ pub(crate) fn swap_is_full(seed: u64) -> Marks {
                 assert!(store(task, page(100 + filled)).await);
                 filled += 1;
             }
-            sys_munmap(task, page(100), pages(6)).await.expect("right");
+            sys_munmap(task, page(100), pages(1 + seed % 8)).await.expect("right");
             for number in 1..3 {
                 thread(task, number, 10 + u32::from(number), async move |task: &Task| {
                     for n in 0..SWAPPED / 2 {
@@ -243,6 +243,44 @@ pub(crate) fn shared_memory_goes_to_swap(seed: u64) -> Marks {
     })
 }
 
+/// Memory is full of pages that could go to swap only, and look as if they could go anywhere, when the area is to be taken off.
+pub(crate) fn swapoff_finds_no_memory(seed: u64) -> Marks {
+    short_of_memory(seed, 64, 16, |kernel| {
+        process(kernel, 0, 1, async |task: &Task| {
+            map_shared(task, 0, 100).await;
+            let mut stored = 0;
+            while task.kernel().swap.nr_swap_pages() > 0 {
+                assert!(store(task, page(stored)).await);
+                stored += 1;
+            }
+            assert_eq!(sys_swapoff(task, 0).await, Err(Errno::Enomem));
+            assert!(load_all(task, 0, stored).await, "the area is in use as before");
+        });
+    })
+}
+
+/// What is in swap is wanted back, while the memory that is left goes to pages that swap has no room for.
+pub(crate) fn swapped_pages_find_no_memory(seed: u64) -> Marks {
+    short_of_memory(seed, 64, 16, |kernel| {
+        process(kernel, 0, 1, async |task: &Task| {
+            map(task, 0, 8).await;
+            map_shared(task, 100, 100).await;
+            assert!(store_all(task, 0, 8).await);
+            while task.kernel().stat.pswpout.get() < 8 {
+                sys_reclaim(task, 8).await.expect("right");
+            }
+            thread(task, 1, 10, async |task: &Task| assert!(store_all(task, 100, 100).await)).await;
+            thread(task, 2, 11, async |task: &Task| {
+                while task.kernel().swap.nr_swap_pages() > 0 {
+                    assert!(load(task, page(0)).await);
+                }
+                assert!(load_all(task, 0, 8).await);
+            })
+            .await;
+        });
+    })
+}
+
 #[test]
 fn shared_memory_comes_back_from_swap_for_everybody_and_by_swapoff() {
     let setup = small(3, 64, 32);
@@ -251,9 +289,9 @@ fn shared_memory_comes_back_from_swap_for_everybody_and_by_swapoff() {
             map_shared(task, 0, 8).await;
             assert!(store_all(task, 0, 8).await);
             fork(task, 1, 2, async |task: &Task| assert!(load_all(task, 0, 8).await)).await;
-            for _ in 0..2 {
+            for round in 1..3 {
                 let swap = &task.kernel().swap;
-                while swap.nr_swap_pages() > 24 {
+                while task.kernel().stat.pswpout.get() < round * 8 {
                     sys_reclaim(task, 8).await.expect("right");
                 }
                 assert!(load_all(task, 0, 4).await);
@@ -264,6 +302,8 @@ fn shared_memory_comes_back_from_swap_for_everybody_and_by_swapoff() {
             }
         });
     });
-    assert!(kernel.stat.pswpout.get() >= 8 && kernel.stat.fault_swap_major.get() >= 1);
+    let stat = &kernel.stat;
+    assert!(stat.pswpout.get() >= 8, "{} pages went to swap", stat.pswpout.get());
+    assert!(stat.fault_swap_major.get() >= 1, "{} major faults", stat.fault_swap_major.get());
     assert_eq!(kernel.drop_everything(), []);
 }
