@@ -27,7 +27,9 @@ pub use remove_exclusive_swap_page::{
 };
 pub use swap_info::{SWAP_LOCK, Swap};
 pub use swap_map::{page_swapcount, swap_duplicate, swap_free, valid_swaphandles, vm_swap_full};
-pub use swapoff::{abort_swapoff, begin_swapoff, find_next_to_unuse, finish_swapoff, swap_count, swapon};
+pub use swapoff::{
+    abort_swapoff, begin_swapoff, find_next_to_unuse, finish_swapoff, reset_overflow, swap_count, swapon,
+};
 
 /// One swap area, as a machine is configured with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

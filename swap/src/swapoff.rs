@@ -4,7 +4,7 @@
 
 use pagewalk_engine::Context;
 
-use crate::area::SWP_WRITEOK;
+use crate::area::{SWAP_MAP_MAX, SWP_WRITEOK};
 use crate::{Swap, SwapEntry};
 
 /// Step 1: nothing is allocated from the area any more. False if it is not in use, or if memory and the other areas could not take what
@@ -52,6 +52,18 @@ pub async fn find_next_to_unuse(cx: &Context, swap: &Swap, area: u8, after: u32)
 /// `swap_map[offset]`, looked at without the lock.
 pub async fn swap_count(cx: &Context, swap: &Swap, entry: SwapEntry) -> u16 {
     swap.map_word(entry).read_once(cx).await
+}
+
+/// A count that says nothing any more, of an entry that every address space has been searched for: only the page, which is locked, has
+/// it now. True if it was such a count.
+pub async fn reset_overflow(cx: &Context, swap: &Swap, entry: SwapEntry) -> bool {
+    if swap_count(cx, swap, entry).await < SWAP_MAP_MAX {
+        return false;
+    }
+    let held = swap.lock(cx).await;
+    swap.set_count(cx, &held, entry, 1);
+    held.unlock().await;
+    true
 }
 
 /// Step 9: the area, which is empty, is gone: once nobody looks at its map without the lock.

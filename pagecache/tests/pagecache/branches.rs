@@ -13,7 +13,8 @@ use pagewalk_pagecache::{
     set_page_writeback, try_to_release_page, unlock_page,
 };
 
-use crate::common::{World, add, migrate, reclaim, truncate};
+use crate::common::{add, migrate, reclaim, truncate};
+use crate::world::World;
 
 /// The marks written in the sources under `directory`.
 fn marks_in(directory: &Path, found: &mut BTreeSet<String>) {

@@ -11,7 +11,8 @@ use pagewalk_pagecache::{
     set_page_writeback, try_to_release_page, unlock_page, wait_on_page_writeback,
 };
 
-use crate::common::{World, add};
+use crate::common::add;
+use crate::world::World;
 
 /// Runs `body` on a machine with one file that has a page at index 0.
 fn with_page<Fut>(body: impl FnOnce(Rc<Context>, Rc<AddressSpace>) -> Fut)

@@ -6,3 +6,4 @@ mod files;
 mod mutants;
 mod races;
 mod tree_model;
+mod world;

@@ -9,7 +9,8 @@ use pagewalk_pagecache::{
     unlock_page,
 };
 
-use crate::common::{World, add, read, reclaim, truncate};
+use crate::common::{add, read, reclaim, truncate};
+use crate::world::World;
 
 /// Schedules tried before a search gives up.
 const MOST: u64 = 30_000;

@@ -8,7 +8,8 @@ use pagewalk_engine::{Context, Schedule};
 use pagewalk_mmu::Switches;
 use pagewalk_pagecache::{AddressSpace, find_get_pages};
 
-use crate::common::{World, add, read, reclaim, truncate};
+use crate::common::{add, read, reclaim, truncate};
+use crate::world::World;
 
 /// What a page of a file holds: tells files and indexes apart.
 fn stamp(mapping: &AddressSpace, index: u64) -> u64 {

@@ -12,7 +12,8 @@ use pagewalk_pagecache::{
 };
 use proptest::prelude::*;
 
-use crate::common::{World, add, truncate};
+use crate::common::{add, truncate};
+use crate::world::World;
 
 #[derive(Clone, Copy, Debug)]
 enum Op {

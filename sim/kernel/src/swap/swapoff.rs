@@ -8,7 +8,7 @@ use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, P
 use pagewalk_pagecache::{lock_page, unlock_page, wait_on_page_locked, wait_on_page_writeback};
 use pagewalk_swap::{
     SwapEntry, abort_swapoff, begin_swapoff, delete_from_swap_cache, find_next_to_unuse, finish_swapoff,
-    swap_count, swap_free, swapon,
+    reset_overflow, swap_count, swap_free, swapon,
 };
 
 use super::page_io::swap_writepage;
@@ -114,6 +114,7 @@ async fn try_to_unuse(current: &Task, area: u8) -> bool {
         lock_page(current, hw, pfn).await;
         wait_on_page_writeback(current, hw, pfn).await;
         unuse_entry(current, entry, &page).await; // 5
+        reset_overflow(current, swap, entry).await;
         let words = hw.memory.words(pfn);
         let both = 1 << PG_DIRTY | 1 << PG_SWAPCACHE;
         if swap_count(current, swap, entry).await > 1 && words.flags().read_once(current).await & both == both

@@ -9,6 +9,7 @@ use super::files::{BUFFER_PAGES, buffer, introduce, map_buffers, map_file};
 use crate::error::TraceError;
 use crate::event::Event;
 use crate::files::Advice;
+use crate::record::Op;
 
 /// One event for so many accesses, on average.
 const ACCESSES_PER_EVENT: u64 = 24;
@@ -138,7 +139,8 @@ impl Storm {
         }
     }
 
-    /// Parts of the process's own memory are discarded, or all of it moves.
+    /// Parts of the process's own memory, or of what it shares, are discarded; or all of its own moves; or it shares new memory with
+    /// the children to come.
     fn own_memory<W: Write>(
         &mut self,
         emitter: &mut Emitter<'_, W>,
@@ -147,8 +149,12 @@ impl Storm {
         start: u64,
     ) -> Result<(), TraceError> {
         let pages = emitter.spec.pages;
-        if emitter.rng.below(4) > 0 {
-            let shared = own_place(pages, self.sizes.len(), SHARED);
+        let shared = own_place(pages, self.sizes.len(), SHARED);
+        let what = emitter.rng.below(8);
+        if what < 3 {
+            return self.renew(emitter, chosen, shared);
+        }
+        if what > 3 {
             let start = if emitter.rng.below(3) == 0 { shared } else { start };
             // Some pages one by one, or some that follow each other.
             let most = if emitter.rng.below(2) == 0 { 1 } else { MOST_DISCARDED };
@@ -165,6 +171,32 @@ impl Storm {
         let len = pages * PAGE;
         emitter
             .event(actor, Event::Remap { old_start: start, old_len: len, new_len: len, new_start: Some(to) })
+    }
+
+    /// The process shares new memory. First its pages are only read; then its threads store to all of them, from both ends.
+    fn renew<W: Write>(
+        &mut self,
+        emitter: &mut Emitter<'_, W>,
+        chosen: usize,
+        shared: u64,
+    ) -> Result<(), TraceError> {
+        let pages = emitter.spec.pages;
+        let threads = &mut self.processes[chosen].threads;
+        let (first, _) = &mut threads[0];
+        emitter.event(first, Event::Unmap { start: shared, len: pages * PAGE })?;
+        emitter.map_shared(first, shared, pages * PAGE)?;
+        for page in 0..pages {
+            let offset = emitter.offset();
+            emitter.access(first, Op::Load, shared + page * PAGE + offset)?;
+        }
+        for page in 0..pages {
+            for (number, (thread, _)) in threads.iter_mut().enumerate() {
+                let page = if number % 2 == 0 { page } else { pages - 1 - page };
+                let offset = emitter.offset();
+                emitter.access(thread, Op::Store, shared + page * PAGE + offset)?;
+            }
+        }
+        Ok(())
     }
 
     /// A read or write of up to the whole buffer, an eighth of them past the cache.
