@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use pagewalk_engine::{Class, CpuId, Effect, Engine, Guarded, ObjectId, OpKind, SpinLock};
 
 use crate::lru::LruVec;
+use crate::named::Named;
 use crate::swap_lru::PageVecs;
 use crate::zone::Zone;
 use crate::{
@@ -171,6 +172,7 @@ pub struct Hardware {
     /// Pages that interrupts want at the back of their lists.
     pub(crate) rotated: RefCell<Vec<Pfn>>,
     pub(crate) zone: Zone,
+    pub(crate) named: Named,
     cores: Box<[Core]>,
     format: Format,
     costs: HardwareCosts,
@@ -226,6 +228,7 @@ impl Hardware {
             lru_lock,
             rotated: RefCell::default(),
             zone: Zone::default(),
+            named: Named::default(),
             memory,
             zone_lock,
             cores,

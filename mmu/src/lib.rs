@@ -6,6 +6,7 @@ mod buddy;
 mod frames;
 mod hardware;
 mod lru;
+mod named;
 mod page;
 mod page_alloc;
 mod per_cpu;

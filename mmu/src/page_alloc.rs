@@ -174,26 +174,42 @@ impl Hardware {
             );
         }
         self.observe_translations(engine);
-        for (cpu, core) in self.cores().iter().enumerate() {
+        self.check_unnamed(engine, pfn, verb);
+        unused
+    }
+
+    /// I19: no CPU can use a translation that names the frame.
+    fn check_unnamed(&self, engine: &Engine, pfn: Pfn, verb: &str) {
+        let mut named = false;
+        for cpu in self.may_name(pfn) {
+            let core = self.core(cpu);
             let root = core.root().map(|root| root.asid);
             let names = |frame: Pfn, pages: u64| {
                 (u64::from(frame.0)..u64::from(frame.0) + pages).contains(&u64::from(pfn.0))
             };
             for (tag, entry) in core.tlb.borrow().iter() {
-                if (tag.asid == root || tag.asid.is_none()) && names(entry.frame, entry.size.base_pages()) {
+                if !names(entry.frame, entry.size.base_pages()) {
+                    continue;
+                }
+                named = true;
+                if tag.asid == root || tag.asid.is_none() {
+                    let tlb = format!("TLB of {cpu}");
                     engine.violation(
                         "I19",
-                        format!("{pfn:?} {verb} while the TLB of CPU {cpu} names it at {:?}", tag.page),
+                        format!("{pfn:?} {verb} while the {tlb} names it at {:?}", tag.page),
                     );
                 }
             }
             for (level, page, asid, table) in core.walk_caches.borrow().iter() {
+                named |= table == pfn;
                 if Some(asid) == root && table == pfn {
-                    let cache = format!("walk cache of CPU {cpu} for level {level}");
+                    let cache = format!("walk cache of {cpu} for level {level}");
                     engine.violation("I19", format!("{pfn:?} {verb} while the {cache} names it at {page:?}"));
                 }
             }
         }
-        unused
+        if !named {
+            self.note_unnamed(pfn);
+        }
     }
 }

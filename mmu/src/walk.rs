@@ -90,6 +90,7 @@ impl Hardware {
 
     fn descend(&self, cx: &Context, at: &mut Descent, asid: Asid, vaddr: Vaddr, entry: Pte) {
         let core = self.core(cx.cpu().id());
+        self.note_named(cx, entry.pfn(), 1);
         if core.walk_caches.borrow_mut().insert(at.level, vaddr, asid, entry.pfn()) {
             self.touch_translations(cx.engine(), cx.cpu().id());
         }
@@ -135,6 +136,7 @@ impl Hardware {
             global: leaf.is_global(),
         };
         self.touch_translations(cx.engine(), cx.cpu().id());
+        self.note_named(cx, leaf.pfn(), size.base_pages());
         self.core(cx.cpu().id()).tlb.borrow_mut().fill(vaddr, asid, kind, &entry);
         entry
     }

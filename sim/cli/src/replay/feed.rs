@@ -9,6 +9,8 @@ use pagewalk_kernel::TaskCounters;
 use pagewalk_mmu::{PageSize, Vaddr, VaddrRange};
 use pagewalk_trace::{Event, EventCursor, EventRecord, TraceError};
 
+use super::shared_ranges::SharedRanges;
+
 /// What waits for threads of a process to get on.
 static PROGRESS: Class = Class::new(48, "recorded order");
 /// What waits for a process to end.
@@ -114,6 +116,7 @@ pub struct Process {
     /// What the threads that live have done.
     tasks: RefCell<BTreeMap<u32, Rc<TaskCounters>>>,
     heap_end: Cell<Option<u64>>,
+    shared: RefCell<SharedRanges>,
 }
 
 impl Process {
@@ -131,6 +134,7 @@ impl Process {
             tally: Cell::default(),
             tasks: RefCell::default(),
             heap_end: Cell::new(None),
+            shared: RefCell::default(),
         }
     }
 
@@ -245,6 +249,7 @@ impl Process {
     fn push(&self, record: EventRecord, ordered: bool) {
         let ends = matches!(record.event, Event::Exec { .. } | Event::ExitProcess { .. });
         let reach = if ordered || ends { self.reach(&record.event) } else { Reach::Nothing };
+        self.shared.borrow_mut().note(&record.event);
         let pending = Rc::new(Pending { record, reach });
         let (tid, seq) = (pending.record.tid, pending.record.seq);
         self.own.borrow_mut().entry(tid).or_default().push_back(Rc::clone(&pending));
@@ -256,8 +261,10 @@ impl Process {
         match *event {
             Event::Map { start, len, .. }
             | Event::Unmap { start, len }
-            | Event::Protect { start, len, .. }
-            | Event::Discard { start, len } => range(start, len),
+            | Event::Protect { start, len, .. } => range(start, len),
+            // What is discarded of shared memory comes back as it was.
+            Event::Discard { start, len } if self.shared.borrow().cover(start, len) => Reach::Nothing,
+            Event::Discard { start, len } => range(start, len),
             Event::Brk { end } => match self.heap_end.replace(Some(end)) {
                 Some(before) => range(before.min(end), before.abs_diff(end)),
                 None => Reach::Nothing,
@@ -318,7 +325,13 @@ impl Feed {
     pub fn read_one(&mut self, seq: u64) -> Result<bool, TraceError> {
         let Some(record) = self.next.take_if(|record| record.seq <= seq) else { return Ok(false) };
         let ordered = self.ordered;
-        self.process(record.pid).push(record, ordered);
+        let process = self.process(record.pid);
+        if let Event::Fork { child_pid, .. } = record.event {
+            let child = self.process(child_pid);
+            let shared = process.shared.borrow().clone();
+            child.shared.replace(shared);
+        }
+        process.push(record, ordered);
         self.next = self.cursor.next()?;
         Ok(true)
     }

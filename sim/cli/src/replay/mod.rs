@@ -13,6 +13,7 @@ mod origin;
 mod place;
 mod progress;
 pub mod run;
+mod shared_ranges;
 mod syscalls;
 mod thread;
 

@@ -4,13 +4,12 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{
-    BASE_PAGE_BYTES, PG_ACTIVE, PG_LRU, PG_READAHEAD, PG_REFERENCED, PG_UPTODATE, PageRef, Vaddr,
-};
+use pagewalk_mmu::{BASE_PAGE_BYTES, PG_READAHEAD, PG_UPTODATE, PageRef, Vaddr};
 use pagewalk_pagecache::{find_get_page, lock_page, unlock_page, wait_on_page_locked};
 
 use super::inode::{page_of, pages_of};
 use super::io::{add_to_page_cache_lru, readpage};
+use super::mark_page_accessed::mark_page_accessed;
 use super::readahead::{page_cache_async_readahead, page_cache_sync_readahead};
 use super::{File, Inode};
 use crate::check::FileTicket;
@@ -181,20 +180,4 @@ async fn copy_to_user(
 pub(crate) fn copy_cost(current: &Task, len: u64) -> u32 {
     let page = u64::from(current.kernel().hw.costs().copy_page);
     u32::try_from(page * len.min(BASE_PAGE_BYTES) / BASE_PAGE_BYTES).unwrap_or(u32::MAX)
-}
-
-/// `mark_page_accessed`: an unreferenced page becomes a referenced one, a referenced one on an inactive list an active one.
-pub(crate) async fn mark_page_accessed(current: &Task, page: &PageRef<'_>) {
-    let kernel = current.kernel();
-    let flags = kernel.hw.memory.words(page.pfn()).flags();
-    let seen = flags.read_once(current).await;
-    let is = |bit: u8| seen >> bit & 1 == 1;
-    if !is(PG_REFERENCED) {
-        flags.set_bit(current, PG_REFERENCED).await;
-    } else if !is(PG_ACTIVE) && is(PG_LRU) {
-        if kernel.hw.activate_page(current, page.pfn()).await {
-            kernel.stat.pgactivate.add(1);
-        }
-        flags.clear_bit(current, PG_REFERENCED).await;
-    }
 }

@@ -10,7 +10,8 @@ use pagewalk_pagecache::{create_empty_buffers, find_lock_page, unlock_page};
 
 use super::inode::{page_of, pages_of};
 use super::io::{add_to_page_cache_lru, read_locked_page};
-use super::read::{copy_cost, mark_page_accessed};
+use super::mark_page_accessed::mark_page_accessed;
+use super::read::copy_cost;
 use super::writeback::set_page_dirty;
 use super::{File, Inode, InodeKind, balance_dirty_pages};
 use crate::paths::touch_user;

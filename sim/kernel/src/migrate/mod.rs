@@ -4,8 +4,10 @@
 
 mod compaction;
 mod migrate_pages;
+mod migration_entry_wait;
 mod remove_migration_ptes;
 mod unmap_and_move;
 
 pub(crate) use compaction::compact_zone;
 pub(crate) use migrate_pages::migrate_frames;
+pub(crate) use migration_entry_wait::migration_entry_wait;

@@ -4,7 +4,7 @@ use pagewalk_mmu::{Fix, Pfn, Pte};
 
 use crate::mm::PageKind;
 use crate::paths::{
-    Place, add_anon_rmap, page_add_file_rmap, page_check_address, page_kind, rmap_walk_unmapped, vma_pte,
+    Place, page_add_anon_rmap, page_add_file_rmap, page_check_address, page_kind, rmap_walk_unmapped, vma_pte,
 };
 use crate::task::Task;
 
@@ -30,7 +30,7 @@ async fn remove_migration_pte(current: &Task, place: &Place, old: Pfn, new: Pfn)
     let kind = page_kind(current, &place.vma, new).await;
     place.mm.add_rss(kind);
     match kind {
-        PageKind::Anon => add_anon_rmap(current, new, &place.vma, place.vma.index_of(place.address)).await,
+        PageKind::Anon => page_add_anon_rmap(current, new, &place.vma, place.address).await,
         PageKind::File => page_add_file_rmap(current, new).await,
     }
     ptl.unlock().await;

@@ -22,6 +22,21 @@ pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, 
     kernel.stat.peak_anon_pages.at_least(kernel.stat.nr_anon_pages.get());
 }
 
+/// `page_add_anon_rmap`: an anonymous page gets one mapping more; with its first one it belongs to the area's `anon_vma` again.
+/// Holds the PTL.
+pub(crate) async fn page_add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, address: Vaddr) {
+    let kernel = current.kernel();
+    let words = kernel.hw.memory.words(pfn);
+    if words.mapcount().fetch_add(current, 1).await == 0 {
+        let anon_vma = vma.anon_vma.get().expect("an area with a swap entry has had a page");
+        words.mapping().write_once(current, PageMapping::Anon(anon_vma.id()).encode()).await;
+        words.index().write_once(current, vma.index_of(address)).await;
+        kernel.stat.nr_anon_pages.add(1);
+        kernel.stat.peak_anon_pages.at_least(kernel.stat.nr_anon_pages.get());
+    }
+    kernel.check_exclusive(pfn);
+}
+
 /// `page_add_file_rmap`: a page of a file gets one mapping more. Holds the PTL.
 pub(crate) async fn page_add_file_rmap(current: &Task, pfn: Pfn) {
     if current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, 1).await == 0 {

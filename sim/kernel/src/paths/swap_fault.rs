@@ -2,15 +2,15 @@
 //!
 //! Follows mm/memory.c of v2.6.27.
 
-use pagewalk_engine::SpinGuard;
-use pagewalk_mmu::{Fix, Mutant, PG_SWAPCACHE, PG_UPTODATE, PageMapping, PageRef, Pfn, Pte};
-use pagewalk_pagecache::{find_get_page, lock_page, unlock_page, wait_on_page_locked};
+use pagewalk_mmu::{Fix, Mutant, PG_SWAPCACHE, PG_UPTODATE, PageRef, Pfn, Pte};
+use pagewalk_pagecache::{find_get_page, lock_page, unlock_page};
 use pagewalk_swap::{SwapEntry, free_page_swap, page_swapcount, swap_free, vm_swap_full};
 
 use super::copy_on_write::do_wp_page;
 use super::fault::{Fault, Resolved, vma_pte};
+use super::rmap::page_add_anon_rmap;
 use crate::fs::mark_page_accessed;
-use crate::mm::{PageKind, Vma};
+use crate::mm::PageKind;
 use crate::swap::swapin_readahead;
 use crate::task::Task;
 
@@ -55,7 +55,7 @@ pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, e
         unlock_page(current, hw, pfn).await;
     }
     word.write_once(current, entry_pte).await; // 10
-    page_add_anon_rmap(current, pfn, fault.vma, fault).await; // 11
+    page_add_anon_rmap(current, pfn, fault.vma, fault.address).await; // 11
     // The lookup's reference is the PTE's now.
     page.into_pfn();
     if !early {
@@ -127,40 +127,4 @@ pub(crate) async fn can_share_swap_page(current: &Task, pfn: Pfn) -> bool {
         uses += page_swapcount(current, &kernel.swap, pfn).await;
     }
     uses == 1
-}
-
-/// `page_add_anon_rmap`: an anonymous page gets one mapping more; with its first one it belongs to the area's `anon_vma` again.
-/// Holds the PTL.
-async fn page_add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, fault: &Fault<'_>) {
-    add_anon_rmap(current, pfn, vma, vma.index_of(fault.address)).await;
-}
-
-/// The same for page `index` of the area's linear pages.
-pub(crate) async fn add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, index: u64) {
-    let kernel = current.kernel();
-    let words = kernel.hw.memory.words(pfn);
-    if words.mapcount().fetch_add(current, 1).await == 0 {
-        let anon_vma = vma.anon_vma.get().expect("an area with a swap entry has had a page");
-        words.mapping().write_once(current, PageMapping::Anon(anon_vma.id()).encode()).await;
-        words.index().write_once(current, index).await;
-        kernel.stat.nr_anon_pages.add(1);
-        kernel.stat.peak_anon_pages.at_least(kernel.stat.nr_anon_pages.get());
-    }
-    kernel.check_exclusive(pfn);
-}
-
-/// `migration_entry_wait`: sleeps until the page that a migration entry names has moved. The fault is tried again then.
-///
-/// The page may be frozen at this moment: its count is raised only if it is not 0.
-pub(crate) async fn migration_entry_wait(current: &Task, fault: &Fault<'_>, ptl: SpinGuard<'_>, pfn: Pfn) {
-    let hw = &current.kernel().hw;
-    let still =
-        fault.pte(current).read_once(current).await.migration_entry().is_some_and(|(of, _)| of == pfn);
-    let held = still && hw.memory.words(pfn).count().inc_not_zero(current).await;
-    ptl.unlock().await;
-    if held {
-        current.mark("migration_entry_wait:waits");
-        wait_on_page_locked(current, hw, pfn).await;
-        hw.put_page(current, PageRef::counted(current, pfn)).await;
-    }
 }

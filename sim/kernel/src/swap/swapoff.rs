@@ -14,7 +14,7 @@ use pagewalk_swap::{
 use super::page_io::swap_writepage;
 use super::swapin::read_swap_cache_async;
 use crate::mm::{Mm, PageKind, Table, Vma, find_table, next_boundary, pte_word};
-use crate::paths::{Errno, add_anon_rmap, mmput, vma_pte};
+use crate::paths::{Errno, mmput, page_add_anon_rmap, vma_pte};
 use crate::shmem::shmem_unuse;
 use crate::task::Task;
 
@@ -266,7 +266,7 @@ async fn unuse_pte(
     kernel.hw.memory.get_page(current, pfn).await.into_pfn();
     let pte = vma_pte(pfn, vma.prot).writable(false);
     pte_word(current, table, address).write_once(current, pte).await;
-    add_anon_rmap(current, pfn, vma, vma.index_of(address)).await;
+    page_add_anon_rmap(current, pfn, vma, address).await;
     swap_free(current, &kernel.swap, entry).await;
     // It is in use: else the next scan would swap it out again.
     kernel.hw.activate_page(current, pfn).await;

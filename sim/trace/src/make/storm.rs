@@ -173,7 +173,8 @@ impl Storm {
             .event(actor, Event::Remap { old_start: start, old_len: len, new_len: len, new_start: Some(to) })
     }
 
-    /// The process shares new memory. First its pages are only read; then its threads store to all of them, from both ends.
+    /// The process shares new memory. First its pages are only read; then the other threads store to all of them while the first
+    /// discards them, which takes nothing from shared memory.
     fn renew<W: Write>(
         &mut self,
         emitter: &mut Emitter<'_, W>,
@@ -189,9 +190,9 @@ impl Storm {
             let offset = emitter.offset();
             emitter.access(first, Op::Load, shared + page * PAGE + offset)?;
         }
-        for page in 0..pages {
-            for (number, (thread, _)) in threads.iter_mut().enumerate() {
-                let page = if number % 2 == 0 { page } else { pages - 1 - page };
+        emitter.event(first, Event::Discard { start: shared, len: pages * PAGE })?;
+        for page in (0..pages).rev() {
+            for (thread, _) in &mut threads[1..] {
                 let offset = emitter.offset();
                 emitter.access(thread, Op::Store, shared + page * PAGE + offset)?;
             }

@@ -1,0 +1,26 @@
+//! `migration_entry_wait`: who meets a page that is moving waits for it.
+//!
+//! Follows mm/migrate.c of v2.6.27.
+
+use pagewalk_engine::SpinGuard;
+use pagewalk_mmu::{PageRef, Pfn};
+use pagewalk_pagecache::wait_on_page_locked;
+
+use crate::paths::Fault;
+use crate::task::Task;
+
+/// Sleeps until the page that a migration entry names has moved. The fault is tried again then.
+///
+/// The page may be frozen at this moment: its count is raised only if it is not 0.
+pub(crate) async fn migration_entry_wait(current: &Task, fault: &Fault<'_>, ptl: SpinGuard<'_>, pfn: Pfn) {
+    let hw = &current.kernel().hw;
+    let still =
+        fault.pte(current).read_once(current).await.migration_entry().is_some_and(|(of, _)| of == pfn);
+    let held = still && hw.memory.words(pfn).count().inc_not_zero(current).await;
+    ptl.unlock().await;
+    if held {
+        current.mark("migration_entry_wait:waits");
+        wait_on_page_locked(current, hw, pfn).await;
+        hw.put_page(current, PageRef::counted(current, pfn)).await;
+    }
+}
