@@ -185,6 +185,7 @@ const BANNED: &[(&str, &[&str], &str)] = &[
         &[
             "tests/",
             "benches/",
+            "examples/pressure/run.rs",
             "sim/cli/src/replay/mod.rs",
             "sim/cli/src/replay/progress.rs",
             "sim/cli/src/capture/",

@@ -103,7 +103,7 @@ fn wrong_options_are_wrong_usage() {
         (&["traces/gzip.pwt", "--set", "cpu=2"], "there is no parameter `cpu`"),
         (&["traces/gzip.pwt", "--place", "9"], "there is no CPU 9"),
         (&["traces/gzip.pwt", "--place", "here"], "expected `spread`"),
-        (&["traces/gzip.pwt", "--record", "1000001"], "1000001"),
+        (&["traces/gzip.pwt", "--record", "100000001"], "100000001"),
         (&["traces/gzip.pwt", "--schedule", "fair"], "timed"),
     ];
     for (words, why) in wrong {

@@ -10,6 +10,7 @@ use pagewalk_pagecache::{next_hole, page_is_cached};
 use super::inode::page_of;
 use super::io::ReadBatch;
 use super::{Advice, File, InodeKind};
+use crate::shmem::force_shm_swapin_readahead;
 use crate::task::Task;
 
 /// Pages that one round of a forced readahead reads: 2 MiB.
@@ -147,6 +148,9 @@ pub(crate) async fn do_page_cache_readahead(
 
 /// `force_page_cache_readahead`: reads a range because somebody asked for it (`WILLNEED`).
 pub(crate) async fn force_page_cache_readahead(current: &Task, file: &File, start: u64, pages: u64) {
+    if file.inode().kind() == InodeKind::Shmem {
+        return force_shm_swapin_readahead(current, file.inode(), start, pages).await;
+    }
     let mut done = 0;
     while done < pages {
         let chunk = FORCED_CHUNK.min(pages - done);

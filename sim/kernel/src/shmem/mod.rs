@@ -6,6 +6,7 @@
 mod delete_inode;
 mod getpage;
 mod unuse;
+mod willneed;
 mod writepage;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::task::Task;
 pub(crate) use delete_inode::shmem_delete_inode;
 pub(crate) use getpage::shmem_getpage;
 pub(crate) use unuse::shmem_unuse;
+pub(crate) use willneed::force_shm_swapin_readahead;
 pub(crate) use writepage::shmem_writepage;
 
 /// `info->lock`.

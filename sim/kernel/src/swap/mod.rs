@@ -6,5 +6,5 @@ mod swapoff;
 
 pub use page_io::SwapStat;
 pub(crate) use page_io::swap_writepage;
-pub(crate) use swapin::swapin_readahead;
+pub(crate) use swapin::{read_swap_cache_async, swapin_readahead};
 pub(crate) use swapoff::{SwapoffState, do_swapoff, do_swapon, kill_swapoff};

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Engine, Executed, Explorer, OpKind, Schedule};
 use pagewalk_kernel::{
-    Antagonist, AntagonistSpec, DeviceSpec, Errno, Kernel, KernelConfig, Prot, SwapAreaSpec, Task, Transfer,
-    sys_fsync, sys_madvise_dontneed, sys_mprotect, sys_mremap, sys_munmap, sys_punch_hole, sys_read,
-    sys_reclaim, sys_swapoff, sys_swapon, sys_write,
+    AdviceCall, Antagonist, AntagonistSpec, DeviceSpec, Errno, Kernel, KernelConfig, Prot, SwapAreaSpec,
+    Task, Transfer, sys_fsync, sys_madvise, sys_madvise_dontneed, sys_mprotect, sys_mremap, sys_munmap,
+    sys_punch_hole, sys_read, sys_reclaim, sys_swapoff, sys_swapon, sys_write,
 };
 use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::ReleasePolicy;
@@ -216,6 +216,7 @@ pub(crate) fn shared_memory_goes_to_swap(seed: u64) -> Marks {
                 let last = Rc::clone(&ended);
                 fork(task, 1, 10 + round, async move |task: &Task| {
                     for n in 0..12 {
+                        sys_madvise(task, page(n % 6), pages(1), AdviceCall::WillNeed).await.expect("right");
                         load(task, page(n % 6)).await;
                         store(task, page(n % 5)).await;
                     }

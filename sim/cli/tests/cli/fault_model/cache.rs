@@ -204,8 +204,10 @@ impl Cache {
         }
     }
 
-    /// `WILLNEED`: all of a range, whatever the window.
+    /// `WILLNEED`: all of a range, whatever the window. Memory without a disk has nothing to read.
     pub(crate) fn populate(&mut self, open: usize, start: u64, count: u64) {
-        self.read(open, start, count, 0);
+        if self.inode_of(open).disk {
+            self.read(open, start, count, 0);
+        }
     }
 }
