@@ -11,6 +11,7 @@ use crate::explore::{
 };
 use crate::replay::{self, args::ReplayArgs};
 use crate::style::ColorChoice;
+use crate::sweep::{self, args::SweepArgs};
 use crate::trace_cmd::{self, TraceArgs};
 
 /// A full-system memory simulator with a virtual MMU
@@ -36,6 +37,8 @@ enum Command {
     Explore(ExploreArgs),
     /// Show one failing schedule, shortened, a column for each CPU
     Explain(ExplainArgs),
+    /// Run many points of a configuration, and say what they show together
+    Sweep(SweepArgs),
     /// Import, make and look at traces
     Trace(TraceArgs),
     /// Check, show and explain machine descriptions
@@ -54,6 +57,7 @@ fn after_help() -> String {
         "Examples:
   pagewalk replay traces/gzip.pwt
   pagewalk explore configs/scenarios/lookup-and-reuse.ron
+  pagewalk sweep run configs/sweeps/tlb-reach.ron
   pagewalk trace info traces/gzip.pwt
   pagewalk config explain tlb
 
@@ -70,6 +74,7 @@ pub fn run(cli: &Cli) -> Exit {
         Command::Diff(args) => diff::run(args, cli.color),
         Command::Explore(args) => explore::explore(args, &command_line(), cli.color),
         Command::Explain(args) => explore::explain(args, cli.color),
+        Command::Sweep(args) => sweep::run(args, &command_line(), cli.color),
         Command::Trace(args) => trace_cmd::run(args, cli.color),
         Command::Config(args) => config_cmd::run(args, cli.color),
         Command::Completions { shell } => {

@@ -165,6 +165,18 @@ impl Diagnostic {
         self
     }
 
+    /// All of it in a line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let expected =
+            self.expected.as_deref().map(|expected| format!("; expected {expected}")).unwrap_or_default();
+        let file = match &*self.place {
+            Place::File { file } => format!("{file}: "),
+            _ => String::new(),
+        };
+        visible(&format!("{file}{}{expected}", self.message))
+    }
+
     /// The exit code that goes with it: a wrong option is wrong usage, all else rejected input.
     #[must_use]
     pub fn exit(&self) -> Exit {

@@ -67,7 +67,7 @@ fn output(command: &str, directory: &Path) -> String {
 /// A directory as a reader of the documents has it: the shipped traces and machines.
 fn workshop() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    for part in ["traces", "configs/machines", "configs/scenarios"] {
+    for part in ["traces", "configs/machines", "configs/scenarios", "configs/sweeps"] {
         let target = directory.path().join(part);
         fs::create_dir_all(&target).expect("a fresh directory");
         for entry in fs::read_dir(root().join(part)).expect("shipped files") {

@@ -9,8 +9,9 @@ use pagewalk_mmu::{Fix, Mutant, Switches};
 use serde::{Deserialize, Serialize};
 
 use super::args::ExploreArgs;
-use super::read::read_text;
+use super::read::MAX_BYTES;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::text_file::read_text;
 
 /// What a case file says it is.
 const SCHEMA: &str = "pagewalk.case/1";
@@ -105,7 +106,7 @@ impl Case {
     /// # Errors
     /// If the file is no case, or names what does not exist.
     pub(super) fn load(name: &str) -> Result<Self, Diagnostic> {
-        let text = read_text(name, "case")?;
+        let text = read_text(name, "case", MAX_BYTES)?;
         let case: Self = serde_json::from_str(&text).map_err(|error| {
             let line_start =
                 text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();

@@ -7,6 +7,8 @@ mod lanes;
 mod read;
 mod report;
 
+pub(crate) use self::read::load_scenario;
+
 use std::io::IsTerminal;
 
 use pagewalk_explore::{

@@ -1,38 +1,18 @@
 //! Reading a scenario, and saying exactly what is wrong with one.
 
-use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 
 use pagewalk_explore::Scenario;
-use ron::error::Position;
 
 use crate::diagnostic::{Diagnostic, Place};
+use crate::text_file::{offset_of, read_text};
 
 /// The longest scenario or case accepted, in bytes: 1 MiB.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
-/// The text of a file that is not too long.
-pub(super) fn read_text(name: &str, what: &str) -> Result<String, Diagnostic> {
-    let here = || Place::File { file: name.to_owned() };
-    let failed = |error: &std::io::Error| Diagnostic::new(here(), format!("cannot read the {what}: {error}"));
-    let file = File::open(name).map_err(|error| failed(&error))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Diagnostic::new(here(), format!("the {what} is too long"))
-            .expected(format!("at most {MAX_BYTES} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to() as u64;
-        Diagnostic::new(Place::Offset { file: name.to_owned(), offset }, "the file is not text")
-            .expected("UTF-8")
-    })
-}
-
 /// The scenario in a file, checked.
-pub(super) fn load_scenario(name: &str) -> Result<Scenario, Diagnostic> {
-    parse_scenario(name, &read_text(name, "scenario")?)
+pub(crate) fn load_scenario(name: &str) -> Result<Scenario, Diagnostic> {
+    parse_scenario(name, &read_text(name, "scenario", MAX_BYTES)?)
 }
 
 /// Reads a scenario; `name` is what messages call it. No text makes it panic.
@@ -62,16 +42,6 @@ fn find(text: &str, word: &str) -> Range<usize> {
         text.match_indices(word).map(|(at, _)| at).filter(|&at| !word.is_empty() && whole(at) && outside(at));
     // The last one: a name is declared before it is used wrongly.
     found.last().map_or(0..0, |at| at..at + word.len())
-}
-
-/// The byte offset of a line and column, both from 1, columns in characters.
-fn offset_of(text: &str, position: Position) -> usize {
-    let mut start = 0;
-    for _ in 1..position.line {
-        start += text[start..].find('\n').map_or(text.len() - start, |at| at + 1);
-    }
-    let line = &text[start..];
-    line.char_indices().nth(position.col.saturating_sub(1)).map_or(text.len(), |(at, _)| start + at)
 }
 
 #[cfg(test)]

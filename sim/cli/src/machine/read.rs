@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 
-use ron::error::{Error as RonError, Position, SpannedError};
+use ron::error::{Error as RonError, SpannedError};
 
 use super::paths::Origin;
 use super::{Machine, PRESETS, locate, nearest, parameter_of};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::text_file::offset_of;
 
 /// The longest machine description accepted, in bytes: 1 MiB.
 pub const MAX_TEXT_BYTES: u64 = 1 << 20;
@@ -80,16 +81,6 @@ pub fn parse_machine_str(name: &str, text: &str) -> Result<Machine, Diagnostic> 
         machine.note_origin(&path, &Origin::File { file: name.to_owned(), line });
     }
     Ok(machine)
-}
-
-/// The byte offset of a line and column, both from 1, columns in characters.
-fn offset_of(text: &str, position: Position) -> usize {
-    let mut start = 0;
-    for _ in 1..position.line {
-        start += text[start..].find('\n').map_or(text.len() - start, |at| at + 1);
-    }
-    let line = &text[start..];
-    line.char_indices().nth(position.col.saturating_sub(1)).map_or(text.len(), |(at, _)| start + at)
 }
 
 /// The word, number, string or sign that stands at `at` or next after it.

@@ -12,3 +12,4 @@ mod origin;
 mod perfetto;
 mod real_kernel;
 mod replay;
+mod sweep;

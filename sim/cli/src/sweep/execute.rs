@@ -1,0 +1,254 @@
+//! One point, run.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use pagewalk_explore::{Limits, Run, World, exhaust, random_walk};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::plan::Point;
+use super::point::{ExploreJob, Job, Machines, ReplayJob};
+use crate::diagnostic::Diagnostic;
+use crate::explore::args::StrategyArg;
+use crate::explore::{MOST_STEPS, load_scenario};
+use crate::machine::Frames;
+use crate::replay::build::RunOptions;
+use crate::replay::footprint::set_memory;
+use crate::replay::memory_arg::MemoryArg;
+use crate::replay::run::{Replay, ReplayOptions};
+use crate::replay::{Shared, account};
+use crate::report::ReplayReport;
+
+/// How a point ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// To its end.
+    Done,
+    /// Before its end: memory was out.
+    Incomplete,
+    /// A promise was broken.
+    Broken,
+    /// Not at all: a bug of the program.
+    Failed,
+}
+
+impl State {
+    /// Its name in tables.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Incomplete => "incomplete",
+            Self::Broken => "broken",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a point has to say. Plain facts, the same on every machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PointResult {
+    /// Name and version of the layout: `pagewalk.sweep-point/1`.
+    pub(crate) schema: String,
+    /// The point's name.
+    pub(crate) id: String,
+    /// The program's version.
+    pub(crate) version: String,
+    /// How it ended.
+    pub(crate) state: State,
+    /// Why, if not well.
+    pub(crate) reason: Option<String>,
+    /// The run's digest; empty for a scenario.
+    pub(crate) digest: String,
+    /// Every parameter of the machine, by path.
+    pub(crate) parameters: BTreeMap<String, Value>,
+    /// Every number of the account, by path.
+    pub(crate) values: BTreeMap<String, u64>,
+    /// The run's history: a number an epoch.
+    pub(crate) series: BTreeMap<String, Vec<u64>>,
+}
+
+/// The schema of a point's file.
+pub(crate) const SCHEMA: &str = "pagewalk.sweep-point/1";
+
+/// What points share: machines as files describe them, and the memory that traces use where there is plenty, found once for each trace and machine.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    footprints: Mutex<BTreeMap<String, Frames>>,
+    machines: Machines,
+}
+
+impl PointResult {
+    fn new(point: &Point) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            id: point.id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: State::Done,
+            reason: None,
+            digest: String::new(),
+            parameters: BTreeMap::new(),
+            values: BTreeMap::new(),
+            series: BTreeMap::new(),
+        }
+    }
+
+    fn ended(mut self, state: State, reason: String) -> Self {
+        (self.state, self.reason) = (state, Some(reason));
+        self
+    }
+}
+
+/// Runs a point; `None` if it was interrupted.
+///
+/// # Errors
+/// If a file that it names is gone, or cannot be read any more.
+pub(crate) fn execute(
+    point: &Point,
+    shelf: &Shelf,
+    shared: &Arc<Shared>,
+) -> Result<Option<PointResult>, Diagnostic> {
+    let result = PointResult::new(point);
+    let job = match Job::new(&point.values, &shelf.machines) {
+        Ok(job) => job,
+        Err(why) => return Ok(Some(result.ended(State::Failed, why))),
+    };
+    let ran = catch_unwind(AssertUnwindSafe(|| match &job {
+        Job::Replay(job) => replay(job, shelf, shared).map(|report| of_report(result.clone(), &report)),
+        Job::Explore(job) => explore(job).map(|values| PointResult { values, ..result.clone() }),
+    }));
+    match ran {
+        Ok(Ok(result)) => Ok(if shared.is_interrupted() { None } else { Some(result) }),
+        Ok(Err(problem)) => Err(problem),
+        Err(panic) => Ok(Some(result.ended(State::Failed, panic_text(panic.as_ref())))),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("a bug of this program: {}", text.unwrap_or("it panicked"))
+}
+
+fn replay(job: &ReplayJob, shelf: &Shelf, shared: &Arc<Shared>) -> Result<ReplayReport, Diagnostic> {
+    let run = RunOptions {
+        seed: job.seed,
+        schedule: job.schedule,
+        switches: job.switches,
+        verify: false,
+        record: 0,
+    };
+    let mut options = ReplayOptions::whole(run);
+    options.antagonists = job.antagonists.iter().flat_map(|some| some.0.iter().copied()).collect();
+    let mut machine = job.machine.clone();
+    if let Some(memory) = job.memory {
+        machine.memory.frames = shelf.frames(job, memory, &options, shared)?;
+    }
+    let finished = Replay::run(&machine, &job.traces, options, Arc::clone(shared))?;
+    Ok(account(&finished, &machine, ""))
+}
+
+impl Shelf {
+    /// The frames that the memory asked for is.
+    fn frames(
+        &self,
+        job: &ReplayJob,
+        memory: MemoryArg,
+        options: &ReplayOptions,
+        shared: &Arc<Shared>,
+    ) -> Result<Frames, Diagnostic> {
+        let mut machine = job.machine.clone();
+        let tree = serde_json::to_string(&machine).expect("a machine is plain data with text keys");
+        let key = format!("{memory:?} {:?} {tree}", job.traces);
+        let known = self.footprints.lock().expect("nobody panics while it has the map").get(&key).copied();
+        if let Some(frames) = known {
+            return Ok(frames);
+        }
+        set_memory(&mut machine, &job.traces, memory, options, shared)?;
+        let frames = machine.memory.frames;
+        self.footprints.lock().expect("nobody panics while it has the map").insert(key, frames);
+        Ok(frames)
+    }
+}
+
+/// Schedules until one fails.
+fn explore(job: &ExploreJob) -> Result<BTreeMap<String, u64>, Diagnostic> {
+    let scenario = load_scenario(&job.scenario)?;
+    let mut world = World::new(scenario, job.switches);
+    let limits = Limits { runs: job.runs, steps: MOST_STEPS };
+    let (mut runs, mut failed) = (0, false);
+    let mut note = |clean: bool| {
+        runs += 1;
+        failed |= !clean;
+        clean
+    };
+    let summary = match job.strategy {
+        StrategyArg::Dpor => exhaust(&mut world, limits, &mut |run: &Run<'_>| note(run.verdict.is_clean())),
+        StrategyArg::Random => {
+            random_walk(&mut world, job.seed, limits, &mut |_, verdict| note(verdict.is_clean()))
+        }
+    };
+    let mut values = BTreeMap::from([
+        ("runs".to_owned(), summary.runs),
+        ("steps".to_owned(), summary.steps),
+        ("failed".to_owned(), u64::from(failed)),
+    ]);
+    if failed {
+        values.insert("schedules_to_failure".to_owned(), runs);
+    }
+    Ok(values)
+}
+
+/// Parts of an account that are no numbers of the run.
+const LEFT_OUT: [&str; 5] = ["parameters", "timeline", "origin", "processes", "traces"];
+
+fn of_report(result: PointResult, report: &ReplayReport) -> PointResult {
+    let tree = serde_json::to_value(report).expect("a report is plain data with text keys");
+    let mut values = BTreeMap::new();
+    let mut parameters = BTreeMap::new();
+    let mut series = BTreeMap::new();
+    for (name, part) in tree.as_object().into_iter().flatten() {
+        match name.as_str() {
+            "parameters" => flatten("", part, &mut |path, value| {
+                parameters.insert(path, value.clone());
+            }),
+            "timeline" => flatten("", part, &mut |path, value| {
+                if let Some(numbers) = value.as_array() {
+                    series.insert(path, numbers.iter().filter_map(Value::as_u64).collect());
+                }
+            }),
+            name if LEFT_OUT.contains(&name) => {}
+            name => flatten(name, part, &mut |path, value| {
+                if let Some(number) = value.as_u64() {
+                    values.insert(path, number);
+                }
+            }),
+        }
+    }
+    let digest = format!("{:032x}", report.digest);
+    let whole = PointResult { digest, parameters, values, series, ..result };
+    let broken: Vec<&str> =
+        report.verify.violations.iter().map(|violation| violation.invariant.as_str()).collect();
+    match (&report.incomplete, report.is_broken()) {
+        (_, true) => whole.ended(State::Broken, format!("broken: {}", broken.join(" "))),
+        (Some(why), false) => whole.ended(State::Incomplete, why.clone()),
+        (None, false) => whole,
+    }
+}
+
+/// Every leaf by its path; a list of objects by the place in it, any other list as a whole.
+fn flatten(path: &str, value: &Value, leaf: &mut impl FnMut(String, &Value)) {
+    let joined = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| flatten(&joined(name), value, leaf)),
+        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_object) => {
+            for (number, item) in items.iter().enumerate() {
+                flatten(&format!("{path}[{number}]"), item, leaf);
+            }
+        }
+        value => leaf(path.to_owned(), value),
+    }
+}

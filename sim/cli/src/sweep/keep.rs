@@ -1,0 +1,108 @@
+//! Conditions that drop points: two names or numbers, compared.
+
+use crate::size;
+
+use super::point::Values;
+
+/// How two values compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Below,
+    AtMost,
+    Equal,
+    Unequal,
+    AtLeast,
+    Above,
+}
+
+/// Longer signs first: `<` begins `<=`.
+const SIGNS: [(&str, Relation); 6] = [
+    ("<=", Relation::AtMost),
+    (">=", Relation::AtLeast),
+    ("!=", Relation::Unequal),
+    ("==", Relation::Equal),
+    ("<", Relation::Below),
+    (">", Relation::Above),
+];
+
+/// A condition, as `tlb.l2[0].ways <= 8`.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    left: String,
+    relation: Relation,
+    right: String,
+}
+
+impl Condition {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let found = SIGNS.iter().filter_map(|&(sign, relation)| Some((text.find(sign)?, sign, relation)));
+        let (at, sign, relation) =
+            found.min_by_key(|&(at, sign, _)| (at, std::cmp::Reverse(sign.len()))).ok_or_else(|| {
+                format!("`{text}` compares nothing; expected <, <=, ==, !=, >= or > between two values")
+            })?;
+        let (left, right) = (text[..at].trim(), text[at + sign.len()..].trim());
+        if left.is_empty() || right.is_empty() {
+            return Err(format!("`{text}` lacks a side"));
+        }
+        Ok(Self { left: left.to_owned(), relation, right: right.to_owned() })
+    }
+
+    /// Whether a point meets it: a side that names one of its values stands for that.
+    #[must_use]
+    pub(crate) fn holds(&self, values: &Values) -> bool {
+        let side = |word: &str| values.get(word).cloned().unwrap_or_else(|| word.to_owned());
+        let (left, right) = (side(&self.left), side(&self.right));
+        let order = match (number(&left), number(&right)) {
+            (Some(left), Some(right)) => left.cmp(&right),
+            _ => left.cmp(&right),
+        };
+        match self.relation {
+            Relation::Below => order.is_lt(),
+            Relation::AtMost => order.is_le(),
+            Relation::Equal => order.is_eq(),
+            Relation::Unequal => order.is_ne(),
+            Relation::AtLeast => order.is_ge(),
+            Relation::Above => order.is_gt(),
+        }
+    }
+}
+
+/// A number, a percentage or a size.
+fn number(text: &str) -> Option<u64> {
+    text.strip_suffix('%').unwrap_or(text).trim().parse().ok().or_else(|| size::parse(text).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_for_their_values_and_numbers_for_themselves() {
+        let values: Values = [("a", "8"), ("b", "16"), ("m", "50%"), ("s", "64 MiB"), ("trace", "x.pwt")]
+            .map(|(n, v)| (n.into(), v.into()))
+            .into();
+        let holds = |text: &str| Condition::parse(text).expect("right").holds(&values);
+        for right in [
+            "a < b",
+            "a<=8",
+            "b >= a",
+            "m > 25",
+            "s == 67108864",
+            "trace == x.pwt",
+            "trace != y.pwt",
+            "9 > a",
+        ] {
+            assert!(holds(right), "{right}");
+        }
+        for wrong in ["a > b", "b == a", "m < 25", "trace == y.pwt"] {
+            assert!(!holds(wrong), "{wrong}");
+        }
+        for broken in ["a", "", "a <", "== b", "a = b"] {
+            assert!(Condition::parse(broken).is_err(), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What charts and tables show: points gathered over seeds, by what is compared.
+
+use std::collections::BTreeMap;
+
+use crate::sweep::execute::PointResult;
+use crate::sweep::plan::Plan;
+use crate::sweep::table::measure;
+
+/// The points that differ in their seed only.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cell {
+    /// Points, by number.
+    pub(crate) points: Vec<usize>,
+    /// What was measured, in the order of points.
+    pub(crate) values: Vec<f64>,
+}
+
+impl Cell {
+    /// Mean of what was measured.
+    #[must_use]
+    pub(crate) fn mean(&self) -> Option<f64> {
+        (!self.values.is_empty()).then(|| self.values.iter().sum::<f64>() / self.values.len() as f64)
+    }
+
+    /// Smallest and largest.
+    #[must_use]
+    pub(crate) fn range(&self) -> Option<(f64, f64)> {
+        let least = self.values.iter().copied().reduce(f64::min)?;
+        Some((least, self.values.iter().copied().reduce(f64::max)?))
+    }
+}
+
+/// One picture: along an axis, a line for each value of another, all else the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Panel {
+    /// What is the same, in words; empty if nothing else differs.
+    pub(crate) title: String,
+    /// The metric, by number.
+    pub(crate) metric: usize,
+    /// The axis along which.
+    pub(crate) along: usize,
+    /// The axis of the lines, if there is one more.
+    pub(crate) lines: Option<usize>,
+    /// By value of `lines`, then by value of `along`.
+    pub(crate) cells: Vec<Vec<Cell>>,
+}
+
+/// Which axis is along the pictures, and which is that of their lines.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    along: usize,
+    lines: Option<usize>,
+}
+
+/// Along: the axis with the most numbers for values. Lines: of the others, the one with the most values up to eight.
+fn layout(plan: &Plan) -> Option<Layout> {
+    let compared = plan.compared();
+    let numeric = |&axis: &usize| plan.axes[axis].values.iter().filter(|value| is_number(value)).count();
+    let along = compared.iter().copied().rev().max_by_key(numeric)?;
+    let count = |axis: usize| plan.axes[axis].values.len();
+    let input = |axis: usize| ["trace", "scenario", "machine"].contains(&plan.axes[axis].path.as_str());
+    let others =
+        compared.into_iter().filter(|&axis| !plan.are_zipped(axis, along) && (2..=8).contains(&count(axis)));
+    // Inputs are pictures of their own rather than lines of one.
+    Some(Layout { along, lines: others.rev().max_by_key(|&axis| (!input(axis), count(axis))) })
+}
+
+fn is_number(text: &str) -> bool {
+    text.trim_end_matches('%').parse::<f64>().is_ok()
+}
+
+/// All pictures, by metric, then in the order of the plan.
+#[must_use]
+pub(crate) fn panels(plan: &Plan, results: &[Option<PointResult>]) -> Vec<Panel> {
+    let Some(layout) = layout(plan) else { return Vec::new() };
+    let shown = |axis: usize| {
+        plan.are_zipped(axis, layout.along) || layout.lines.is_some_and(|lines| plan.are_zipped(axis, lines))
+    };
+    let differs = |&axis: &usize| !shown(axis) && plan.axes[axis].values.len() > 1;
+    let rest: Vec<usize> = plan.compared().into_iter().filter(differs).collect();
+    let mut panels = Vec::new();
+    for metric in 0..plan.metrics.len() {
+        let mut by_rest: BTreeMap<Vec<usize>, Panel> = BTreeMap::new();
+        for (number, (point, result)) in plan.points.iter().zip(results).enumerate() {
+            let key: Vec<usize> = rest.iter().map(|&axis| point.at[axis]).collect();
+            let panel = by_rest.entry(key).or_insert_with(|| empty(plan, metric, layout, &rest, &point.at));
+            let line = layout.lines.map_or(0, |axis| point.at[axis]);
+            let cell = &mut panel.cells[line][point.at[layout.along]];
+            if let Some(value) = result.as_ref().and_then(|result| measure(&plan.metrics[metric], result)) {
+                cell.points.push(number);
+                cell.values.push(value);
+            }
+        }
+        panels.extend(by_rest.into_values());
+    }
+    panels
+}
+
+fn empty(plan: &Plan, metric: usize, layout: Layout, rest: &[usize], at: &[usize]) -> Panel {
+    let words =
+        rest.iter().map(|&axis| format!("{} {}", plan.axes[axis].path, plan.axes[axis].values[at[axis]]));
+    let lines = layout.lines.map_or(1, |axis| plan.axes[axis].values.len());
+    let row = vec![Cell::default(); plan.axes[layout.along].values.len()];
+    let title = words.collect::<Vec<_>>().join(", ");
+    Panel { title, metric, along: layout.along, lines: layout.lines, cells: vec![row; lines] }
+}
+
+impl Panel {
+    /// The name of a line; empty if there is only one.
+    #[must_use]
+    pub(crate) fn line<'a>(&self, plan: &'a Plan, line: usize) -> &'a str {
+        self.lines.map_or("", |axis| &plan.axes[axis].values[line])
+    }
+
+    /// What is odd about it: orders that flip, and lines that go up and down by more than their seeds differ.
+    #[must_use]
+    pub(crate) fn surprises(&self, plan: &Plan) -> Vec<String> {
+        let mut found = Vec::new();
+        let context = if self.title.is_empty() { String::new() } else { format!(" ({})", self.title) };
+        let metric = plan.metrics[self.metric].name();
+        let along = &plan.axes[self.along];
+        for line in 0..self.cells.len() {
+            if let Some(at) = self.turn(line) {
+                let name = self.line(plan, line);
+                let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
+                found.push(format!("{name}{metric} turns at {} {}{context}", along.path, along.values[at]));
+            }
+        }
+        if let Some((names, at)) = self.flips(plan) {
+            let value = &along.values[at];
+            found
+                .push(format!("the order of {names} in {metric} changes at {} {value}{context}", along.path));
+        }
+        found
+    }
+
+    /// The lines of which some change places, and where first.
+    fn flips(&self, plan: &Plan) -> Option<(String, usize)> {
+        let (mut lines, mut first): (Vec<usize>, Option<usize>) = (Vec::new(), None);
+        for one in 0..self.cells.len() {
+            for other in one + 1..self.cells.len() {
+                let Some(at) = self.flip(one, other) else { continue };
+                lines.extend([one, other]);
+                first = Some(first.map_or(at, |first| first.min(at)));
+            }
+        }
+        lines.sort_unstable();
+        lines.dedup();
+        let names: Vec<&str> = lines.iter().map(|&line| self.line(plan, line)).collect();
+        first.map(|first| (names.join(", "), first))
+    }
+
+    /// Where a line that went one way goes the other, its ranges over seeds apart. Only where the axis has an order.
+    fn turn(&self, line: usize) -> Option<usize> {
+        let cells = &self.cells[line];
+        let mut went = 0;
+        for at in 1..cells.len() {
+            let way = direction(&cells[at - 1], &cells[at])?;
+            if way != 0 && went != 0 && way != went {
+                return Some(at - 1);
+            }
+            went = if way == 0 { went } else { way };
+        }
+        None
+    }
+
+    /// Where two lines, apart before by more than their ranges, are apart the other way.
+    fn flip(&self, one: usize, other: usize) -> Option<usize> {
+        let mut was = 0;
+        for at in 0..self.cells[one].len() {
+            let Some(way) = direction(&self.cells[one][at], &self.cells[other][at]) else { continue };
+            if way != 0 && was != 0 && way != was {
+                return Some(at);
+            }
+            was = if way == 0 { was } else { way };
+        }
+        None
+    }
+}
+
+/// So far apart, as a part of the larger, is the same: where seeds say how far values lie apart by themselves, and where nothing does.
+const SAME: f64 = 0.01;
+const SAME_OF_FEW: f64 = 0.1;
+/// Seeds from which on their range says something.
+const SEEDS: usize = 3;
+
+/// 1 if the second is above the first in every seed, -1 if below, 0 if they overlap or nearly do. `None` if one was not measured.
+fn direction(first: &Cell, second: &Cell) -> Option<i32> {
+    let (one, other) = (first.range()?, second.range()?);
+    let seeds = first.values.len().min(second.values.len());
+    // Where the seed changes nothing its range says nothing.
+    let told = seeds >= SEEDS && (one.0 < one.1 || other.0 < other.1);
+    let slack = if told { SAME } else { SAME_OF_FEW } * one.1.abs().max(other.1.abs());
+    Some(if other.0 > one.1 + slack {
+        1
+    } else if other.1 < one.0 - slack {
+        -1
+    } else {
+        0
+    })
+}

@@ -1,0 +1,250 @@
+//! A sweep file: which runs, and what is asked of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::{Diagnostic, Place};
+use crate::text_file::{offset_of, read_text};
+
+/// The longest sweep file accepted, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+/// Values that one axis may have.
+const MOST_VALUES: usize = 1_000_000;
+
+/// A sweep file, as it is written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SweepSpec {
+    /// What the report is called.
+    pub(crate) title: String,
+    /// What the sweep is to answer, in a sentence.
+    #[serde(default)]
+    pub(crate) question: String,
+    /// What every point has, by the same names as those of axes.
+    #[serde(default)]
+    pub(crate) set: BTreeMap<String, Setting>,
+    /// What differs between points. The first changes slowest.
+    pub(crate) axes: Vec<Axis>,
+    /// Groups of axes that advance together instead of being crossed.
+    #[serde(default)]
+    pub(crate) zip: Vec<Vec<String>>,
+    /// Conditions that a point must meet: `tlb.l2[0].ways <= 8`, `memory.frames < swap[0].pages`.
+    #[serde(default)]
+    pub(crate) keep: Vec<String>,
+    /// What is asked of every point.
+    pub(crate) metrics: Vec<Metric>,
+}
+
+/// What differs between points.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Axis {
+    /// A parameter of the machine, or one of [`super::point::NAMES`].
+    pub(crate) path: String,
+    /// Its values.
+    pub(crate) values: Values,
+}
+
+/// The values of an axis.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) enum Values {
+    /// These.
+    List(Vec<Setting>),
+    /// From, to (included if it is hit) and step.
+    Range(i64, i64, i64),
+    /// From, to (included if it is hit) and factor: a geometric ladder.
+    Ladder(i64, i64, i64),
+}
+
+/// A value, as it is written; as text it is what `--set` takes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Setting {
+    /// `true`.
+    Switch(bool),
+    /// `512`.
+    Number(i64),
+    /// `"64 MiB"`.
+    Text(String),
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switch(on) => on.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Something that is asked of every point.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metric {
+    /// A number of `replay --format json` by its path, as `time.cycles`; of a scenario, `schedules_to_failure`, `runs` or `failed`.
+    pub(crate) path: String,
+    /// Divided by this one, if given.
+    #[serde(default)]
+    pub(crate) per: Option<String>,
+    /// Multiplied by this, if given: a million for parts in a million.
+    #[serde(default)]
+    pub(crate) times: Option<u64>,
+    /// What it is called; its path, if nothing else.
+    #[serde(default)]
+    pub(crate) label: String,
+    /// Its unit.
+    #[serde(default)]
+    pub(crate) unit: String,
+    /// Which is better.
+    #[serde(default)]
+    pub(crate) better: Better,
+}
+
+/// Which values of a metric are better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Better {
+    /// Neither.
+    #[default]
+    #[serde(rename(serialize = ""))]
+    Neither,
+    /// Small ones.
+    Less,
+    /// Large ones.
+    More,
+}
+
+impl Metric {
+    /// What it is called.
+    #[must_use]
+    pub(crate) fn name(&self) -> &str {
+        if self.label.is_empty() { &self.path } else { &self.label }
+    }
+}
+
+impl SweepSpec {
+    /// The sweep in a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not RON of this form.
+    pub(crate) fn load(name: &str) -> Result<(Self, String), Diagnostic> {
+        let text = read_text(name, "sweep", MAX_BYTES)?;
+        let spec = Self::parse(name, &text)?;
+        Ok((spec, text))
+    }
+
+    /// Reads a sweep; `name` is what messages call it. No text makes it panic.
+    ///
+    /// # Errors
+    /// When it is not RON of this form.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Diagnostic> {
+        let spec: Self = ron::from_str(text).map_err(|error| {
+            let range = offset_of(text, error.span.start)..offset_of(text, error.span.end);
+            Diagnostic::new(Place::in_text(name, text, range), error.code.to_string())
+        })?;
+        match spec.metrics.is_empty() {
+            true => Err(spec.wrong(name, text, "metrics", "no metric is asked for", "at least one")),
+            false => Ok(spec),
+        }
+    }
+
+    /// A refusal at the place of a word of the text.
+    pub(super) fn wrong(
+        &self,
+        name: &str,
+        text: &str,
+        word: &str,
+        message: &str,
+        expected: &str,
+    ) -> Diagnostic {
+        let at = text.find(word).unwrap_or(0);
+        let range = at..(at + word.len()).min(text.len());
+        Diagnostic::new(Place::in_text(name, text, range), message).expected(expected)
+    }
+}
+
+impl Values {
+    /// All of them.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn all(&self) -> Result<Vec<Setting>, String> {
+        let numbers = match *self {
+            Self::List(ref list) => return nonempty(list.clone()),
+            Self::Range(from, to, step) if step > 0 => series(from, to, |at| at.checked_add(step)),
+            Self::Range(..) => return Err("a range needs a step above 0".into()),
+            Self::Ladder(from, to, factor) if factor > 1 && from > 0 => {
+                series(from, to, |at| at.checked_mul(factor))
+            }
+            Self::Ladder(..) => return Err("a ladder begins above 0 and has a factor above 1".into()),
+        };
+        nonempty(numbers?.into_iter().map(Setting::Number).collect())
+    }
+}
+
+fn nonempty(values: Vec<Setting>) -> Result<Vec<Setting>, String> {
+    if values.is_empty() { Err("the axis has no value".into()) } else { Ok(values) }
+}
+
+fn series(from: i64, to: i64, next: impl Fn(i64) -> Option<i64>) -> Result<Vec<i64>, String> {
+    let all: Vec<i64> = std::iter::successors(Some(from), |&at| next(at))
+        .take_while(|&at| at <= to)
+        .take(MOST_VALUES + 1)
+        .collect();
+    if all.len() > MOST_VALUES {
+        return Err(format!("the axis has more than {MOST_VALUES} values"));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(values: &Values) -> Result<Vec<String>, String> {
+        Ok(values.all()?.iter().map(Setting::to_string).collect())
+    }
+
+    #[test]
+    fn ranges_and_ladders_end_where_they_are_told_to() {
+        assert_eq!(numbers(&Values::Range(1, 9, 4)), Ok(vec!["1".into(), "5".into(), "9".into()]));
+        assert_eq!(numbers(&Values::Range(-1, 1, 2)), Ok(vec!["-1".into(), "1".into()]));
+        assert_eq!(numbers(&Values::Ladder(3, 30, 3)), Ok(vec!["3".into(), "9".into(), "27".into()]));
+        assert_eq!(numbers(&Values::Ladder(1 << 62, i64::MAX, 2)), Ok(vec![(1_i64 << 62).to_string()]));
+        for wrong in [
+            Values::Range(1, 9, 0),
+            Values::Range(9, 1, 1),
+            Values::Ladder(0, 9, 2),
+            Values::Ladder(1, 9, 1),
+            Values::List(vec![]),
+            Values::Range(0, i64::MAX, 1),
+        ] {
+            assert!(wrong.all().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_switches_numbers_and_texts() {
+        let text = "(title: \"t\", set: {\"cpus\": 4}, metrics: [(path: \"time.cycles\")],
+            axes: [(path: \"memory\", values: List([\"50%\", 128, true]))])";
+        let spec = SweepSpec::parse("t", text).expect("right");
+        let values: Vec<String> =
+            spec.axes[0].values.all().expect("right").iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (values, spec.set["cpus"].to_string()),
+            (vec!["50%".into(), "128".into(), "true".into()], "4".into())
+        );
+        for wrong in [
+            "",
+            "(",
+            "(title: \"\")",
+            &text.replace("metrics", "metric"),
+            &text.replace("time.cycles\")", "x\", y: 1)"),
+        ] {
+            assert!(SweepSpec::parse("t", wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Results on disk: one file a point, there as a whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::execute::{PointResult, SCHEMA};
+use super::plan::{Plan, Point};
+use crate::diagnostic::{Diagnostic, Place};
+
+/// The directory of a sweep's results.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    directory: PathBuf,
+}
+
+impl Store {
+    /// The store in a directory, which need not exist yet.
+    #[must_use]
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    /// Where the points are.
+    fn points(&self) -> PathBuf {
+        self.directory.join("points")
+    }
+
+    /// Makes the directories.
+    ///
+    /// # Errors
+    /// If that cannot be done.
+    pub(crate) fn create(&self) -> Result<(), Diagnostic> {
+        let points = self.points();
+        fs::create_dir_all(&points).map_err(|error| refused(&points, "cannot be made", &error))
+    }
+
+    /// A file of the store that is not a point's.
+    #[must_use]
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn path(&self, point: &Point) -> PathBuf {
+        self.points().join(format!("{}.json", point.id))
+    }
+
+    /// Whether a point is finished.
+    #[must_use]
+    pub(crate) fn has(&self, point: &Point) -> bool {
+        self.path(point).is_file()
+    }
+
+    /// Which points of a plan are finished, by number.
+    #[must_use]
+    pub(crate) fn finished(&self, plan: &Plan) -> Vec<bool> {
+        plan.points.iter().map(|point| self.has(point)).collect()
+    }
+
+    /// Keeps a result.
+    ///
+    /// # Errors
+    /// If it cannot be written; nothing is left of it then.
+    pub(crate) fn keep(&self, point: &Point, result: &PointResult) -> Result<(), Diagnostic> {
+        let mut text = serde_json::to_string(result).expect("a result is plain data with text keys");
+        text.push('\n');
+        write_whole(&self.path(point), text.as_bytes())
+    }
+
+    /// The result of a point, if it is finished.
+    ///
+    /// # Errors
+    /// If its file cannot be read, or is not of this layout.
+    pub(crate) fn load(&self, point: &Point) -> Result<Option<PointResult>, Diagnostic> {
+        let path = self.path(point);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(refused(&path, "cannot be read", &error)),
+        };
+        let result: PointResult = serde_json::from_str(&text)
+            .map_err(|error| refused(&path, "is no result of a point", &error.into()))?;
+        if result.schema != SCHEMA || result.id != point.id {
+            return Err(refused(&path, "is another point's", &io::Error::other(result.id)));
+        }
+        Ok(Some(result))
+    }
+}
+
+/// Writes a file that appears when it is complete, and stays if the machine goes down then.
+///
+/// # Errors
+/// If it cannot be written; nothing is left of it then.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
+    let written = || -> io::Result<()> {
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // A name of its own: a lost machine that is not lost may write the same point.
+        let mut file = NamedTempFile::with_prefix_in(".part-", directory)?;
+        file.write_all(bytes)?;
+        readable(file.as_file())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        File::open(directory)?.sync_all()
+    };
+    written().map_err(|error| refused(path, "cannot be written", &error))
+}
+
+/// As any file that a program makes: temporary files are their owner's alone.
+fn readable(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    let _ = file;
+    Ok(())
+}
+
+fn refused(path: &Path, what: &str, error: &io::Error) -> Diagnostic {
+    Diagnostic::new(Place::File { file: path.display().to_string() }, format!("{what}: {error}"))
+}
