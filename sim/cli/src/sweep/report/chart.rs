@@ -105,7 +105,9 @@ impl Plot<'_> {
         let metric = &self.plan.metrics[self.panel.metric];
         let unit = if metric.unit.is_empty() { String::new() } else { format!(", {}", metric.unit) };
         let heading = cut(&format!("{}{unit}", metric.name()), 48);
-        let context = cut(&short_words(&self.panel.title), 56);
+        let lines = self.panel.lines.map(|axis| format!("lines: {}", self.plan.axes[axis].path));
+        let same = Some(short_words(&self.panel.title)).filter(|words| !words.is_empty());
+        let context = cut(&same.into_iter().chain(lines).collect::<Vec<_>>().join(" · "), 56);
         let _ = write!(
             out,
             "<text class=\"title\" x=\"8\" y=\"15\" fill=\"currentColor\">{}</text>\

@@ -19,7 +19,8 @@ pub(crate) fn table(plan: &Plan, panel: &Panel) -> String {
     let first =
         along.values.iter().map(|value| value.chars().count()).chain([along.path.chars().count()]).max();
     let first = first.unwrap_or(0);
-    let mut out = format!("\n  {}{unit}{title}\n  {}", metric.name(), pad(&along.path, first));
+    let across = panel.lines.map(|axis| format!("  ·  across: {}", plan.axes[axis].path)).unwrap_or_default();
+    let mut out = format!("\n  {}{unit}{title}{across}\n  {}", metric.name(), pad(&along.path, first));
     for line in 0..panel.cells.len() {
         let name = panel.line(plan, line);
         let _ = write!(out, "  {:>COLUMN$}", if name.is_empty() { metric.name() } else { name });
