@@ -1,6 +1,8 @@
 //! The points of a sweep: an ordered list, each with a name that follows from what it runs.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -11,7 +13,7 @@ use super::spec::{Axis, Metric, Setting, SweepSpec};
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Points that one sweep may have.
-const MOST_POINTS: usize = 1_000_000;
+const MOST_POINTS: usize = 250_000;
 
 /// One run of a sweep.
 #[derive(Clone, Debug)]
@@ -213,11 +215,11 @@ impl Inputs {
             if files.contains_key(name) {
                 continue;
             }
-            let bytes = std::fs::read(name).map_err(|error| {
+            let digest = digest_of_file(name).map_err(|error| {
                 Diagnostic::new(Place::File { file: name.to_owned() }, format!("cannot read it: {error}"))
                     .expected("a trace, machine or scenario that the sweep names")
             })?;
-            files.insert(name.to_owned(), hexadecimal(&Sha256::digest(bytes)));
+            files.insert(name.to_owned(), digest);
         }
         Ok(Self { files })
     }
@@ -237,6 +239,20 @@ fn named_files(values: &Values) -> impl Iterator<Item = &str> {
     let traces = values.get("trace").into_iter().flat_map(|traces| traces.split_whitespace());
     let machine = values.get("machine").filter(|name| name.ends_with(".ron"));
     traces.chain(machine.map(String::as_str)).chain(values.get("scenario").map(String::as_str))
+}
+
+/// The digest of a file, which may be larger than memory.
+fn digest_of_file(name: &str) -> io::Result<String> {
+    let mut file = File::open(name)?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        let count = file.read(&mut piece)?;
+        if count == 0 {
+            return Ok(hexadecimal(&hash.finalize()));
+        }
+        hash.update(&piece[..count]);
+    }
 }
 
 /// 128 bits of the digest of some words, in hexadecimal.
