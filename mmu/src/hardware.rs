@@ -10,8 +10,8 @@ use crate::named::Named;
 use crate::swap_lru::PageVecs;
 use crate::zone::Zone;
 use crate::{
-    Asid, Buddy, Format, PageSize, PerCpuPages, Pfn, PhysicalMemory, SpecError, Switches, Tables,
-    TlbHierarchy, TlbSpec, Vaddr, WalkCache, WalkCacheSpec,
+    Asid, Buddy, Format, PageSize, PageSizes, PerCpuPages, Pfn, PhysicalMemory, Replacement, SpecError,
+    Switches, Tables, TlbGeometry, TlbHierarchy, TlbSpec, Vaddr, WalkCache, WalkCacheSpec,
 };
 
 /// The lock of the zone's free lists (`zone->lock`).
@@ -62,6 +62,40 @@ pub struct HardwareSpec {
     pub pcp_high: u32,
     /// Keep contents of pages (the memory oracle needs them).
     pub track_contents: bool,
+}
+
+impl HardwareSpec {
+    /// The least hardware there can be, for small programs of which only the order of steps matters: four-level tables, one TLB of four
+    /// entries a side, no walk caches, a cycle for everything, contents kept.
+    #[must_use]
+    pub fn minimal(cpus: u16, frames: u32) -> Self {
+        let sizes = PageSizes::of(&[PageSize::BASE]);
+        let array = TlbGeometry { entries: 4, ways: 4, sizes, replacement: Replacement::Lru };
+        Self {
+            cpus,
+            frames,
+            format: Format::x86_64(4).expect("four levels"),
+            tlb: TlbSpec {
+                l1i: vec![array],
+                l1d: vec![array],
+                l2: vec![],
+                l1_hit_cycles: 0,
+                l2_hit_cycles: 0,
+            },
+            walk_caches: WalkCacheSpec { levels: vec![None; 3] },
+            costs: HardwareCosts {
+                access: 1,
+                walk_step: 1,
+                clear_page: 1,
+                copy_page: 1,
+                invlpg: 1,
+                flush_all: 1,
+            },
+            pcp_batch: 1,
+            pcp_high: 64,
+            track_contents: true,
+        }
+    }
 }
 
 /// Counters of the walker of one CPU.

@@ -5,10 +5,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, CpuId, Engine, EngineConfig, Executed, Explorer, Schedule, Stop};
-use pagewalk_mmu::{
-    Format, Hardware, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, Switches, TlbGeometry,
-    TlbSpec, WalkCacheSpec,
-};
+use pagewalk_mmu::{Hardware, HardwareSpec, Switches};
 use pagewalk_pagecache::PageCache;
 
 /// A machine with a page cache.
@@ -16,34 +13,6 @@ pub(crate) struct World {
     pub(crate) engine: Rc<Engine>,
     pub(crate) hw: Rc<Hardware>,
     pub(crate) cache: Rc<PageCache>,
-}
-
-/// The description of the hardware: TLBs do not matter here.
-fn spec(cpus: u16, frames: u32) -> HardwareSpec {
-    let array = TlbGeometry {
-        entries: 4,
-        ways: 4,
-        sizes: PageSizes::of(&[PageSize::BASE]),
-        replacement: Replacement::Lru,
-    };
-    HardwareSpec {
-        cpus,
-        frames,
-        format: Format::x86_64(4).expect("4 levels"),
-        tlb: TlbSpec { l1i: vec![array], l1d: vec![array], l2: vec![], l1_hit_cycles: 0, l2_hit_cycles: 0 },
-        walk_caches: WalkCacheSpec { levels: vec![None; 3] },
-        costs: HardwareCosts {
-            access: 1,
-            walk_step: 1,
-            clear_page: 1,
-            copy_page: 1,
-            invlpg: 1,
-            flush_all: 1,
-        },
-        pcp_batch: 1,
-        pcp_high: 64,
-        track_contents: true,
-    }
 }
 
 impl World {
@@ -59,7 +28,7 @@ impl World {
         frames: u32,
     ) -> Self {
         let config = EngineConfig { cpus, schedule, seed, checks: true, ..EngineConfig::default() };
-        let hw = Hardware::new(&spec(cpus, frames)).expect("possible hardware");
+        let hw = Hardware::new(&HardwareSpec::minimal(cpus, frames)).expect("possible hardware");
         hw.set_switches(kernel);
         let cache = PageCache::new(&hw, 1 << 16);
         Self { engine: Engine::new(config), hw, cache }

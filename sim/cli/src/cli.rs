@@ -10,6 +10,7 @@ use crate::explore::{
     args::{ExplainArgs, ExploreArgs},
 };
 use crate::replay::{self, args::ReplayArgs};
+use crate::shell;
 use crate::style::ColorChoice;
 use crate::sweep::{self, args::SweepArgs};
 use crate::trace_cmd::{self, TraceArgs};
@@ -94,10 +95,6 @@ pub fn run(cli: &Cli) -> Exit {
 
 /// The command that repeats this run: its words, quoted for a shell where that is needed.
 fn command_line() -> String {
-    let plain = |word: &String| {
-        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c))
-    };
-    let quote = |word: String| if plain(&word) { word } else { format!("'{}'", word.replace('\'', r"'\''")) };
-    let words = std::env::args_os().skip(1).map(|word| quote(word.to_string_lossy().into_owned()));
+    let words = std::env::args_os().skip(1).map(|word| shell::word(&word.to_string_lossy()));
     std::iter::once("pagewalk".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }

@@ -5,10 +5,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Costs, CpuId, Engine, EngineConfig, Schedule, Stop, Violation};
 use pagewalk_explore::{Limits, Model, exhaust, random_walk};
-use pagewalk_mmu::{
-    Format, Hardware, HardwareCosts, HardwareSpec, PG_LOCKED, PageRef, PageSize, PageSizes, Pfn, Replacement,
-    TlbGeometry, TlbSpec, WalkCacheSpec,
-};
+use pagewalk_mmu::{Hardware, HardwareSpec, PG_LOCKED, PageRef, Pfn};
 use pagewalk_pagecache::{__remove_mapping, AddressSpace, PageCache, find_get_page};
 
 /// The page that is looked up and removed.
@@ -25,36 +22,7 @@ struct Race {
 
 impl Race {
     fn new(index: u64, schedule: Schedule) -> Self {
-        let array = TlbGeometry {
-            entries: 4,
-            ways: 4,
-            sizes: PageSizes::of(&[PageSize::BASE]),
-            replacement: Replacement::Lru,
-        };
-        let spec = HardwareSpec {
-            cpus: 3,
-            frames: 64,
-            format: Format::x86_64(4).expect("four levels"),
-            tlb: TlbSpec {
-                l1i: vec![array],
-                l1d: vec![array],
-                l2: vec![],
-                l1_hit_cycles: 0,
-                l2_hit_cycles: 0,
-            },
-            walk_caches: WalkCacheSpec { levels: vec![None; 3] },
-            costs: HardwareCosts {
-                access: 1,
-                walk_step: 1,
-                clear_page: 1,
-                copy_page: 1,
-                invlpg: 1,
-                flush_all: 1,
-            },
-            pcp_batch: 1,
-            pcp_high: 64,
-            track_contents: false,
-        };
+        let spec = HardwareSpec { track_contents: false, ..HardwareSpec::minimal(3, 64) };
         let hw = Hardware::new(&spec).expect("a possible machine");
         let cache = PageCache::new(&hw, 64);
         let mapping = cache.address_space(1);

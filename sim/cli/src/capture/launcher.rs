@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::refused;
 use crate::diagnostic::Diagnostic;
+use crate::shell::quoted;
 
 /// The options before the log's name.
 const OPTIONS: [&str; 6] = [
@@ -53,11 +54,6 @@ fn tool(command: &[String]) -> Result<String, Diagnostic> {
 /// The option that names the logs, up to the number. A percent sign in the path would be the start of something else.
 fn log_option(directory: &Path) -> String {
     format!("--log-file={}/%p", directory.display().to_string().replace('%', "%%"))
-}
-
-/// A word of a shell script that stands for itself.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn write_script(path: &Path, tool: &str, directory: &Path) -> io::Result<()> {

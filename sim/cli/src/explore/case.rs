@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::args::ExploreArgs;
 use super::read::MAX_BYTES;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::text_file::read_text;
+use crate::text_file::{read_text, write_whole};
 
 /// What a case file says it is.
 const SCHEMA: &str = "pagewalk.case/1";
@@ -95,10 +95,7 @@ impl Case {
     /// If the file cannot be written.
     pub(super) fn save(&self, file: &Path) -> Result<(), Diagnostic> {
         let text = serde_json::to_string_pretty(self).expect("a case is plain data with text keys") + "\n";
-        std::fs::write(file, text).map_err(|error| {
-            let place = Place::File { file: file.display().to_string() };
-            Diagnostic::new(place, format!("cannot write the case: {error}"))
-        })
+        write_whole(file, text.as_bytes())
     }
 
     /// Reads and checks one.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Machine;
 use super::parameters::{Kind, PARAMETERS, Parameter};
+use crate::json;
 
 /// Where the value of a parameter came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -97,9 +98,7 @@ impl Machine {
     /// Every parameter with its value, in the order of the table.
     #[must_use]
     pub fn leaves(&self) -> Vec<Leaf> {
-        let mut flat = Vec::new();
-        flatten(String::new(), self.tree(), &mut flat);
-        let mut leaves: Vec<_> = flat
+        let mut leaves: Vec<_> = json::leaves(self.tree())
             .into_iter()
             .map(|(path, value)| {
                 let (order, parameter) = order(&path).expect("every parameter is in the table");
@@ -123,23 +122,6 @@ impl Machine {
                 _ => return Origin::Default,
             }
         }
-    }
-}
-
-fn flatten(path: String, value: Value, flat: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(fields) => {
-            for (field, value) in fields {
-                let inner = if path.is_empty() { field } else { format!("{path}.{field}") };
-                flatten(inner, value, flat);
-            }
-        }
-        Value::Array(items) if items.iter().all(Value::is_object) => {
-            for (index, item) in items.into_iter().enumerate() {
-                flatten(format!("{path}[{index}]"), item, flat);
-            }
-        }
-        value => flat.push((path, value)),
     }
 }
 

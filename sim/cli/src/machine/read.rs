@@ -1,7 +1,5 @@
 //! Reading a machine description, and saying exactly what is wrong with one.
 
-use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 
 use ron::error::{Error as RonError, SpannedError};
@@ -9,7 +7,7 @@ use ron::error::{Error as RonError, SpannedError};
 use super::paths::Origin;
 use super::{Machine, PRESETS, locate, nearest, parameter_of};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::text_file::offset_of;
+use crate::text_file::{offset_of, read_text};
 
 /// The longest machine description accepted, in bytes: 1 MiB.
 pub const MAX_TEXT_BYTES: u64 = 1 << 20;
@@ -23,28 +21,18 @@ impl Machine {
         if let Some(preset) = PRESETS.iter().find(|preset| preset.name == name_or_path) {
             return parse_machine_str(&format!("preset {}", preset.name), preset.text);
         }
-        let here = || Place::File { file: name_or_path.to_owned() };
-        let failed = |error: &std::io::Error| {
-            let problem = Diagnostic::new(here(), format!("cannot read the machine: {error}"));
+        let text = read_text(name_or_path, "machine", MAX_TEXT_BYTES).map_err(|problem| {
+            if std::path::Path::new(name_or_path).exists() {
+                return problem;
+            }
             let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
             let problem = problem.expected(format!("a RON file, or one of {}", names.join(", ")));
             match nearest(name_or_path, names) {
                 Some(name) => problem.help(format!("did you mean `{name}`?")),
                 None => problem,
             }
-        };
-        let file = File::open(name_or_path).map_err(|error| failed(&error))?;
-        let mut bytes = Vec::new();
-        file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-        match String::from_utf8(bytes) {
-            Ok(text) => parse_machine_str(name_or_path, &text),
-            Err(error) if error.as_bytes().len() as u64 > MAX_TEXT_BYTES => Err(too_long(name_or_path)),
-            Err(error) => {
-                let offset = error.utf8_error().valid_up_to() as u64;
-                let place = Place::Offset { file: name_or_path.to_owned(), offset };
-                Err(Diagnostic::new(place, "the file is not text").expected("UTF-8"))
-            }
-        }
+        })?;
+        parse_machine_str(name_or_path, &text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `pagewalk replay`: the command line.
 
 use clap::{Args, ValueEnum};
+use pagewalk_engine::Schedule;
 
 use super::memory_arg::{AntagonistArg, MemoryArg, SwapArg};
 use super::place::Placement;
@@ -106,6 +107,15 @@ pub enum ScheduleArg {
     Timed,
     /// A seeded random choice at every step
     Random,
+}
+
+impl From<ScheduleArg> for Schedule {
+    fn from(arg: ScheduleArg) -> Self {
+        match arg {
+            ScheduleArg::Timed => Self::Timed,
+            ScheduleArg::Random => Self::Random,
+        }
+    }
 }
 
 /// How threads of a process keep the order of the trace.

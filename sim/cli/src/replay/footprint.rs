@@ -38,21 +38,40 @@ pub fn set_memory(
             Ok(None)
         }
         MemoryArg::Percent(percent) => {
-            let (pages, page_tables) = measure(machine, traces, options, shared)?;
-            let footprint = Footprint { pages, percent: u64::from(percent), page_tables };
+            let footprint = measure(machine, traces, options, shared)?.part(percent);
             machine.memory.frames = frames_for(machine, footprint);
             Ok(Some(footprint))
         }
     }
 }
 
-/// The most frames that the traces use at one time for pages, and for page tables.
-fn measure(
+/// The most frames that traces use at one time, where there is plenty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// For pages.
+    pages: u64,
+    /// For page tables.
+    page_tables: u64,
+}
+
+impl Measured {
+    /// So many percent of it.
+    #[must_use]
+    pub fn part(self, percent: u32) -> Footprint {
+        Footprint { pages: self.pages, percent: u64::from(percent), page_tables: self.page_tables }
+    }
+}
+
+/// What the traces use, on a machine of which neither memory nor swap matters.
+///
+/// # Errors
+/// If the traces cannot be replayed.
+pub fn measure(
     machine: &Machine,
     traces: &[String],
     options: &ReplayOptions,
     shared: &Arc<Shared>,
-) -> Result<(u64, u64), Diagnostic> {
+) -> Result<Measured, Diagnostic> {
     let mut plentiful = machine.clone();
     plentiful.memory.frames = Frames::new(PLENTY).expect("within the range");
     plentiful.memory.group_limit = crate::machine::Int::of(0);
@@ -69,11 +88,12 @@ fn measure(
         let place = Place::in_option("--memory", "%", 0..1);
         return Err(Diagnostic::new(place, "the traces need more than 64 GiB of memory").expected("a size"));
     }
-    Ok((stat.peak_data_frames.get(), stat.peak_page_table_pages.get()))
+    Ok(Measured { pages: stat.peak_data_frames.get(), page_tables: stat.peak_page_table_pages.get() })
 }
 
 /// The frames of a machine with room for the footprint's part of its pages.
-fn frames_for(machine: &Machine, footprint: Footprint) -> Frames {
+#[must_use]
+pub fn frames_for(machine: &Machine, footprint: Footprint) -> Frames {
     let data = (footprint.pages * footprint.percent).div_ceil(100).max(FEWEST);
     // Another order of the steps may have more processes alive at one time.
     let tables = footprint.page_tables + footprint.page_tables / 4 + 4;

@@ -18,15 +18,15 @@ mod syscalls;
 mod thread;
 
 use std::io::Write;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pagewalk_engine::Schedule;
 use pagewalk_trace::TraceFile;
 
 pub use self::account::account;
-use self::args::{Format, OrderArg, ReplayArgs, ScheduleArg};
+use self::args::{Format, OrderArg, ReplayArgs};
 use self::build::RunOptions;
 use self::inspect::inspect;
 pub use self::place::Placement;
@@ -40,6 +40,7 @@ use crate::machine::Machine;
 use crate::perfetto::Tracer;
 use crate::report::{Footprint, ReplayReport, SeedRow, SeedsReport};
 use crate::style::{ColorChoice, duration, group, nanoseconds};
+use crate::text_file::write_whole;
 use crate::trace_error::diagnose;
 
 /// Runs `pagewalk replay` and writes its answer.
@@ -116,10 +117,7 @@ impl Job {
     }
 
     fn options(&self, args: &ReplayArgs, seed: u64) -> ReplayOptions {
-        let schedule = match args.schedule {
-            ScheduleArg::Timed => Schedule::Timed,
-            ScheduleArg::Random => Schedule::Random,
-        };
+        let schedule = args.schedule.into();
         let record = args.record as usize;
         ReplayOptions {
             run: RunOptions { seed, schedule, switches: args.kernel.switches(), verify: args.verify, record },
@@ -152,7 +150,7 @@ impl Job {
         });
         let report = report?;
         if let Some(file) = &args.json {
-            write_whole(file, &report.to_json())?;
+            write_whole(Path::new(file), report.to_json().as_bytes())?;
         }
         let text = match args.format {
             Format::Text => report.to_text(color.for_stdout()),
@@ -239,17 +237,6 @@ impl Job {
         };
         Ok(write_answer(&text, exit))
     }
-}
-
-/// Writes a file that appears when it is complete.
-fn write_whole(file: &str, text: &str) -> Result<(), Diagnostic> {
-    let part = format!("{file}.part");
-    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file));
-    written.map_err(|error| {
-        // What is left of the attempt is worth nothing; if it cannot be removed, so be it.
-        let _ = std::fs::remove_file(&part);
-        Diagnostic::new(Place::File { file: file.to_owned() }, format!("cannot be written: {error}"))
-    })
 }
 
 /// Prints the last steps of a run that was recorded.

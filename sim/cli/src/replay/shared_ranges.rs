@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use pagewalk_mmu::VaddrRange;
 use pagewalk_trace::Event;
 
 use super::feed::pages;
@@ -52,7 +51,7 @@ impl SharedRanges {
 
     fn forget(&mut self, start: u64, len: u64) {
         let Some(range) = pages(start, len) else { return self.ends.clear() };
-        let (first, last): (u64, u64) = bounds(range);
+        let (first, last) = (range.start().0, range.end().0);
         let hit = self.ends.range(..last).rev().take_while(|&(_, &end)| end > first);
         let hit: Vec<(u64, u64)> = hit.map(|(&start, &end)| (start, end)).collect();
         for (start, end) in hit {
@@ -65,10 +64,6 @@ impl SharedRanges {
             }
         }
     }
-}
-
-fn bounds(range: VaddrRange) -> (u64, u64) {
-    (range.start().0, range.end().0)
 }
 
 #[cfg(test)]

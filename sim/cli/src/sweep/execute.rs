@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pagewalk_explore::{Limits, Run, World, exhaust, random_walk};
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,10 @@ use super::point::{ExploreJob, Job, Machines, ReplayJob};
 use crate::diagnostic::Diagnostic;
 use crate::explore::args::StrategyArg;
 use crate::explore::{MOST_STEPS, load_scenario};
-use crate::machine::Frames;
+use crate::json;
+use crate::machine::{Frames, Memory};
 use crate::replay::build::RunOptions;
-use crate::replay::footprint::set_memory;
+use crate::replay::footprint::{Measured, frames_for, measure};
 use crate::replay::memory_arg::MemoryArg;
 use crate::replay::run::{Replay, ReplayOptions};
 use crate::replay::{Shared, account};
@@ -77,9 +78,12 @@ pub(crate) const SCHEMA: &str = "pagewalk.sweep-point/1";
 /// What points share: machines as files describe them, and the memory that traces use where there is plenty, found once for each trace and machine.
 #[derive(Default)]
 pub(crate) struct Shelf {
-    footprints: Mutex<BTreeMap<String, Frames>>,
+    footprints: Mutex<BTreeMap<String, Slot>>,
     machines: Machines,
 }
+
+/// What a trace uses, once somebody has found it out.
+type Slot = Arc<Mutex<Option<Measured>>>;
 
 impl PointResult {
     fn new(point: &Point) -> Self {
@@ -160,17 +164,25 @@ impl Shelf {
         options: &ReplayOptions,
         shared: &Arc<Shared>,
     ) -> Result<Frames, Diagnostic> {
-        let mut machine = job.machine.clone();
-        let tree = serde_json::to_string(&machine).expect("a machine is plain data with text keys");
-        let key = format!("{memory:?} {:?} {tree}", job.traces);
-        let known = self.footprints.lock().expect("nobody panics while it has the map").get(&key).copied();
-        if let Some(frames) = known {
-            return Ok(frames);
-        }
-        set_memory(&mut machine, &job.traces, memory, options, shared)?;
-        let frames = machine.memory.frames;
-        self.footprints.lock().expect("nobody panics while it has the map").insert(key, frames);
-        Ok(frames)
+        let percent = match memory {
+            MemoryArg::Frames(frames) => return Ok(frames),
+            MemoryArg::Percent(percent) => percent,
+        };
+        // What a trace uses where there is plenty does not depend on where else it could go.
+        let mut plentiful = job.machine.clone();
+        (plentiful.memory, plentiful.swap) = (Memory::default(), Vec::new());
+        let tree = serde_json::to_string(&plentiful).expect("a machine is plain data with text keys");
+        let key = format!("{:?} {:?} {tree}", job.traces, job.switches);
+        let slot = Arc::clone(
+            self.footprints.lock().expect("nobody panics while it has the map").entry(key).or_default(),
+        );
+        // Whoever comes meanwhile waits instead of measuring it again.
+        let mut known = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let measured = match *known {
+            Some(measured) => measured,
+            None => *known.insert(measure(&plentiful, &job.traces, options, shared)?),
+        };
+        Ok(frames_for(&job.machine, measured.part(percent)))
     }
 }
 
@@ -202,32 +214,21 @@ fn explore(job: &ExploreJob) -> Result<BTreeMap<String, u64>, Diagnostic> {
     Ok(values)
 }
 
-/// Parts of an account that are no numbers of the run.
-const LEFT_OUT: [&str; 5] = ["parameters", "timeline", "origin", "processes", "traces"];
+/// Parts of an account that are rows rather than numbers of the run.
+const ROWS: [&str; 3] = ["origin", "processes", "traces"];
 
 fn of_report(result: PointResult, report: &ReplayReport) -> PointResult {
-    let tree = serde_json::to_value(report).expect("a report is plain data with text keys");
-    let mut values = BTreeMap::new();
-    let mut parameters = BTreeMap::new();
-    let mut series = BTreeMap::new();
-    for (name, part) in tree.as_object().into_iter().flatten() {
-        match name.as_str() {
-            "parameters" => flatten("", part, &mut |path, value| {
-                parameters.insert(path, value.clone());
-            }),
-            "timeline" => flatten("", part, &mut |path, value| {
-                if let Some(numbers) = value.as_array() {
-                    series.insert(path, numbers.iter().filter_map(Value::as_u64).collect());
-                }
-            }),
-            name if LEFT_OUT.contains(&name) => {}
-            name => flatten(name, part, &mut |path, value| {
-                if let Some(number) = value.as_u64() {
-                    values.insert(path, number);
-                }
-            }),
-        }
-    }
+    let mut tree = serde_json::to_value(report).expect("a report is plain data with text keys");
+    let mut part = |name: &str| {
+        json::leaves(tree.as_object_mut().and_then(|tree| tree.remove(name)).unwrap_or_default())
+    };
+    let parameters = part("parameters").into_iter().collect();
+    let numbers = |list: Value| Some(list.as_array()?.iter().filter_map(Value::as_u64).collect());
+    let series =
+        part("timeline").into_iter().filter_map(|(path, value)| Some((path, numbers(value)?))).collect();
+    ROWS.iter().for_each(|name| drop(part(name)));
+    let values =
+        json::leaves(tree).into_iter().filter_map(|(path, value)| Some((path, value.as_u64()?))).collect();
     let digest = format!("{:032x}", report.digest);
     let whole = PointResult { digest, parameters, values, series, ..result };
     let broken: Vec<&str> =
@@ -236,19 +237,5 @@ fn of_report(result: PointResult, report: &ReplayReport) -> PointResult {
         (_, true) => whole.ended(State::Broken, format!("broken: {}", broken.join(" "))),
         (Some(why), false) => whole.ended(State::Incomplete, why.clone()),
         (None, false) => whole,
-    }
-}
-
-/// Every leaf by its path; a list of objects by the place in it, any other list as a whole.
-fn flatten(path: &str, value: &Value, leaf: &mut impl FnMut(String, &Value)) {
-    let joined = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| flatten(&joined(name), value, leaf)),
-        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_object) => {
-            for (number, item) in items.iter().enumerate() {
-                flatten(&format!("{path}[{number}]"), item, leaf);
-            }
-        }
-        value => leaf(path.to_owned(), value),
     }
 }

@@ -24,12 +24,13 @@ use self::execute::{PointResult, State};
 use self::plan::Plan;
 use self::point::NAMES;
 use self::shard::{Shard, ShardArg};
-use self::store::{Store, write_whole};
+use self::store::Store;
 use self::table::Table;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::exit::Exit;
 use crate::replay::{Shared, write_answer};
 use crate::style::{ColorChoice, group};
+use crate::text_file::write_whole;
 
 /// Runs `pagewalk sweep` and writes its answer.
 pub fn run(args: &SweepArgs, command: &str, color: ColorChoice) -> Exit {

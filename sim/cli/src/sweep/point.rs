@@ -5,15 +5,17 @@ use std::sync::Mutex;
 
 use clap::ValueEnum;
 use pagewalk_engine::Schedule;
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_mmu::{Fix, Mutant, Switches};
 
 use crate::explore::args::StrategyArg;
-use crate::kernel_args::KernelArg;
+use crate::kernel_args::{KernelArg, KernelArgs};
 use crate::machine::Machine;
+use crate::replay::args::ScheduleArg;
 use crate::replay::memory_arg::{AntagonistArg, MemoryArg, SwapArg};
+use crate::shell;
 
 /// What an axis may name beside the parameters of a machine.
-pub(crate) const NAMES: [(&str, &str); 12] = [
+pub(crate) const NAMES: [(&str, &str); 13] = [
     ("trace", "the trace; several by spaces between them"),
     ("machine", "a preset, or a file with a machine"),
     (
@@ -24,6 +26,7 @@ pub(crate) const NAMES: [(&str, &str); 12] = [
     ("seed", "the seed"),
     ("schedule", "timed, or random"),
     ("kernel", "fixed, linux-2.6.27 or linux-2.6.22"),
+    ("fix", "a later fix on top of the kernel, or none"),
     ("mutant", "a mutant of the kernel, or none"),
     ("antagonist", "antagonists as `replay --antagonist` takes them, or none"),
     ("scenario", "a scenario to explore instead of a trace to replay"),
@@ -122,15 +125,14 @@ impl Reader<'_> {
     }
 
     fn switches(&self) -> Result<Switches, String> {
-        let preset = self.choice("kernel", KernelArg::Fixed)?.preset();
-        match self.text("mutant") {
-            None | Some("none") => Ok(preset),
-            Some(name) => {
-                let mutant =
-                    Mutant::from_name(name).ok_or_else(|| format!("mutant: there is no `{name}`"))?;
-                Ok(preset.with_mutant(mutant))
-            }
-        }
+        let named = |name: &str| self.text(name).filter(|&value| value != "none");
+        let fix =
+            named("fix").map(|name| Fix::from_name(name).ok_or_else(|| format!("fix: there is no `{name}`")));
+        let mutant = named("mutant")
+            .map(|name| Mutant::from_name(name).ok_or_else(|| format!("mutant: there is no `{name}`")));
+        let (fix, mutant) =
+            (fix.transpose()?.into_iter().collect(), mutant.transpose()?.into_iter().collect());
+        Ok(KernelArgs { kernel: self.choice("kernel", KernelArg::Fixed)?, fix, mutant }.switches())
     }
 }
 
@@ -180,6 +182,7 @@ impl Job {
             "swap",
             "schedule",
             "kernel",
+            "fix",
             "mutant",
             "antagonist",
             "strategy",
@@ -188,20 +191,11 @@ impl Job {
         ];
         for name in same {
             if let Some(value) = text(name).filter(|&value| value != "none" || name == "swap") {
-                words.push(format!("--{name} {}", quote(value)));
+                words.push(format!("--{name} {}", shell::word(value)));
             }
         }
-        words.extend(sets(values).iter().map(|set| format!("--set {}", quote(set))));
+        words.extend(sets(values).iter().map(|set| format!("--set {}", shell::word(set))));
         words.join(" ")
-    }
-}
-
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -231,11 +225,7 @@ fn replay(reader: &Reader<'_>, machines: &Machines) -> Result<ReplayJob, String>
         machine.swap = swap.device.areas(swap.pages);
     }
     machine.set_all(&sets(reader.values)).map_err(|problem| problem.line())?;
-    let schedule = match reader.text("schedule") {
-        None | Some("timed") => Schedule::Timed,
-        Some("random") => Schedule::Random,
-        Some(other) => return Err(format!("schedule: `{other}` is none of timed, random")),
-    };
+    let schedule = reader.choice("schedule", ScheduleArg::Timed)?.into();
     let antagonists = match reader.text("antagonist") {
         None | Some("none") => Vec::new(),
         Some(list) => list.split(',').map(str::parse).collect::<Result<_, String>>()?,

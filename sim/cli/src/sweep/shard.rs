@@ -63,10 +63,9 @@ impl ShardArg {
     /// # Errors
     /// What is missing, or does not fit together.
     pub fn resolve(self, variable: impl Fn(&str) -> Option<String>) -> Result<Shard, String> {
-        let Self::Auto = self else {
-            let Self::Given(shard) = self else { unreachable!("one or the other") };
+        if let Self::Given(shard) = self {
             return Ok(shard);
-        };
+        }
         let number = |name: &str| -> Result<Option<u64>, String> {
             let Some(text) = variable(name) else { return Ok(None) };
             text.parse().map(Some).map_err(|_| format!("{name} is `{text}`, which is no number"))

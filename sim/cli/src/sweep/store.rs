@@ -1,14 +1,13 @@
 //! Results on disk: one file a point, there as a whole or not at all.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
 
 use super::execute::{PointResult, SCHEMA};
 use super::plan::{Plan, Point};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::text_file::write_whole;
 
 /// The directory of a sweep's results.
 #[derive(Clone, Debug)]
@@ -87,36 +86,6 @@ impl Store {
         }
         Ok(Some(result))
     }
-}
-
-/// Writes a file that appears when it is complete, and stays if the machine goes down then.
-///
-/// # Errors
-/// If it cannot be written; nothing is left of it then.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
-    let written = || -> io::Result<()> {
-        let directory =
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // A name of its own: a lost machine that is not lost may write the same point.
-        let mut file = NamedTempFile::with_prefix_in(".part-", directory)?;
-        file.write_all(bytes)?;
-        readable(file.as_file())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        File::open(directory)?.sync_all()
-    };
-    written().map_err(|error| refused(path, "cannot be written", &error))
-}
-
-/// As any file that a program makes: temporary files are their owner's alone.
-fn readable(file: &File) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    let _ = file;
-    Ok(())
 }
 
 fn refused(path: &Path, what: &str, error: &io::Error) -> Diagnostic {

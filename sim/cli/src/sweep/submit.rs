@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::args::SubmitArgs;
-use super::store::{Store, write_whole};
+use super::store::Store;
 use crate::diagnostic::{Diagnostic, Place};
+use crate::shell::quoted;
+use crate::text_file::write_whole;
 
 /// Writes the job's script, and hands it to `sbatch` unless told not to. Yields what there is to say.
 ///
@@ -56,17 +58,13 @@ fn text(args: &SubmitArgs, store: &Store) -> Result<String, Diagnostic> {
     let _ = writeln!(script, "#SBATCH --array=0-{}{limit}", args.shards - 1);
     // A task whose node is lost runs again, and goes on in the same log.
     let _ = writeln!(script, "#SBATCH --requeue\n#SBATCH --open-mode=append");
-    let _ = writeln!(script, "cd {} || exit 1", quote(&here));
+    let _ = writeln!(script, "cd {} || exit 1", quoted(&here.to_string_lossy()));
     let _ = writeln!(
         script,
         "exec {} sweep run {} --out {} --shard auto --jobs \"${{SLURM_CPUS_PER_TASK:-1}}\"",
-        quote(&program),
-        quote(&file),
-        quote(&out)
+        quoted(&program.to_string_lossy()),
+        quoted(&file.to_string_lossy()),
+        quoted(&out.to_string_lossy())
     );
     Ok(script)
-}
-
-fn quote(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

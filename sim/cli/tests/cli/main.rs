@@ -10,6 +10,7 @@ mod interrupt;
 mod order;
 mod origin;
 mod perfetto;
+mod pressure;
 mod real_kernel;
 mod replay;
 mod sweep;

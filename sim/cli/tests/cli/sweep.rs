@@ -159,9 +159,18 @@ fn the_tables_hold_the_same_values() {
         }
     }
     assert_eq!(ndjson.lines().count(), 24);
+    repeats(ndjson.lines().nth(7).expect("an eighth point"));
     for table in ["results.parquet", "results.csv", "results.ndjson"] {
         duckdb_agrees(&format!("{directory}/out/{table}"), &ndjson);
     }
+}
+
+/// The command of a point alone gives the point's digest.
+fn repeats(line: &str) {
+    let point: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    let command = point["command"].as_str().expect("a text");
+    let words: Vec<&str> = command.split(' ').skip(1).chain(["--format", "json"]).collect();
+    assert_eq!(pagewalk(&words).json(0)["digest"], point["digest"], "{command}");
 }
 
 /// Where DuckDB is installed it reads the same cycles out of every file.

@@ -9,8 +9,7 @@ use pagewalk_kernel::{
     File, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program, sys_clone, sys_mmap,
 };
 use pagewalk_mmu::{
-    Access, AccessKind, BASE_PAGE_BYTES, Format, HardwareCosts, HardwareSpec, PG_DIRTY, PG_UPTODATE, PageRef,
-    PageSize, PageSizes, Pfn, Replacement, Switches, TlbGeometry, TlbSpec, Vaddr, WalkCacheSpec,
+    Access, AccessKind, BASE_PAGE_BYTES, HardwareSpec, PG_DIRTY, PG_UPTODATE, PageRef, Pfn, Switches, Vaddr,
 };
 use pagewalk_pagecache::{add_to_page_cache, remove_from_page_cache, set_page_dirty_nobuffers, unlock_page};
 
@@ -67,40 +66,12 @@ impl World {
             checks: true,
             ..EngineConfig::default()
         };
-        let geometry = TlbGeometry {
-            entries: 4,
-            ways: 4,
-            sizes: PageSizes::of(&[PageSize::BASE]),
-            replacement: Replacement::Lru,
-        };
         let (pcp_batch, pcp_high) = match self.scenario.pool {
             Pool::PerCpu => (4, 32),
             Pool::Shared => (1, 1),
         };
-        let hardware = HardwareSpec {
-            cpus,
-            frames: self.scenario.frames,
-            format: Format::x86_64(4).expect("four levels"),
-            tlb: TlbSpec {
-                l1i: vec![geometry],
-                l1d: vec![geometry],
-                l2: Vec::new(),
-                l1_hit_cycles: 0,
-                l2_hit_cycles: 0,
-            },
-            walk_caches: WalkCacheSpec { levels: vec![None; 3] },
-            costs: HardwareCosts {
-                access: 1,
-                walk_step: 1,
-                clear_page: 1,
-                copy_page: 1,
-                invlpg: 1,
-                flush_all: 1,
-            },
-            pcp_batch,
-            pcp_high,
-            track_contents: true,
-        };
+        let hardware =
+            HardwareSpec { pcp_batch, pcp_high, ..HardwareSpec::minimal(cpus, self.scenario.frames) };
         let config = KernelConfig {
             switches: self.switches,
             readahead_pages: 0,

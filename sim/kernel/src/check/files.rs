@@ -6,15 +6,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
-
-use pagewalk_engine::Context;
-use pagewalk_mmu::Pfn;
 
 use super::file_page::FilePage;
 use super::oracle::mix;
 use crate::fs::Holes;
-use crate::kernel::Kernel;
 
 /// What a file's page holds when the machine starts: never 0, and another value for every page.
 pub(crate) fn initial_stamp(inode: u32, index: u64) -> u64 {
@@ -57,14 +52,20 @@ impl FileShadow {
         self.ticks.get()
     }
 
-    fn begin(&self) -> u64 {
+    pub(super) fn begin(&self) -> u64 {
         let now = self.tick();
         *self.open.borrow_mut().entry(now).or_default() += 1;
         now
     }
 
-    fn end(&self, began: u64) {
+    pub(super) fn end(&self, began: u64) {
         self.open.borrow_mut().remove(&began);
+    }
+
+    /// File `inode` is known from now on; `pages` says how many pages it had when the machine started.
+    pub(super) fn know(&self, inode: u32, pages: impl FnOnce() -> u64) {
+        let of_new = || FileSize { initial: pages(), ..FileSize::default() };
+        self.sizes.borrow_mut().entry(inode).or_insert_with(of_new);
     }
 
     /// A page that nobody has touched.
@@ -90,7 +91,7 @@ impl FileShadow {
     }
 
     /// Pages `first..end` become zeroes.
-    fn cut(&self, inode: u32, first: u64, end: u64) {
+    pub(super) fn cut(&self, inode: u32, first: u64, end: u64) {
         let known: Vec<u64> = {
             let pages = self.pages.borrow();
             pages.range((inode, first)..(inode, end)).map(|(&(_, index), _)| index).collect()
@@ -127,7 +128,7 @@ impl FileShadow {
     }
 
     /// The values that a call which began at `began` may find.
-    fn admitted_since(&self, inode: u32, index: u64, began: u64) -> Vec<u64> {
+    pub(super) fn admitted_since(&self, inode: u32, index: u64, began: u64) -> Vec<u64> {
         self.look(inode, index, |page| {
             let past = page.past.iter().filter(|&&(_, gone)| gone > began).map(|&(value, _)| value);
             page.admitted().into_iter().chain(past).collect()
@@ -135,7 +136,7 @@ impl FileShadow {
     }
 
     /// Changes a page, keeping the value it had for the calls under way.
-    fn change(&self, inode: u32, index: u64, change: impl FnOnce(&mut FilePage)) {
+    pub(super) fn change(&self, inode: u32, index: u64, change: impl FnOnce(&mut FilePage)) {
         let now = self.tick();
         let oldest = self.open.borrow().keys().next().copied();
         let initial = self.initial(inode, index);
@@ -167,7 +168,7 @@ impl FileShadow {
         true
     }
 
-    fn set(&self, inode: u32, index: u64, value: u64) {
+    pub(super) fn set(&self, inode: u32, index: u64, value: u64) {
         self.change(inode, index, |page| page.set(value));
     }
 
@@ -186,13 +187,13 @@ impl FileShadow {
         inside.filter(|(_, page)| !page.replaced.is_empty()).map(|(&(_, index), _)| index).collect()
     }
 
-    fn settle_direct(&self, inode: u32, first: u64, end: u64, began: u64) {
+    pub(super) fn settle_direct(&self, inode: u32, first: u64, end: u64, began: u64) {
         for index in self.replaced(inode, first, end) {
             self.change(inode, index, |page| page.settle_direct(began));
         }
     }
 
-    fn settle(&self, inode: u32, first: u64, end: u64) {
+    pub(super) fn settle(&self, inode: u32, first: u64, end: u64) {
         for index in self.replaced(inode, first, end) {
             self.change(inode, index, |page| page.replaced.clear());
         }
@@ -201,144 +202,6 @@ impl FileShadow {
             let inside = |cut: &&mut Cut| cut.settled.is_none() && cut.first >= first && cut.end <= end;
             size.cuts.iter_mut().filter(inside).for_each(|cut| cut.settled = Some(now));
         }
-    }
-}
-
-/// A call under way that reads a file's contents: what it may see is any value since it began. Dropping it ends the call.
-pub(crate) struct FileTicket {
-    open: Option<(Rc<FileShadow>, u64)>,
-}
-
-impl FileTicket {
-    /// The values that the call may find in a page.
-    pub(super) fn admitted(&self, inode: u32, index: u64) -> Vec<u64> {
-        self.open.as_ref().map_or(Vec::new(), |(files, began)| files.admitted_since(inode, index, *began))
-    }
-}
-
-impl Drop for FileTicket {
-    fn drop(&mut self) {
-        if let Some((files, began)) = &self.open {
-            files.end(*began);
-        }
-    }
-}
-
-impl Kernel {
-    /// The shadow of files, which knows file `inode` from now on.
-    fn files(&self, inode: u32) -> Option<&Rc<FileShadow>> {
-        let files = &self.asked_oracle()?.files;
-        if !files.sizes.borrow().contains_key(&inode) {
-            let all = self.inodes.all();
-            let initial = all.get(inode as usize - 1).map_or(0, |inode| inode.initial_pages());
-            files.sizes.borrow_mut().insert(inode, FileSize { initial, ..FileSize::default() });
-        }
-        Some(files)
-    }
-
-    /// Page contents of file `inode` are followed from now on.
-    pub(super) fn know_file(&self, inode: u32) {
-        self.files(inode);
-    }
-
-    /// A call that reads contents of files begins.
-    pub(crate) fn file_op_begin(&self) -> FileTicket {
-        FileTicket {
-            open: self.asked_oracle().map(|oracle| (Rc::clone(&oracle.files), oracle.files.begin())),
-        }
-    }
-
-    /// The call of `ticket` has read `seen` from a page: right if the page has had that value since the call began.
-    pub(crate) fn shadow_file_read(&self, ticket: &FileTicket, inode: u32, index: u64, seen: u64) {
-        let (Some((_, began)), Some(files)) = (&ticket.open, self.files(inode)) else { return };
-        let right = files.admitted_since(inode, index, *began);
-        if !right.contains(&seen) {
-            self.engine.violation(
-                "I15",
-                format!("page {index} of inode {inode} was read as {seen:#x}, ought to be {right:x?}"),
-            );
-        }
-    }
-
-    /// The page's contents are replaced: by direct I/O, or by zeroes where the file is cut or punched. The old value
-    /// may still be seen until [`Kernel::shadow_file_settle`].
-    pub(crate) fn shadow_file_set(&self, inode: u32, index: u64, value: u64) {
-        if let Some(files) = self.files(inode) {
-            self.changed_oracle();
-            files.set(inode, index, value);
-        }
-    }
-
-    /// Every page from `first` on holds zeroes: the file is cut. As [`Kernel::shadow_file_set`] for each.
-    pub(crate) fn shadow_file_cut(&self, inode: u32, first: u64) {
-        self.shadow_file_punch(inode, first, u64::MAX);
-    }
-
-    /// Pages `first..end` hold zeroes: a hole. As [`Kernel::shadow_file_set`] for each.
-    pub(crate) fn shadow_file_punch(&self, inode: u32, first: u64, end: u64) {
-        if let Some(files) = self.files(inode) {
-            self.changed_oracle();
-            files.cut(inode, first, end);
-        }
-    }
-
-    /// The call that replaced contents of pages `first..end` returns: no frame holds the old ones.
-    pub(crate) fn shadow_file_settle(&self, inode: u32, first: u64, end: u64) {
-        if let Some(files) = self.files(inode) {
-            self.changed_oracle();
-            files.settle(inode, first, end);
-        }
-    }
-
-    /// The call of `ticket`, which wrote pages `first..end` past the cache, returns: no frame holds the old contents.
-    pub(crate) fn shadow_file_settle_direct(&self, ticket: &FileTicket, inode: u32, first: u64, end: u64) {
-        if let (Some((_, began)), Some(files)) = (&ticket.open, self.files(inode)) {
-            self.changed_oracle();
-            files.settle_direct(inode, first, end, *began);
-        }
-    }
-
-    /// The number of the next store by the kernel; 0 without an oracle.
-    pub(crate) fn next_store(&self) -> u64 {
-        self.oracle.as_ref().map_or(0, super::Oracle::next_store)
-    }
-
-    /// `write` copies into the page at `pfn`, page `index` of the file: one step. With `whole`, nothing of what was there
-    /// stays (a page that was never read in); otherwise the contents are mixed with the store.
-    pub(crate) async fn write_file_page(&self, cx: &Context, pfn: Pfn, inode: u32, index: u64, whole: bool) {
-        let change = |old: u64| match self.files(inode) {
-            None => 0,
-            Some(files) => {
-                self.changed_oracle();
-                let store = self.next_store();
-                let after = mix(if whole { 0 } else { old }, store);
-                files.change(inode, index, |page| {
-                    if whole {
-                        page.current = vec![after];
-                    } else if page.admits(old) {
-                        page.stored(old, after);
-                    } else {
-                        // The frame has lost a store, and will be found out.
-                        page.current.iter_mut().for_each(|value| *value = mix(*value, store));
-                    }
-                });
-                after
-            }
-        };
-        self.hw.memory.change_page(cx, pfn, change).await;
-    }
-
-    /// `read` copies from the page at `pfn`, page `index` of the file: one step.
-    pub(crate) async fn read_file_page(
-        &self,
-        cx: &Context,
-        ticket: &FileTicket,
-        pfn: Pfn,
-        inode: u32,
-        index: u64,
-    ) {
-        let seen = self.hw.memory.read_page(cx, pfn).await;
-        self.shadow_file_read(ticket, inode, index, seen);
     }
 }
 

@@ -3,6 +3,7 @@
 mod backing;
 mod discards;
 mod dma;
+mod file_ops;
 mod file_page;
 mod file_pages;
 mod files;
@@ -12,6 +13,7 @@ mod oracle;
 mod shadow;
 mod swapped;
 
-pub(crate) use files::{FileTicket, initial_stamp};
+pub(crate) use file_ops::FileTicket;
+pub(crate) use files::initial_stamp;
 pub use leftover::Leftover;
 pub use oracle::Oracle;

@@ -13,7 +13,8 @@ use pagewalk_mmu::{AccessKind, AccessObserver, Pfn, PhysicalMemory, Vaddr, Vaddr
 
 use super::backing::{Backing, Backings, token};
 use super::discards::Discards;
-use super::files::{FileShadow, FileTicket};
+use super::file_ops::FileTicket;
+use super::files::FileShadow;
 use super::shadow::Shadow;
 use crate::kernel::Kernel;
 use crate::mm::{Mm, Vma};

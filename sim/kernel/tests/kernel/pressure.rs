@@ -6,10 +6,10 @@ use std::rc::Rc;
 use pagewalk_engine::{Engine, Executed, Explorer, OpKind, Schedule};
 use pagewalk_kernel::{
     AdviceCall, Antagonist, AntagonistSpec, DeviceSpec, Errno, Kernel, KernelConfig, Prot, SwapAreaSpec,
-    Task, Transfer, sys_fsync, sys_madvise, sys_madvise_dontneed, sys_mprotect, sys_mremap, sys_munmap,
-    sys_punch_hole, sys_read, sys_reclaim, sys_swapoff, sys_swapon, sys_write,
+    Task, Transfer, sys_compact_memory, sys_fsync, sys_madvise, sys_madvise_dontneed, sys_mprotect,
+    sys_mremap, sys_munmap, sys_punch_hole, sys_read, sys_reclaim, sys_swapoff, sys_swapon, sys_write,
 };
-use pagewalk_mmu::Pfn;
+use pagewalk_mmu::{LruList, Pfn};
 use pagewalk_pagecache::ReleasePolicy;
 
 use crate::common::{
@@ -307,4 +307,42 @@ fn shared_memory_comes_back_from_swap_for_everybody_and_by_swapoff() {
     assert!(stat.pswpout.get() >= 8, "{} pages went to swap", stat.pswpout.get());
     assert!(stat.fault_swap_major.get() >= 1, "{} major faults", stat.fault_swap_major.get());
     assert_eq!(kernel.drop_everything(), []);
+}
+
+/// The frames of all pages on the LRU lists, in order.
+fn movable(kernel: &Kernel) -> Vec<Pfn> {
+    let memory = &kernel.hw.memory;
+    let lists = kernel.hw.observe_lru();
+    let mut frames: Vec<Pfn> = lists
+        .iter()
+        .flat_map(|lru| LruList::ALL.into_iter().flat_map(|list| lru.pages(memory, list)))
+        .collect();
+    frames.sort_unstable();
+    frames
+}
+
+#[test]
+fn compaction_brings_the_free_frames_of_a_fragmented_zone_together() {
+    let setup = Setup { schedule: Schedule::Timed, ..small(1, 256, 8) };
+    let kernel = setup.run(|kernel| {
+        process(kernel, 0, 1, async |task: &Task| {
+            let kernel = task.kernel();
+            map(task, 0, 100).await;
+            assert!(store_all(task, 0, 100).await);
+            for number in (0..100).step_by(2) {
+                sys_madvise_dontneed(task, page(number), pages(1)).await.expect("right");
+            }
+            let moved = sys_compact_memory(task).await.expect("right");
+            let frames = movable(kernel);
+            assert_eq!(frames.len(), 50, "none is lost");
+            assert!(moved >= 50, "{moved} pages have moved");
+            // One after the other, at the top of what has ever been in use.
+            let span = frames[49].0 - frames[0].0;
+            assert!(span < 60, "50 pages lie in {span} frames: {frames:?}");
+            for number in (1..100).step_by(2) {
+                assert!(load(task, page(number)).await, "with what was stored in it");
+            }
+        });
+    });
+    assert!(kernel.stat.compact_stall.get() == 1 && kernel.stat.pgmigrate_success.get() >= 50);
 }
