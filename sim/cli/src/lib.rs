@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod exit;
 pub mod explore;
+mod host_memory;
 mod json;
 pub mod kernel_args;
 pub mod machine;

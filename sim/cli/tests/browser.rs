@@ -98,8 +98,14 @@ fn report() -> Value {
         ],
         "points": (0..POINTS).map(point).collect::<Vec<_>>(),
         "surprises": [
-            "cycles in page walks: 48 620 176 with 32 entries and lru in redis, where its neighbours have 29 508 196",
-            "what a surprise is called is text, even if it is </script><script>throw 1</script>",
+            {
+                "text": "cycles in page walks: 48 620 176 with 32 entries and lru in redis, where its neighbours have 29 508 196",
+                "points": [7, 3, 11],
+            },
+            {
+                "text": "what a surprise is called is text, even if it is </script><script>throw 1</script>",
+                "points": [0],
+            },
         ],
         "charts": charts,
     })
@@ -297,6 +303,13 @@ fn a_mark_tells_what_it_is_and_filters_the_table_to_its_points() {
     assert_shown(&mut browser, &those(|_| true));
     browser.click(".cell");
     assert_shown(&mut browser, &those(|n| place(n)[..2] == [0, 0]));
+    browser.click("#surprises button");
+    assert_shown(&mut browser, &[3, 7, 11]);
+    assert!(
+        browser.text("#picked-text").starts_with("Only the 3 points of “cycles in page walks: 48 620 176")
+    );
+    browser.click("#picked-back");
+    assert_eq!(browser.evaluate("document.activeElement.matches('#surprises button')"), true);
     assert_silent(&mut browser);
 }
 

@@ -2,7 +2,7 @@
 
 use pagewalk::diagnostic::{Diagnostic, Place};
 use pagewalk::exit::Exit;
-use pagewalk::machine::{MAX_TEXT_BYTES, Machine, PRESETS, parse_machine_str};
+use pagewalk::machine::{MAX_TEXT_BYTES, Machine, parse_machine_str};
 use pagewalk::style::Paint;
 
 const WRONG_TEXTS: &[&str] = &[
@@ -137,22 +137,6 @@ fn long_texts_and_long_lines_are_bounded() {
 }
 
 #[test]
-fn deep_nesting_is_refused_on_a_small_stack() {
-    let nests =
-        ["(", "[", "{", "/*", "Some(", "(tlb:", "(description:[", "(cpus:(", "(name:Some(", "(tlb:(l1d:[("];
-    let check = move || {
-        for nest in nests {
-            for prefix in ["", "(description: ", "(cpus: ", "(tlb: (l1d: "] {
-                let text = format!("{prefix}{}", nest.repeat(20_000));
-                assert!(parse_machine_str("deep", &text).is_err(), "{prefix}{nest}");
-            }
-        }
-    };
-    let thread = std::thread::Builder::new().stack_size(512 << 10).spawn(check).unwrap();
-    thread.join().unwrap();
-}
-
-#[test]
 fn files_that_are_missing_or_no_text_are_refused() {
     let missing = Machine::load("sky-lake").unwrap_err();
     assert_eq!(missing.exit(), Exit::BadInput);
@@ -168,27 +152,6 @@ fn files_that_are_missing_or_no_text_are_refused() {
     std::fs::write(&path, "(cpus: 3)").unwrap();
     assert_eq!(Machine::load(name).unwrap().cpus.get(), 3);
     assert!(Machine::load(directory.path().to_str().unwrap()).is_err());
-}
-
-/// Whatever comes back must be renderable, and its place must lie within the text.
-fn survives(text: &str) {
-    let Err(problem) = parse_machine_str("mutant", text) else { return };
-    assert!(!problem.to_text(Paint::PLAIN).is_empty() && !problem.to_json().is_empty());
-    let Place::Text { line, .. } = &*problem.place else { panic!("no place: {problem}") };
-    assert!(*line <= text.matches('\n').count() + 1);
-}
-
-#[test]
-fn no_mutation_of_a_description_makes_the_reader_panic() {
-    let tiny = PRESETS.iter().find(|preset| preset.name == "tiny").unwrap().text;
-    let signs = ["", "(", ")", "[", "]", "\"", ",", ":", "-", "9", "/*", "\\", "é", "r#\"", "\n", "\u{0}"];
-    for at in (0..tiny.len()).filter(|at| tiny.is_char_boundary(*at)) {
-        survives(&tiny[..at]);
-        let next = at + tiny[at..].chars().next().unwrap().len_utf8();
-        let sign = signs[at % signs.len()];
-        survives(&format!("{}{sign}{}", &tiny[..at], &tiny[next..]));
-        survives(&format!("{}{sign}{}", &tiny[..at], &tiny[at..]));
-    }
 }
 
 #[test]

@@ -176,7 +176,13 @@ const BANNED: &[(&str, &[&str], &str)] = &[
     ("HashSet", &[], "its order is not deterministic: BTreeSet or Vec"),
     (
         "Instant::now",
-        &["benches/", "examples/", "sim/cli/src/explore/mod.rs", "sim/cli/src/sweep/run.rs"],
+        &[
+            "benches/",
+            "examples/",
+            "sim/cli/src/explore/mod.rs",
+            "sim/cli/src/sweep/estimate.rs",
+            "sim/cli/src/sweep/run.rs",
+        ],
         "the wall clock decides nothing",
     ),
     ("SystemTime", &["benches/", "examples/"], "the wall clock decides nothing"),

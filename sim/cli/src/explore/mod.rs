@@ -8,6 +8,7 @@ mod read;
 mod report;
 
 pub(crate) use self::read::load_scenario;
+pub use self::read::parse_scenario_str;
 
 use std::io::IsTerminal;
 

@@ -12,11 +12,14 @@ pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// The scenario in a file, checked.
 pub(crate) fn load_scenario(name: &str) -> Result<Scenario, Diagnostic> {
-    parse_scenario(name, &read_text(name, "scenario", MAX_BYTES)?)
+    parse_scenario_str(name, &read_text(name, "scenario", MAX_BYTES)?)
 }
 
 /// Reads a scenario; `name` is what messages call it. No text makes it panic.
-pub(super) fn parse_scenario(name: &str, text: &str) -> Result<Scenario, Diagnostic> {
+///
+/// # Errors
+/// When it is not RON of the form that `docs/explore.md` describes, or names what is not there.
+pub fn parse_scenario_str(name: &str, text: &str) -> Result<Scenario, Diagnostic> {
     let scenario: Scenario = ron::from_str(text).map_err(|error| {
         let range = offset_of(text, error.span.start)..offset_of(text, error.span.end);
         Diagnostic::new(Place::in_text(name, text, range), error.code.to_string())

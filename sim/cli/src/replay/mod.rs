@@ -2,7 +2,9 @@
 
 mod account;
 pub mod args;
+mod batch;
 pub mod build;
+mod decoded;
 mod feed;
 mod file_calls;
 mod files;
@@ -28,14 +30,16 @@ use pagewalk_trace::TraceFile;
 pub use self::account::account;
 use self::args::{Format, OrderArg, ReplayArgs};
 use self::build::RunOptions;
+pub use self::decoded::access;
 use self::inspect::inspect;
 pub use self::place::Placement;
 pub use self::progress::Shared;
 use self::progress::with_progress;
 use self::run::{Finished, Replay, ReplayOptions};
-pub use self::thread::access;
+
 use crate::diagnostic::{Diagnostic, Place};
 use crate::exit::Exit;
+use crate::host_memory;
 use crate::machine::Machine;
 use crate::perfetto::Tracer;
 use crate::report::{Footprint, ReplayReport, SeedRow, SeedsReport};
@@ -105,7 +109,10 @@ impl Job {
     }
 
     fn execute(mut self, args: &ReplayArgs, command: &str, color: ColorChoice) -> Result<Exit, Diagnostic> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(match args.seeds {
+            None => Shared::default(),
+            Some(_) => Shared::of_many(host_memory::to_keep()),
+        });
         let handler = Arc::clone(&shared);
         // A second handler in one process (tests) is refused; the first one stays.
         let _ = ctrlc::set_handler(move || handler.interrupt());

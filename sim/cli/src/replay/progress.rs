@@ -8,15 +8,30 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use super::decoded::DecodedTraces;
+
 /// What the runs and the front end share.
 #[derive(Debug, Default)]
 pub struct Shared {
     accesses: AtomicU64,
     interrupted: AtomicBool,
     finished: AtomicBool,
+    decoded: Option<DecodedTraces>,
 }
 
 impl Shared {
+    /// For several runs, which share up to `limit` bytes of decoded traces.
+    #[must_use]
+    pub fn of_many(limit: u64) -> Self {
+        Self { decoded: Some(DecodedTraces::new(limit)), ..Self::default() }
+    }
+
+    /// The decoded traces that runs share, if they do.
+    #[must_use]
+    pub fn decoded(&self) -> Option<&DecodedTraces> {
+        self.decoded.as_ref()
+    }
+
     /// So many accesses more are done.
     pub fn add(&self, accesses: u64) {
         self.accesses.fetch_add(accesses, Ordering::Relaxed);

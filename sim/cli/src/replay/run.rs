@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use pagewalk_engine::{ContextId, CpuId, Stop};
 use pagewalk_kernel::{AntagonistSpec, Errno, Kernel, Mm, Observer, Segv, Task};
-use pagewalk_trace::{AccessCursor, EventRecord, ThreadInfo, TraceError, TraceFile};
+use pagewalk_trace::{EventRecord, ThreadInfo, TraceError, TraceFile};
 
+use super::batch::Batch;
 use super::build::{self, RunOptions};
+use super::decoded::DecodedTrace;
 use super::feed::{Feed, Process};
 use super::files::Files;
 use super::inspect::inspect;
 use super::place::Placement;
 use super::progress::Shared;
-use super::thread::{Refill, run_thread};
+use super::thread::run_thread;
 use crate::diagnostic::Diagnostic;
 use crate::machine::Machine;
 use crate::perfetto::Tracer;
@@ -70,6 +72,8 @@ pub struct ReplayedTrace {
     pub feed: RefCell<Feed>,
     /// The files it uses.
     pub files: Files,
+    /// Its decoded blocks, if runs share them.
+    decoded: Option<Arc<DecodedTrace>>,
     roots: Vec<ThreadInfo>,
 }
 
@@ -150,6 +154,7 @@ impl Replay {
             let feed = Feed::new(file.events(), number, options.ordered).map_err(|error| diagnose(&error))?;
             open.push(ReplayedTrace {
                 name: name.clone(),
+                decoded: shared.decoded().map(|decoded| decoded.open(&file)),
                 file,
                 feed: RefCell::new(feed),
                 files: Files::new(inspected.files),
@@ -271,14 +276,10 @@ impl Replay {
         self.options.placement.cpu(number, pid, self.kernel.engine.cpus().len() as u16)
     }
 
-    /// Passes over whole blocks that come before the first access to execute.
-    pub fn skip_accesses(&self, cursor: &mut AccessCursor) {
-        cursor.skip_before(self.options.first_seq);
-    }
-
-    /// Decodes a thread's next block; false if the trace is damaged, which ends the run.
-    pub fn refill(&self, batch: Refill<'_>) -> bool {
-        batch.from(self.options.first_seq).map_err(|error| self.fail(error)).is_ok()
+    /// Gives a thread its next block; false if the trace is damaged, which ends the run.
+    pub fn refill(&self, trace: usize, batch: &mut Batch) -> bool {
+        let decoded = self.shared.decoded().zip(self.traces[trace].decoded.as_ref());
+        batch.refill(decoded, self.options.first_seq).map_err(|error| self.fail(error)).is_ok()
     }
 
     /// Reads events up to the thread's next access; or, if it has none left, up to its own next event. False if the trace

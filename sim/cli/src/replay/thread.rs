@@ -3,57 +3,13 @@
 use std::rc::Rc;
 
 use pagewalk_kernel::{Task, run_program};
-use pagewalk_mmu::{Access, AccessKind, Vaddr};
-use pagewalk_trace::{AccessCursor, Op, RawAccess, SeqRun, ThreadInfo};
+use pagewalk_mmu::Access;
+use pagewalk_trace::ThreadInfo;
 
+use super::batch::Batch;
 use super::feed::{Pending, Process, Reach};
 use super::run::Replay;
 use super::syscalls;
-
-/// A thread's accesses, a block at a time.
-struct Batch {
-    cursor: AccessCursor,
-    accesses: Vec<Access>,
-    runs: Vec<SeqRun>,
-    next: usize,
-}
-
-impl Batch {
-    /// The sequence number of access `index` of the batch.
-    fn seq(&self, index: usize) -> u64 {
-        let run = self.runs.partition_point(|run| run.start as usize <= index) - 1;
-        let run = &self.runs[run];
-        run.first_seq + (index - run.start as usize) as u64
-    }
-
-    /// The first access numbered `seq` or above, at or after the next one.
-    fn first_from(&self, seq: u64) -> usize {
-        let runs = self.runs.partition_point(|run| run.first_seq < seq);
-        let index = match runs.checked_sub(1).map(|last| &self.runs[last]) {
-            None => 0,
-            Some(run) => run.start as usize + (seq - run.first_seq).min(u64::from(run.len)) as usize,
-        };
-        index.max(self.next)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.next == self.accesses.len()
-    }
-}
-
-/// An access of a trace, as the hardware sees it.
-///
-/// # Panics
-/// If the access is outside the format's ranges, which no reader of traces lets through.
-pub fn access(raw: RawAccess) -> Access {
-    let kind = match raw.op {
-        Op::Fetch => AccessKind::Fetch,
-        Op::Load => AccessKind::Load,
-        Op::Store => AccessKind::Store,
-        Op::Modify => AccessKind::Modify,
-    };
-    Access::new(Vaddr(raw.addr), raw.len, kind).expect("a trace holds accesses of 1 to 4096 bytes below 2^56")
-}
 
 /// What a thread does next.
 enum Next {
@@ -76,20 +32,20 @@ pub(super) async fn run_thread(
     info: ThreadInfo,
 ) {
     let cursor = replay.traces[trace].file.accesses(info.tid);
-    let mut batch = Batch { cursor, accesses: Vec::new(), runs: Vec::new(), next: 0 };
+    let mut batch = Batch::new(cursor);
+    batch.skip_before(replay.options.first_seq);
     process.runs(info.tid, task.counters());
-    replay.skip_accesses(&mut batch.cursor);
     while !process.exiting.get() {
         match next(&replay, trace, &process, &info, &mut batch) {
             Next::End => break,
             Next::Accesses { end } => {
-                let first = batch.next;
+                let first = batch.next();
                 if process.is_threaded() {
                     publish(&task, &process, info.tid, batch.seq(first));
                 }
-                replay.note_segv(run_program(&task, &batch.accesses[first..end]).await);
+                replay.note_segv(run_program(&task, &batch.accesses()[first..end]).await);
                 syscalls::note_peak(&process, &task.mm());
-                batch.next = end;
+                batch.advance_to(end);
                 replay.progressed((end - first) as u64);
             }
             Next::Event(pending) => {
@@ -98,7 +54,7 @@ pub(super) async fn run_thread(
                 }
             }
             Next::Blocked(seq) => {
-                publish(&task, &process, info.tid, batch.seq(batch.next));
+                publish(&task, &process, info.tid, batch.seq(batch.next()));
                 process.moved.wait_event(&task, || process.is_done(seq) || process.exiting.get()).await;
             }
         }
@@ -140,10 +96,10 @@ fn publish(task: &Task, process: &Process, tid: u32, seq: u64) {
 }
 
 fn next(replay: &Replay, trace: usize, process: &Process, info: &ThreadInfo, batch: &mut Batch) -> Next {
-    if batch.is_empty() && !replay.refill(batch_parts(batch)) {
+    if batch.is_empty() && !replay.refill(trace, batch) {
         return Next::End;
     }
-    let access = if batch.is_empty() { u64::MAX } else { batch.seq(batch.next) };
+    let access = if batch.is_empty() { u64::MAX } else { batch.seq(batch.next()) };
     if !replay.read_events(trace, process, info, access) {
         return Next::End;
     }
@@ -163,7 +119,7 @@ fn accesses(replay: &Replay, trace: usize, process: &Process, tid: u32, batch: &
     };
     // What is not read yet may be anybody's.
     let boundary = known.min(replay.traces[trace].feed.borrow().unread());
-    let mut end = batch.accesses.len();
+    let mut end = batch.accesses().len();
     for stop in [boundary, replay.options.end_seq] {
         if stop < u64::MAX {
             end = end.min(batch.first_from(stop));
@@ -175,43 +131,12 @@ fn accesses(replay: &Replay, trace: usize, process: &Process, tid: u32, batch: &
     };
     for event in blockers {
         let reached = |access: &Access| event.reach.holds(access.vaddr().0, access.len());
-        if let Some(first) = batch.accesses[batch.next..end].iter().position(reached) {
-            end = batch.next + first;
+        if let Some(first) = batch.accesses()[batch.next()..end].iter().position(reached) {
+            end = batch.next() + first;
             if first == 0 {
                 return Next::Blocked(event.record.seq);
             }
         }
     }
     Next::Accesses { end }
-}
-
-/// The parts of a batch that a refill replaces.
-pub struct Refill<'a> {
-    cursor: &'a mut AccessCursor,
-    accesses: &'a mut Vec<Access>,
-    runs: &'a mut Vec<SeqRun>,
-    next: &'a mut usize,
-}
-
-fn batch_parts(batch: &mut Batch) -> Refill<'_> {
-    Refill {
-        cursor: &mut batch.cursor,
-        accesses: &mut batch.accesses,
-        runs: &mut batch.runs,
-        next: &mut batch.next,
-    }
-}
-
-impl Refill<'_> {
-    /// Decodes the next block and passes over accesses before `first_seq`. An exhausted thread keeps an empty batch.
-    pub fn from(self, first_seq: u64) -> Result<(), pagewalk_trace::TraceError> {
-        self.accesses.clear();
-        self.runs.clear();
-        *self.next = 0;
-        self.cursor.next_block(self.accesses, self.runs, access)?;
-        let skipped =
-            self.runs.iter().map(|run| first_seq.saturating_sub(run.first_seq).min(u64::from(run.len)));
-        *self.next = skipped.sum::<u64>() as usize;
-        Ok(())
-    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::shard::ShardArg;
+use crate::size;
 
 /// Arguments of `pagewalk sweep`.
 #[derive(Args, Clone, Debug)]
@@ -69,6 +70,9 @@ pub struct RunArgs {
     /// Points at one time [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+    /// Memory for decoded traces that points share; results do not depend on it [default: a quarter of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub decoded: Option<u64>,
 }
 
 /// Arguments of `sweep submit`.

@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::explore::args::StrategyArg;
 use crate::explore::{MOST_STEPS, load_scenario};
 use crate::json;
-use crate::machine::{Frames, Memory};
+use crate::machine::{Frames, Machine, Memory};
 use crate::replay::build::RunOptions;
 use crate::replay::footprint::{Measured, frames_for, measure};
 use crate::replay::memory_arg::MemoryArg;
@@ -116,13 +116,13 @@ pub(crate) fn execute(
     shared: &Arc<Shared>,
 ) -> Result<Option<PointResult>, Diagnostic> {
     let result = PointResult::new(point);
-    let job = match Job::new(&point.values, &shelf.machines) {
+    let job = match shelf.job(point) {
         Ok(job) => job,
         Err(why) => return Ok(Some(result.ended(State::Failed, why))),
     };
     let ran = catch_unwind(AssertUnwindSafe(|| match &job {
         Job::Replay(job) => replay(job, shelf, shared).map(|report| of_report(result.clone(), &report)),
-        Job::Explore(job) => explore(job).map(|values| PointResult { values, ..result.clone() }),
+        Job::Explore(job) => explore(job, job.runs).map(|values| PointResult { values, ..result.clone() }),
     }));
     match ran {
         Ok(Ok(result)) => Ok(if shared.is_interrupted() { None } else { Some(result) }),
@@ -138,6 +138,14 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 fn replay(job: &ReplayJob, shelf: &Shelf, shared: &Arc<Shared>) -> Result<ReplayReport, Diagnostic> {
+    let options = options(job);
+    let machine = shelf.machine(job, &options, shared)?;
+    let finished = Replay::run(&machine, &job.traces, options, Arc::clone(shared))?;
+    Ok(account(&finished, &machine, ""))
+}
+
+/// What a point's replay does with its traces.
+pub(super) fn options(job: &ReplayJob) -> ReplayOptions {
     let run = RunOptions {
         seed: job.seed,
         schedule: job.schedule,
@@ -147,15 +155,35 @@ fn replay(job: &ReplayJob, shelf: &Shelf, shared: &Arc<Shared>) -> Result<Replay
     };
     let mut options = ReplayOptions::whole(run);
     options.antagonists = job.antagonists.iter().flat_map(|some| some.0.iter().copied()).collect();
-    let mut machine = job.machine.clone();
-    if let Some(memory) = job.memory {
-        machine.memory.frames = shelf.frames(job, memory, &options, shared)?;
-    }
-    let finished = Replay::run(&machine, &job.traces, options, Arc::clone(shared))?;
-    Ok(account(&finished, &machine, ""))
+    options
 }
 
 impl Shelf {
+    /// What a point runs.
+    ///
+    /// # Errors
+    /// What is wrong with its values, which a plan rules out unless a file has changed since.
+    pub(super) fn job(&self, point: &Point) -> Result<Job, String> {
+        Job::new(&point.values, &self.machines)
+    }
+
+    /// The machine of a point, with the memory that was asked for.
+    ///
+    /// # Errors
+    /// If the traces cannot be replayed.
+    pub(super) fn machine(
+        &self,
+        job: &ReplayJob,
+        options: &ReplayOptions,
+        shared: &Arc<Shared>,
+    ) -> Result<Machine, Diagnostic> {
+        let mut machine = job.machine.clone();
+        if let Some(memory) = job.memory {
+            machine.memory.frames = self.frames(job, memory, options, shared)?;
+        }
+        Ok(machine)
+    }
+
     /// The frames that the memory asked for is.
     fn frames(
         &self,
@@ -186,11 +214,11 @@ impl Shelf {
     }
 }
 
-/// Schedules until one fails.
-fn explore(job: &ExploreJob) -> Result<BTreeMap<String, u64>, Diagnostic> {
+/// Schedules until one fails, at most `most`.
+pub(super) fn explore(job: &ExploreJob, most: u64) -> Result<BTreeMap<String, u64>, Diagnostic> {
     let scenario = load_scenario(&job.scenario)?;
     let mut world = World::new(scenario, job.switches);
-    let limits = Limits { runs: job.runs, steps: MOST_STEPS };
+    let limits = Limits { runs: most, steps: MOST_STEPS };
     let (mut runs, mut failed) = (0, false);
     let mut note = |clean: bool| {
         runs += 1;

@@ -1,6 +1,7 @@
 //! `pagewalk sweep`: many runs that differ in what a file says, on one machine or several, and what they show together.
 
 pub mod args;
+mod estimate;
 mod execute;
 mod keep;
 #[cfg(feature = "parquet")]
@@ -18,6 +19,9 @@ mod table;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::HumanDuration;
 
 use self::args::{Action, RunArgs, StoreArgs, SubmitArgs, SweepArgs};
 use self::execute::{PointResult, State};
@@ -28,6 +32,7 @@ use self::store::Store;
 use self::table::Table;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::exit::Exit;
+use crate::host_memory;
 use crate::replay::{Shared, write_answer};
 use crate::style::{ColorChoice, group};
 use crate::text_file::write_whole;
@@ -51,6 +56,14 @@ pub fn run(args: &SweepArgs, command: &str, color: ColorChoice) -> Exit {
     }
 }
 
+/// Reads a sweep file and yields how many points it has before its conditions; `name` is what messages call it. No text makes it panic.
+///
+/// # Errors
+/// When it is not RON of the form that `docs/sweeps.md` describes, or has more points than a sweep may have.
+pub fn parse_sweep_str(name: &str, text: &str) -> Result<usize, Diagnostic> {
+    plan::Outline::parse(name, text).map(|outline| outline.total)
+}
+
 type Answer = Result<(String, Exit), Diagnostic>;
 
 fn list(file: &str) -> Answer {
@@ -58,6 +71,10 @@ fn list(file: &str) -> Answer {
     let mut out = format!("  {} points of {}", group(plan.points.len() as u64), plan.title);
     if plan.dropped > 0 {
         let _ = write!(out, " · {} dropped by `keep`", group(plan.dropped as u64));
+    }
+    let accesses = estimate::accesses(&plan)?;
+    if accesses > 0 {
+        let _ = write!(out, " · {} accesses", group(accesses));
     }
     let _ = writeln!(out, " · plan {}", &plan.id[..8]);
     for axis in &plan.axes {
@@ -68,6 +85,9 @@ fn list(file: &str) -> Answer {
     for point in &plan.points {
         let _ = writeln!(out, "{}  {}", point.id, run::about(&plan, point));
     }
+    // The list is the same everywhere; how long it takes is not.
+    let time = HumanDuration(estimate::time(&plan)?.max(Duration::from_secs(1)));
+    eprintln!("pagewalk: about {time} on the {} cores of this host", rayon::current_num_threads());
     Ok((out, Exit::Held))
 }
 
@@ -81,7 +101,7 @@ fn run_points(args: &RunArgs, command: &str) -> Answer {
             Diagnostic::new(Place::in_option("--shard", text, 0..text.len()), why)
         })?,
     };
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::of_many(args.decoded.unwrap_or_else(host_memory::to_keep)));
     let handler = Arc::clone(&shared);
     // A second handler in one process (tests) is refused; the first one stays.
     let _ = ctrlc::set_handler(move || handler.interrupt());

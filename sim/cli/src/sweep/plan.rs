@@ -9,11 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::keep::Condition;
 use super::point::{Job, Machines, Values};
-use super::spec::{Axis, Metric, Setting, SweepSpec};
+use super::spec::{Axis, MAX_BYTES, Metric, Setting, SweepSpec};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::text_file::read_text;
 
 /// Points that one sweep may have.
-const MOST_POINTS: usize = 250_000;
+pub(super) const MOST_POINTS: usize = 250_000;
 
 /// One run of a sweep.
 #[derive(Clone, Debug)]
@@ -58,21 +59,31 @@ pub(crate) struct Plan {
     pub(crate) dropped: usize,
 }
 
-impl Plan {
-    /// The plan of the sweep in a file. Every point is checked.
+/// A sweep file, understood; no file that it names is read yet.
+pub(super) struct Outline {
+    spec: SweepSpec,
+    axes: Vec<PlanAxis>,
+    groups: Vec<Vec<usize>>,
+    conditions: Vec<Condition>,
+    /// Combinations of values on the axes, before conditions.
+    pub(super) total: usize,
+}
+
+impl Outline {
+    /// Reads a sweep; `name` is what messages call it. No text makes it panic.
     ///
     /// # Errors
-    /// When the file, or a point, is not right.
-    pub(crate) fn load(file: &str) -> Result<Self, Diagnostic> {
-        let (spec, text) = SweepSpec::load(file)?;
+    /// When it is not RON of this form, or its axes, groups or conditions are not right.
+    pub(super) fn parse(name: &str, text: &str) -> Result<Self, Diagnostic> {
+        let spec = SweepSpec::parse(name, text)?;
         let wrong =
-            |word: &str, message: &str, expected: &str| spec.wrong(file, &text, word, message, expected);
+            |word: &str, message: &str, expected: &str| spec.wrong(name, text, word, message, expected);
         let axes = axes(&spec)
             .map_err(|(path, why)| wrong(&path, &format!("{path}: {why}"), "a name once, with values"))?;
         let groups = groups(&spec, &axes)
             .map_err(|(path, why)| wrong(&path, &why, "names of axes with as many values each"))?;
         let conditions = spec.keep.iter().map(|text| Condition::parse(text).map_err(|why| (text, why)));
-        let conditions: Vec<Condition> = conditions
+        let conditions = conditions
             .collect::<Result<_, _>>()
             .map_err(|(text, why)| wrong(text, &why, "as in `cpus <= 4`"))?;
         let total =
@@ -81,22 +92,40 @@ impl Plan {
         let total = total.ok_or_else(|| {
             wrong("axes", "the axes have too many combinations", &format!("at most {MOST_POINTS}"))
         })?;
-        let fixed: Values = spec.set.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
-        let all: Vec<(Vec<usize>, Values)> =
-            (0..total).map(|number| combination(number, &groups, &axes, &fixed)).collect();
-        let kept: Vec<(Vec<usize>, Values)> = all
-            .into_iter()
-            .filter(|(_, values)| conditions.iter().all(|condition| condition.holds(values)))
-            .collect();
+        Ok(Self { spec, axes, groups, conditions, total })
+    }
+
+    /// The combinations that meet all conditions: the place on every axis, and all values.
+    fn kept(&self) -> Vec<(Vec<usize>, Values)> {
+        let fixed: Values =
+            self.spec.set.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        (0..self.total)
+            .map(|number| combination(number, &self.groups, &self.axes, &fixed))
+            .filter(|(_, values)| self.conditions.iter().all(|condition| condition.holds(values)))
+            .collect()
+    }
+}
+
+impl Plan {
+    /// The plan of the sweep in a file. Every point is checked.
+    ///
+    /// # Errors
+    /// When the file, or a point, is not right.
+    pub(crate) fn load(file: &str) -> Result<Self, Diagnostic> {
+        let text = read_text(file, "sweep", MAX_BYTES)?;
+        let outline = Outline::parse(file, &text)?;
+        let kept = outline.kept();
         let inputs = Inputs::read(&kept)?;
+        let Outline { spec, axes, groups, total, .. } = outline;
         check(&kept).map_err(|(values, why)| {
-            let word = why.split(':').next().unwrap_or("").to_owned();
+            let word = why.split(':').next().unwrap_or("");
             let point = axes
                 .iter()
                 .map(|axis| format!("{} {}", axis.path, values[&axis.path]))
                 .collect::<Vec<_>>()
                 .join(", ");
-            wrong(&word, &why, "values that a run can have").help(format!("the point: {point}"))
+            spec.wrong(file, &text, word, &why, "values that a run can have")
+                .help(format!("the point: {point}"))
         })?;
         let point = |(at, values): &(Vec<usize>, Values)| Point {
             id: inputs.id(values),

@@ -5,13 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::MOST_POINTS;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::text_file::{offset_of, read_text};
+use crate::text_file::offset_of;
 
 /// The longest sweep file accepted, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
-/// Values that one axis may have.
-const MOST_VALUES: usize = 1_000_000;
+pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// A sweep file, as it is written.
 #[derive(Clone, Debug, Deserialize)]
@@ -126,16 +125,6 @@ impl Metric {
 }
 
 impl SweepSpec {
-    /// The sweep in a file.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is not RON of this form.
-    pub(crate) fn load(name: &str) -> Result<(Self, String), Diagnostic> {
-        let text = read_text(name, "sweep", MAX_BYTES)?;
-        let spec = Self::parse(name, &text)?;
-        Ok((spec, text))
-    }
-
     /// Reads a sweep; `name` is what messages call it. No text makes it panic.
     ///
     /// # Errors
@@ -160,8 +149,8 @@ impl SweepSpec {
         message: &str,
         expected: &str,
     ) -> Diagnostic {
-        let at = text.find(word).unwrap_or(0);
-        let range = at..(at + word.len()).min(text.len());
+        // A word that is written with escapes does not stand there as it is.
+        let range = text.find(word).map_or(0..0, |at| at..at + word.len());
         Diagnostic::new(Place::in_text(name, text, range), message).expected(expected)
     }
 }
@@ -192,10 +181,10 @@ fn nonempty(values: Vec<Setting>) -> Result<Vec<Setting>, String> {
 fn series(from: i64, to: i64, next: impl Fn(i64) -> Option<i64>) -> Result<Vec<i64>, String> {
     let all: Vec<i64> = std::iter::successors(Some(from), |&at| next(at))
         .take_while(|&at| at <= to)
-        .take(MOST_VALUES + 1)
+        .take(MOST_POINTS + 1)
         .collect();
-    if all.len() > MOST_VALUES {
-        return Err(format!("the axis has more than {MOST_VALUES} values"));
+    if all.len() > MOST_POINTS {
+        return Err(format!("the axis has more than {MOST_POINTS} values"));
     }
     Ok(all)
 }

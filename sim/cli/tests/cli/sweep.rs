@@ -208,6 +208,9 @@ fn what_cannot_be_written_or_read_is_said_and_nothing_is_left_half_done() {
     let blocked = scratch.file("blocked", b"a file where a directory should be");
     let refused = sweep(&scratch.path("run"), &["run", &file, "--out", &format!("{blocked}/out")]);
     assert!(refused.code == 3 && refused.stderr.contains("cannot be made"), "{}", refused.stderr);
+    // Nobody, not even root, makes a directory there.
+    let refused = sweep(&scratch.path("run"), &["run", &file, "--out", "/proc/self/out"]);
+    assert!(refused.code == 3 && refused.stderr.contains("cannot be made"), "{}", refused.stderr);
     // A full disk, as a limit of the shell: files may have no byte.
     let script = format!("trap '' XFSZ; ulimit -f 0; exec \"$0\" sweep run '{file}' --out out --jobs 1");
     let mut shell = std::process::Command::new("sh");
@@ -241,6 +244,38 @@ fn what_is_wrong_with_a_sweep_is_said_with_its_place() {
         assert!(refused.code == 3 && refused.stderr.contains(why), "{to}: {}", refused.stderr);
         assert!(refused.stderr.contains("wrong.ron:"), "{to}: {}", refused.stderr);
     }
+}
+
+#[test]
+fn results_do_not_depend_on_how_much_of_a_trace_is_kept() {
+    let scratch = Scratch::new();
+    let file = small(&scratch);
+    let run = |name: &str, words: &[&str]| {
+        let directory = scratch.path(name);
+        sweep(&directory, &[&["run", &file, "--out", "out"], words].concat()).expect(0);
+        let mut found = results(&directory);
+        found.remove("report.html"); // which has the command
+        found
+    };
+    let expected = run("usual", &[]);
+    // The trace takes 0.7 MiB in four blocks, all of which stayed: now none, or one.
+    for (size, jobs) in [("0B", "1"), ("400KiB", "2")] {
+        assert!(run(size, &["--decoded", size, "--jobs", jobs]) == expected, "{size}");
+    }
+    let refused = pagewalk(&["sweep", "run", &file, "--decoded", "much"]);
+    assert!(refused.code == 2 && refused.stderr.contains("begins with a whole number"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_plan_says_how_much_there_is_to_do_and_about_how_long_it_takes() {
+    let scratch = Scratch::new();
+    let file = small(&scratch);
+    let plan = pagewalk(&["sweep", "plan", &file]);
+    assert!(plan.stderr.contains(" second") && plan.stderr.contains("cores of this host"), "{}", plan.stderr);
+    let told = plan.expect(0);
+    assert!(told.starts_with("  24 points of Small · 960 000 accesses · plan "), "{told}");
+    let again = pagewalk(&["sweep", "plan", &file]);
+    assert_eq!(again.expect(0), told);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::error::TraceError;
 use crate::record::{EventRecord, RawAccess};
 
 /// The accesses of one thread in order.
+#[derive(Clone)]
 pub struct AccessCursor {
     shared: Rc<Shared>,
     blocks: Range<usize>,
@@ -43,6 +44,18 @@ impl AccessCursor {
             self.blocks.start += 1;
         }
         skipped
+    }
+
+    /// The next block's number, by which every cursor over the file knows it, and how many accesses it has; `None` at the end.
+    pub fn next_number(&self) -> Option<(usize, u32)> {
+        let number = self.blocks.start;
+        (!self.blocks.is_empty()).then(|| (number, self.shared.block(number).count))
+    }
+
+    /// Passes over the next block without reading it.
+    pub fn skip_block(&mut self) {
+        self.blocks.next();
+        self.places.clear();
     }
 
     /// Decodes the next block, at most 32,768 accesses: appends `make` of each access to `out`, and the sequence

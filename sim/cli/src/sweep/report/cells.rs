@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::sweep::execute::PointResult;
 use crate::sweep::plan::Plan;
 use crate::sweep::table::measure;
@@ -43,6 +45,15 @@ pub(crate) struct Panel {
     pub(crate) lines: Option<usize>,
     /// By value of `lines`, then by value of `along`.
     pub(crate) cells: Vec<Vec<Cell>>,
+}
+
+/// Something odd, found by a rule.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Surprise {
+    /// In words.
+    pub(crate) text: String,
+    /// The points that show it, by number.
+    points: Vec<usize>,
 }
 
 /// Which axis is along the pictures, and which is that of their lines.
@@ -114,28 +125,32 @@ impl Panel {
 
     /// What is odd about it: orders that flip, and lines that go up and down by more than their seeds differ.
     #[must_use]
-    pub(crate) fn surprises(&self, plan: &Plan) -> Vec<String> {
-        let mut found = Vec::new();
+    pub(crate) fn surprises(&self, plan: &Plan) -> Vec<Surprise> {
         let context = if self.title.is_empty() { String::new() } else { format!(" ({})", self.title) };
         let metric = plan.metrics[self.metric].name();
         let along = &plan.axes[self.along];
-        for line in 0..self.cells.len() {
-            if let Some(at) = self.turn(line) {
-                let name = self.line(plan, line);
-                let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
-                found.push(format!("{name}{metric} turns at {} {}{context}", along.path, along.values[at]));
-            }
-        }
-        if let Some((names, at)) = self.flips(plan) {
-            let value = &along.values[at];
-            found
-                .push(format!("the order of {names} in {metric} changes at {} {value}{context}", along.path));
-        }
-        found
+        let place = |at: usize| format!("{} {}{context}", along.path, along.values[at]);
+        let turn = |line: usize| {
+            let name = self.line(plan, line);
+            let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
+            let text = format!("{name}{metric} turns at {}", place(self.turn(line)?));
+            Some(Surprise { text, points: self.points(&[line]) })
+        };
+        let flips = self.flips().map(|(lines, at)| {
+            let names: Vec<&str> = lines.iter().map(|&line| self.line(plan, line)).collect();
+            let text = format!("the order of {} in {metric} changes at {}", names.join(", "), place(at));
+            Surprise { text, points: self.points(&lines) }
+        });
+        (0..self.cells.len()).filter_map(turn).chain(flips).collect()
+    }
+
+    /// All points of some lines.
+    fn points(&self, lines: &[usize]) -> Vec<usize> {
+        lines.iter().flat_map(|&line| &self.cells[line]).flat_map(|cell| cell.points.clone()).collect()
     }
 
     /// The lines of which some change places, and where first.
-    fn flips(&self, plan: &Plan) -> Option<(String, usize)> {
+    fn flips(&self) -> Option<(Vec<usize>, usize)> {
         let (mut lines, mut first): (Vec<usize>, Option<usize>) = (Vec::new(), None);
         for one in 0..self.cells.len() {
             for other in one + 1..self.cells.len() {
@@ -146,8 +161,7 @@ impl Panel {
         }
         lines.sort_unstable();
         lines.dedup();
-        let names: Vec<&str> = lines.iter().map(|&line| self.line(plan, line)).collect();
-        first.map(|first| (names.join(", "), first))
+        first.map(|first| (lines, first))
     }
 
     /// Where a line that went one way goes the other, its ranges over seeds apart. Only where the axis has an order.

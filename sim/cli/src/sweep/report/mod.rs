@@ -7,7 +7,7 @@ mod text;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::cells::{Panel, panels};
+use self::cells::{Panel, Surprise, panels};
 use self::chart::Chart;
 use super::execute::PointResult;
 use super::plan::Plan;
@@ -44,7 +44,7 @@ pub(crate) fn report(plan: &Plan, results: &[Option<PointResult>], command: &str
         .enumerate()
         .flat_map(|(number, panel)| chart::charts(plan, panel, number + 1))
         .collect();
-    let surprises: Vec<String> = panels.iter().flat_map(|panel| panel.surprises(plan)).collect();
+    let surprises: Vec<Surprise> = panels.iter().flat_map(|panel| panel.surprises(plan)).collect();
     let shown: Vec<PageChart<'_>> = charts
         .iter()
         .map(|(kind, chart)| PageChart { title: &chart.title, kind, file: &chart.file, svg: &chart.svg })
@@ -92,7 +92,7 @@ fn points(plan: &Plan, results: &[Option<PointResult>]) -> Vec<Value> {
 /// Surprises that are told as text.
 const SURPRISES: usize = 8;
 
-fn told(plan: &Plan, results: &[Option<PointResult>], panels: &[Panel], surprises: &[String]) -> String {
+fn told(plan: &Plan, results: &[Option<PointResult>], panels: &[Panel], surprises: &[Surprise]) -> String {
     let there = results.iter().flatten().count();
     let unwell = results.iter().flatten().filter(|result| result.reason.is_some()).count();
     let mut out = format!(
@@ -108,7 +108,7 @@ fn told(plan: &Plan, results: &[Option<PointResult>], panels: &[Panel], surprise
     match surprises {
         [] => out.push_str("  surprises  none: no order flips, and no line turns\n"),
         all => {
-            all.iter().take(SURPRISES).for_each(|line| out.push_str(&format!("  surprise   {line}\n")));
+            all.iter().take(SURPRISES).for_each(|one| out.push_str(&format!("  surprise   {}\n", one.text)));
             if let Some(more) = all.len().checked_sub(SURPRISES).filter(|&more| more > 0) {
                 out.push_str(&format!("  … {more} surprises more, in the report\n"));
             }

@@ -92,7 +92,13 @@ function drawHead() {
     if (metric.better) parts.push(` (${metric.better} is better)`);
   });
   $("setup").append(...parts);
-  const surprises = data.surprises.map((text) => make("li", {}, text));
+  const surprises = data.surprises.map(({ text, points }) => {
+    const button = make("button", { type: "button", title: "show its points in the table" }, text);
+    Object.assign(button.dataset, { tip: text, points: points.join(",") });
+    button.addEventListener("click", () => pick(button));
+    return make("li", {}, button);
+  });
+  document.querySelector("#surprises-heading + .hint").hidden = surprises.length === 0;
   $("surprises").append(surprises.length ? make("ul", {}, ...surprises) : "None was found.");
 }
 
@@ -326,7 +332,7 @@ const hideTip = () => ($("tip").hidden = true);
 /** The mark that the table is filtered to. */
 let chosen = null;
 
-/** Filters the table to a mark's points, or with null to all points again. */
+/** Filters the table to the points of a mark or a surprise, or with null to all points again. */
 function pick(mark) {
   chosen?.classList.remove("chosen");
   chosen = mark;

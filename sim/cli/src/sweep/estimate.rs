@@ -1,0 +1,135 @@
+//! How much a sweep is to do, and about how long this host takes for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pagewalk_trace::TraceFile;
+use rayon::prelude::*;
+
+use super::execute::{Shelf, explore, options};
+use super::plan::{Plan, Point};
+use super::point::{Job, ReplayJob};
+use crate::diagnostic::Diagnostic;
+use crate::host_memory;
+use crate::replay::Shared;
+use crate::replay::run::{Replay, ReplayedTrace};
+use crate::trace_error::diagnose;
+
+/// Points that are tried.
+const SAMPLES: usize = 8;
+/// Accesses of each that are tried, and the most schedules.
+const ACCESSES: u64 = 4_000_000;
+const SCHEDULES: u64 = 500;
+
+/// Accesses in traces, by name.
+#[derive(Default)]
+pub(crate) struct Lengths(BTreeMap<String, u64>);
+
+impl Lengths {
+    /// Accesses in a trace.
+    fn of(&mut self, name: &str) -> Result<u64, Diagnostic> {
+        if let Some(&accesses) = self.0.get(name) {
+            return Ok(accesses);
+        }
+        let accesses = TraceFile::open(name).map_err(|error| diagnose(&error))?.summary().accesses();
+        self.0.insert(name.to_owned(), accesses);
+        Ok(accesses)
+    }
+
+    /// Accesses in the traces of a point; 0 for a scenario.
+    fn of_point(&mut self, point: &Point) -> Result<u64, Diagnostic> {
+        let traces = point.values.get("trace").map_or("", String::as_str);
+        traces.split_whitespace().map(|name| self.of(name)).sum()
+    }
+}
+
+/// Accesses that all points together replay.
+///
+/// # Errors
+/// If a trace cannot be read.
+pub(crate) fn accesses(plan: &Plan) -> Result<u64, Diagnostic> {
+    let mut lengths = Lengths::default();
+    plan.points.iter().try_fold(0_u64, |sum, point| Ok(sum.saturating_add(lengths.of_point(point)?)))
+}
+
+/// About how long the points take on all cores of this host: the beginning of a few of them is tried.
+///
+/// # Errors
+/// If a file that a point names cannot be read.
+pub(crate) fn time(plan: &Plan) -> Result<Duration, Diagnostic> {
+    let shelf = Shelf::default();
+    let shared = Arc::new(Shared::of_many(host_memory::to_keep()));
+    let tried: Vec<f64> = samples(plan.points.len())
+        .into_par_iter()
+        .map(|number| seconds(&plan.points[number], &shelf, &shared))
+        .collect::<Result<_, _>>()?;
+    let mean = tried.iter().sum::<f64>() / tried.len().max(1) as f64;
+    let cores = rayon::current_num_threads().min(plan.points.len().max(1));
+    let seconds = mean * plan.points.len() as f64 / cores as f64;
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// Numbers of a few of `count` points, spread so that they do not keep step with any axis: multiples of the golden ratio.
+fn samples(count: usize) -> Vec<usize> {
+    if count <= SAMPLES {
+        return (0..count).collect();
+    }
+    let golden = (5_f64.sqrt() - 1.0) / 2.0;
+    (1..=SAMPLES).map(|number| ((number as f64 * golden).fract() * count as f64) as usize).collect()
+}
+
+/// About how long one point takes.
+fn seconds(point: &Point, shelf: &Shelf, shared: &Arc<Shared>) -> Result<f64, Diagnostic> {
+    match shelf.job(point) {
+        Ok(Job::Replay(job)) => seconds_of_replay(&job, shelf, shared),
+        Ok(Job::Explore(job)) => {
+            let most = job.runs.min(SCHEDULES);
+            let (took, ran) = timed(|| explore(&job, most));
+            let ran = ran?;
+            // One that fails within the schedules tried was tried to its end.
+            let all = if ran["failed"] > 0 || ran["runs"] < most { most } else { job.runs };
+            Ok(took * all as f64 / most.max(1) as f64)
+        }
+        // Running it takes no time.
+        Err(_) => Ok(0.0),
+    }
+}
+
+fn seconds_of_replay(job: &ReplayJob, shelf: &Shelf, shared: &Arc<Shared>) -> Result<f64, Diagnostic> {
+    let mut lengths = Lengths::default();
+    let all = job.traces.iter().map(|name| lengths.of(name)).sum::<Result<u64, _>>()?;
+    let mut options = options(job);
+    options.end_seq = ACCESSES;
+    // What a trace uses is measured once for many points: not part of what one of them costs.
+    let machine = shelf.machine(job, &options, shared)?;
+    let (took, finished) = timed(|| Replay::run(&machine, &job.traces, options, Arc::clone(shared)));
+    let tried: u64 = finished?.replay.traces.iter().map(ReplayedTrace::executed).sum();
+    Ok(took * (all as f64 / tried.max(1) as f64).max(1.0))
+}
+
+fn timed<R>(work: impl FnOnce() -> R) -> (f64, R) {
+    #[expect(clippy::disallowed_methods, reason = "an estimate of time is told, and decides nothing")]
+    let begin = Instant::now();
+    let result = work();
+    (begin.elapsed().as_secs_f64(), result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_points_and_differ_on_every_axis() {
+        assert_eq!(samples(3), [0, 1, 2]);
+        for count in [9, 64, 96, 100_000] {
+            let numbers = samples(count);
+            assert!(numbers.iter().all(|&number| number < count));
+            for axis in [2, 3, 4, 6] {
+                let values: std::collections::BTreeSet<usize> =
+                    numbers.iter().map(|number| number % axis).collect();
+                assert!(values.len() > 1, "{count} points, an axis of {axis}");
+            }
+        }
+    }
+}
