@@ -8,8 +8,6 @@ use pagewalk::machine::Machine;
 use pagewalk::replay::Shared;
 use pagewalk::replay::build::RunOptions;
 use pagewalk::replay::run::{Replay, ReplayOptions};
-use pagewalk_engine::Schedule;
-use pagewalk_mmu::Switches;
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceWriter, generate};
 
 /// Peak resident size of this process, in bytes.
@@ -29,14 +27,7 @@ fn replay(pages: u64, accesses: u64) {
     writer.finish().expect("a whole trace");
     let mut machine = Machine::default();
     machine.set_all(&["cpus=1", "memory.frames=\"16 GiB\""]).expect("valid options");
-    let run = RunOptions {
-        seed: 1,
-        schedule: Schedule::Timed,
-        switches: Switches::FIXED,
-        verify: false,
-        record: 0,
-    };
-    let options = ReplayOptions::whole(run);
+    let options = ReplayOptions::whole(RunOptions::default());
     let traces = [file.path().display().to_string()];
     let finished =
         Replay::run(&machine, &traces, options, Arc::new(Shared::default())).expect("a valid trace");

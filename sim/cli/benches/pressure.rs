@@ -12,8 +12,7 @@ use pagewalk::replay::Shared;
 use pagewalk::replay::build::RunOptions;
 use pagewalk::replay::footprint::set_memory;
 use pagewalk::replay::run::{Finished, Replay, ReplayOptions};
-use pagewalk_engine::{Schedule, Stop};
-use pagewalk_mmu::Switches;
+use pagewalk_engine::Stop;
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceWriter, generate};
 
 const ROUNDS: usize = 5;
@@ -23,8 +22,7 @@ const TRACES: [&str; 4] = ["gzip", "sqlite", "tcc", "sort"];
 const MEMORY: [Option<&str>; 4] = [None, Some("100%"), Some("50%"), Some("10%")];
 
 fn options() -> ReplayOptions {
-    let (schedule, switches) = (Schedule::Timed, Switches::FIXED);
-    ReplayOptions::whole(RunOptions { seed: 1, schedule, switches, verify: false, record: 0 })
+    ReplayOptions::whole(RunOptions::default())
 }
 
 fn machine(trace: &str, memory: Option<&str>) -> Machine {

@@ -75,7 +75,7 @@ pub fn run(cli: &Cli) -> Exit {
         Command::Diff(args) => diff::run(args, cli.color),
         Command::Explore(args) => explore::explore(args, &command_line(), cli.color),
         Command::Explain(args) => explore::explain(args, cli.color),
-        Command::Sweep(args) => sweep::run(args, &command_line(), cli.color),
+        Command::Sweep(args) => sweep::run(args, cli.color),
         Command::Trace(args) => trace_cmd::run(args, cli.color),
         Command::Config(args) => config_cmd::run(args, cli.color),
         Command::Completions { shell } => {

@@ -225,6 +225,11 @@ impl Diagnostic {
         let renderer = if paint.is_on() { Renderer::styled() } else { Renderer::plain() };
         let mut text = renderer.render(&[group]);
         text.push('\n');
+        if let Place::Text { line, column, excerpt, mark, .. } = &*self.place {
+            // The renderer counts columns in what it is shown, which may be the end of a long line.
+            let shown = excerpt[..mark.start].chars().count() + 1;
+            text = text.replacen(&format!("{place}:{line}:{shown}"), &format!("{place}:{line}:{column}"), 1);
+        }
         text
     }
 

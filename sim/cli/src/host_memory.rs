@@ -2,14 +2,27 @@
 
 use std::fs;
 
-/// What is kept where the host does not say what it has, in bytes.
+/// What is kept where nobody says how much there is, in bytes.
 const UNKNOWN: u64 = 256 << 20;
 
-/// Bytes that runs may keep of what they can make again: a quarter of what the host has available, or of what the control group of this
-/// process may have, whichever is less.
+/// Bytes that runs may keep of what they can make again: a quarter of what the host has available, of what the control group of this
+/// process may have, or of what Slurm gave its task, whichever is less.
 #[must_use]
 pub(crate) fn to_keep() -> u64 {
-    available(&|path| fs::read_to_string(path).ok()).map_or(UNKNOWN, |bytes| bytes / 4)
+    let available = available(&|path| fs::read_to_string(path).ok());
+    let given = given(&|name| std::env::var(name).ok());
+    available.into_iter().chain(given).min().unwrap_or(4 * UNKNOWN) / 4
+}
+
+/// Bytes that Slurm gave the task on this node; `None` where there is no task. Tasks that share a node's memory get little, since nobody knows how
+/// many they are.
+fn given(variable: &dyn Fn(&str) -> Option<String>) -> Option<u64> {
+    let number = |name: &str| variable(name)?.trim().parse().ok().filter(|&number: &u64| number > 0);
+    variable("SLURM_JOB_ID")?;
+    let per_cpu =
+        || Some(number("SLURM_MEM_PER_CPU")?.saturating_mul(number("SLURM_CPUS_ON_NODE").unwrap_or(1)));
+    let megabytes = number("SLURM_MEM_PER_NODE").or_else(per_cpu);
+    Some(megabytes.map_or(4 * UNKNOWN, |megabytes| megabytes.saturating_mul(1 << 20)))
 }
 
 /// Bytes available, by Linux's files; `None` where they do not say.
@@ -53,6 +66,18 @@ mod tests {
 
     fn host<'a>(files: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
         |path| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned())
+    }
+
+    #[test]
+    fn a_task_of_slurm_has_what_it_was_given() {
+        let of = |set: &[(&str, &str)]| {
+            given(&|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        };
+        let job = ("SLURM_JOB_ID", "7");
+        assert_eq!(of(&[("SLURM_MEM_PER_NODE", "64")]), None);
+        assert_eq!(of(&[job, ("SLURM_MEM_PER_NODE", "64")]), Some(64 << 20));
+        assert_eq!(of(&[job, ("SLURM_MEM_PER_CPU", "8"), ("SLURM_CPUS_ON_NODE", "4")]), Some(32 << 20));
+        assert_eq!(of(&[job, ("SLURM_MEM_PER_NODE", "0")]), Some(4 * UNKNOWN));
     }
 
     const MEMINFO: (&str, &str) = ("/proc/meminfo", "MemTotal: 9 kB\nMemAvailable:   4096 kB\n");

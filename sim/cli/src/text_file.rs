@@ -1,8 +1,9 @@
 //! Files as a whole: reading those that people write, finding places in them, and writing what is complete or not there.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, IntoInnerError, Read, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use ron::error::Position;
 use tempfile::NamedTempFile;
@@ -37,35 +38,124 @@ pub(crate) fn offset_of(text: &str, position: Position) -> usize {
     line.char_indices().nth(position.col.saturating_sub(1)).map_or(text.len(), |(at, _)| start + at)
 }
 
+/// Where `word` stands in the text, if it does: as a whole, after comments.
+pub(crate) fn find(text: &str, word: &str) -> Range<usize> {
+    let whole = |at: usize| {
+        let joins = |c: char| c.is_alphanumeric() || c == '_';
+        !text[..at].ends_with(joins) && !text[at + word.len()..].starts_with(joins)
+    };
+    let outside = |at: usize| {
+        let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
+        !text[line..at].contains("//")
+    };
+    let found =
+        text.match_indices(word).map(|(at, _)| at).filter(|&at| !word.is_empty() && whole(at) && outside(at));
+    // The last one: a name is declared before it is used wrongly.
+    found.last().map_or(0..0, |at| at..at + word.len())
+}
+
 /// Writes a file that appears when it is complete, and stays if the machine goes down then.
 ///
 /// # Errors
 /// If it cannot be written; nothing is left of it then.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
-    let written = || -> io::Result<()> {
-        let directory =
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // A name of its own: a lost machine that is not lost may write the same point.
-        let mut file = temporary(directory)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        File::open(directory)?.sync_all()
-    };
-    written().map_err(|error| {
-        let place = Place::File { file: path.display().to_string() };
-        Diagnostic::new(place, format!("cannot be written: {error}"))
-    })
+    let mut file = WholeFile::create(path)?;
+    file.write(|file| file.write_all(bytes))?;
+    file.finish()
 }
+
+/// A file that appears when it is complete, and stays if the machine goes down then. Nothing is left of one that is dropped before.
+pub(crate) struct WholeFile {
+    file: BufWriter<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl WholeFile {
+    /// Begins it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn create(path: &Path) -> Result<Self, Diagnostic> {
+        // A name of its own: a lost machine that is not lost may write the same file.
+        let file = temporary(directory(path)).map_err(|error| unwritten(path, &error))?;
+        Ok(Self { file: BufWriter::new(file), path: path.to_owned() })
+    }
+
+    /// The name that it will have.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Adds to it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn write(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Diagnostic> {
+        write(&mut self.file).map_err(|error| unwritten(&self.path, &error))
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn finish(self) -> Result<(), Diagnostic> {
+        let Self { file, path } = self;
+        let finished = || -> io::Result<()> {
+            let file = file.into_inner().map_err(IntoInnerError::into_error)?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            File::open(directory(&path))?.sync_all()
+        };
+        finished().map_err(|error| unwritten(&path, &error))
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Diagnostic {
+    let place = Place::File { file: path.display().to_string() };
+    Diagnostic::new(place, format!("cannot be written: {error}"))
+}
+
+/// How the name of a file begins that is not complete.
+pub(crate) const PART: &str = ".part-";
 
 /// A file with a name of its own, and the permissions of any file that a program makes.
 fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".part-");
+    builder.prefix(PART);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666)); // less what the umask takes away
     }
     builder.tempfile_in(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_found_as_a_whole_and_outside_comments() {
+        assert_eq!(find("// a\nab a b", "a"), 8..9);
+        assert_eq!(find("ab", "a"), 0..0);
+        assert_eq!(find("a", ""), 0..0);
+    }
 }

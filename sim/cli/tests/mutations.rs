@@ -58,7 +58,7 @@ fn no_mutation_of_a_sweep_makes_the_reader_panic() {
     // What no shipped sweep has.
     mutate(
         SWEEP,
-        "(title: \"é\", axes: [(path: \"a\\u{e9}\", values: Range(1, 9, 2)), (path: \"b\", values: List([1, true, \"é\", 0, 1]))],
+        "(title: \"é\", axes: [(path: \"a\\u{e9}\", values: Range(1, 9, 2)), (path: \"b\", values: List([1, true, \"é\", 0, 2]))],
           zip: [[\"aé\", \"b\"]], keep: [\"b <= 4\", \"aé != b\"], metrics: [(path: \"é\", per: Some(\"x\"), better: more)])",
     );
 }

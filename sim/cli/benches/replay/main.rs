@@ -14,7 +14,6 @@ use pagewalk::replay::build::{RunOptions, tlb};
 use pagewalk::replay::run::{Replay, ReplayOptions};
 use pagewalk::replay::{Shared, access};
 use pagewalk_engine::{Class, CpuId, Engine, EngineConfig, ObjectId, Schedule, Word};
-use pagewalk_mmu::Switches;
 use pagewalk_mmu::{Access, Asid, PageSize, Pfn, Position, RunEnd, TlbEntry, TlbHierarchy, run_hits};
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceFile, TraceWriter, generate};
 
@@ -50,8 +49,7 @@ fn replay(traces: &[String], cpus: u64, verify: bool) {
     let mut machine = Machine::default();
     let options = [format!("cpus={cpus}"), "memory.frames=\"8 GiB\"".to_owned()];
     machine.set_all(&options).expect("valid options");
-    let run = RunOptions { seed: 1, schedule: Schedule::Timed, switches: Switches::FIXED, verify, record: 0 };
-    let options = ReplayOptions::whole(run);
+    let options = ReplayOptions::whole(RunOptions { verify, ..RunOptions::default() });
     let finished = Replay::run(&machine, traces, options, Arc::new(Shared::default()))
         .expect("a trace that can be replayed");
     assert!(finished.replay.kernel.engine.violations().is_empty(), "a clean run");

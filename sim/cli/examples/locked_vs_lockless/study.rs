@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use pagewalk::machine::Machine;
 use pagewalk::replay::build::{self, RunOptions};
-use pagewalk_engine::{CpuId, Schedule, Stop};
+use pagewalk_engine::{CpuId, Stop};
 use pagewalk_kernel::{File, Inode, Kernel, Mm, Task, Transfer, sys_exit, sys_read};
 use pagewalk_mmu::{BASE_PAGE_BYTES, Switches};
 
@@ -79,7 +79,7 @@ fn measure(kernel: Switches, setup: Setup) -> Point {
         format!("costs.line_queue={}", setup.line_queue),
     ];
     machine.set_all(&options).expect("valid options");
-    let run = RunOptions { seed: 1, schedule: Schedule::Timed, switches: kernel, verify: false, record: 0 };
+    let run = RunOptions { switches: kernel, ..RunOptions::default() };
     let engine = build::engine(&machine, run);
     let hardware = build::hardware(&machine, false);
     let kernel = Kernel::new(engine, &hardware, build::kernel(&machine, kernel)).expect("a possible machine");

@@ -92,7 +92,7 @@ impl Case {
             schedule: self.schedule,
             switches: self.switches(),
             verify: true,
-            record: 0,
+            ..RunOptions::default()
         };
         let mut options = ReplayOptions::whole(run);
         options.origin = false;

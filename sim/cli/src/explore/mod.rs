@@ -7,8 +7,8 @@ mod lanes;
 mod read;
 mod report;
 
-pub(crate) use self::read::load_scenario;
 pub use self::read::parse_scenario_str;
+pub(crate) use self::read::read_scenario;
 
 use std::io::IsTerminal;
 
@@ -68,7 +68,7 @@ fn refuse(problem: &Diagnostic, format: AnswerFormat, color: ColorChoice) -> Exi
 }
 
 fn try_explore(args: &ExploreArgs, command: &str, color: ColorChoice) -> Result<Exit, Diagnostic> {
-    let scenario = read::load_scenario(&args.scenario)?;
+    let (scenario, _) = read_scenario(&args.scenario)?;
     let (findings, summary) = search(args, &scenario);
     let shown = findings.failing.as_ref().map(|(_, choices)| {
         let mut world = World::new(scenario.clone(), args.kernel.switches());

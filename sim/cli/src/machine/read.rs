@@ -1,5 +1,6 @@
 //! Reading a machine description, and saying exactly what is wrong with one.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use ron::error::{Error as RonError, SpannedError};
@@ -18,8 +19,17 @@ impl Machine {
     /// # Errors
     /// When there is neither, or the description is rejected.
     pub fn load(name_or_path: &str) -> Result<Self, Diagnostic> {
+        Self::read(name_or_path).map(|(machine, _)| machine)
+    }
+
+    /// As [`Machine::load`], with the text that describes it.
+    ///
+    /// # Errors
+    /// As [`Machine::load`].
+    pub(crate) fn read(name_or_path: &str) -> Result<(Self, Cow<'static, str>), Diagnostic> {
         if let Some(preset) = PRESETS.iter().find(|preset| preset.name == name_or_path) {
-            return parse_machine_str(&format!("preset {}", preset.name), preset.text);
+            let machine = parse_machine_str(&format!("preset {}", preset.name), preset.text)?;
+            return Ok((machine, preset.text.into()));
         }
         let text = read_text(name_or_path, "machine", MAX_TEXT_BYTES).map_err(|problem| {
             if std::path::Path::new(name_or_path).exists() {
@@ -32,7 +42,7 @@ impl Machine {
                 None => problem,
             }
         })?;
-        parse_machine_str(name_or_path, &text)
+        Ok((parse_machine_str(name_or_path, &text)?, text.into()))
     }
 }
 

@@ -24,6 +24,13 @@ pub struct RunOptions {
     pub record: usize,
 }
 
+impl Default for RunOptions {
+    /// As `pagewalk replay` without options: the fixed kernel in the order of time, seed 1, nothing checked or kept.
+    fn default() -> Self {
+        Self { seed: 1, schedule: Schedule::Timed, switches: Switches::FIXED, verify: false, record: 0 }
+    }
+}
+
 /// The engine's parameters.
 pub fn engine(machine: &Machine, options: RunOptions) -> EngineConfig {
     let costs = &machine.costs;

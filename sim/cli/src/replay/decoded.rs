@@ -201,9 +201,6 @@ impl fmt::Debug for DecodedTraces {
 
 #[cfg(test)]
 mod tests {
-    use pagewalk_engine::Schedule;
-    use pagewalk_mmu::Switches;
-
     use super::*;
     use crate::machine::Machine;
     use crate::replay::build::RunOptions;
@@ -288,15 +285,8 @@ mod tests {
             let mut machine = Machine::default();
             machine.memory.frames = crate::machine::Frames::from_size(size).expect("a size");
             machine.swap.clear();
-            let run = RunOptions {
-                seed: 1,
-                schedule: Schedule::Timed,
-                switches: Switches::FIXED,
-                verify: false,
-                record: 0,
-            };
             let shared = Arc::new(Shared::of_many(1 << 30));
-            let options = ReplayOptions::whole(run);
+            let options = ReplayOptions::whole(RunOptions::default());
             let ended = Replay::run(&machine, &[TCC.to_owned()], options, Arc::clone(&shared));
             let finished = ended.expect("it can be replayed");
             assert_eq!(finished.replay.kernel.oom().is_some(), size == "512 KiB");

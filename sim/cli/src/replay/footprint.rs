@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use pagewalk_engine::{Schedule, Stop};
+use pagewalk_engine::Stop;
 use pagewalk_mmu::Watermarks;
 
+use super::build::RunOptions;
 use super::memory_arg::MemoryArg;
 use super::progress::Shared;
 use super::run::{Replay, ReplayOptions};
@@ -76,10 +77,7 @@ pub fn measure(
     plentiful.memory.frames = Frames::new(PLENTY).expect("within the range");
     plentiful.memory.group_limit = crate::machine::Int::of(0);
     let mut options = options.clone();
-    options.run.schedule = Schedule::Timed;
-    options.run.seed = 1;
-    options.run.verify = false;
-    options.run.record = 0;
+    options.run = RunOptions { switches: options.run.switches, ..RunOptions::default() };
     options.origin = false;
     options.antagonists.clear();
     let finished = Replay::run(&plentiful, traces, options, Arc::clone(shared))?;

@@ -113,9 +113,7 @@ impl Job {
             None => Shared::default(),
             Some(_) => Shared::of_many(host_memory::to_keep()),
         });
-        let handler = Arc::clone(&shared);
-        // A second handler in one process (tests) is refused; the first one stays.
-        let _ = ctrlc::set_handler(move || handler.interrupt());
+        shared.end_on_interrupt();
         self.set_memory(args, &shared)?;
         match args.seeds {
             None => self.one(args, command, color, &shared),

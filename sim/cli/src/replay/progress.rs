@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::decoded::DecodedTraces;
+use crate::exit::Exit;
 
 /// What the runs and the front end share.
 #[derive(Debug, Default)]
@@ -43,9 +44,15 @@ impl Shared {
         self.finished.store(false, Ordering::Relaxed);
     }
 
-    /// Asks the runs to end.
-    pub fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::Relaxed);
+    /// Asks the runs to end when somebody presses Ctrl-C. Who presses it again does not wait for them: what is on disk is whole.
+    pub fn end_on_interrupt(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        // A second handler in one process (tests) is refused; the first one stays.
+        let _ = ctrlc::set_handler(move || {
+            if shared.interrupted.swap(true, Ordering::Relaxed) {
+                std::process::exit(Exit::Interrupted.code().into());
+            }
+        });
     }
 
     /// Whether somebody asked the runs to end.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use pagewalk_trace::TraceFile;
 use rayon::prelude::*;
 
-use super::execute::{Shelf, explore, options};
+use super::execute::{Shelf, caught, explore, options};
+use super::inputs::traces;
 use super::plan::{Plan, Point};
 use super::point::{Job, ReplayJob};
 use crate::diagnostic::Diagnostic;
@@ -24,23 +25,23 @@ const SCHEDULES: u64 = 500;
 
 /// Accesses in traces, by name.
 #[derive(Default)]
-pub(crate) struct Lengths(BTreeMap<String, u64>);
+struct Lengths(BTreeMap<String, u64>);
 
 impl Lengths {
-    /// Accesses in a trace.
-    fn of(&mut self, name: &str) -> Result<u64, Diagnostic> {
-        if let Some(&accesses) = self.0.get(name) {
-            return Ok(accesses);
-        }
-        let accesses = TraceFile::open(name).map_err(|error| diagnose(&error))?.summary().accesses();
-        self.0.insert(name.to_owned(), accesses);
-        Ok(accesses)
-    }
-
     /// Accesses in the traces of a point; 0 for a scenario.
-    fn of_point(&mut self, point: &Point) -> Result<u64, Diagnostic> {
-        let traces = point.values.get("trace").map_or("", String::as_str);
-        traces.split_whitespace().map(|name| self.of(name)).sum()
+    fn of(&mut self, point: &Point) -> Result<u64, Diagnostic> {
+        let mut sum = 0_u64;
+        for name in traces(&point.values) {
+            let accesses = match self.0.get(name) {
+                Some(&accesses) => accesses,
+                None => {
+                    let file = TraceFile::open(name).map_err(|error| diagnose(&error))?;
+                    *self.0.entry(name.to_owned()).or_insert(file.summary().accesses())
+                }
+            };
+            sum = sum.saturating_add(accesses);
+        }
+        Ok(sum)
     }
 }
 
@@ -50,7 +51,7 @@ impl Lengths {
 /// If a trace cannot be read.
 pub(crate) fn accesses(plan: &Plan) -> Result<u64, Diagnostic> {
     let mut lengths = Lengths::default();
-    plan.points.iter().try_fold(0_u64, |sum, point| Ok(sum.saturating_add(lengths.of_point(point)?)))
+    plan.points.iter().try_fold(0_u64, |sum, point| Ok(sum.saturating_add(lengths.of(point)?)))
 }
 
 /// About how long the points take on all cores of this host: the beginning of a few of them is tried.
@@ -58,7 +59,7 @@ pub(crate) fn accesses(plan: &Plan) -> Result<u64, Diagnostic> {
 /// # Errors
 /// If a file that a point names cannot be read.
 pub(crate) fn time(plan: &Plan) -> Result<Duration, Diagnostic> {
-    let shelf = Shelf::default();
+    let shelf = Shelf::new(plan);
     let shared = Arc::new(Shared::of_many(host_memory::to_keep()));
     let tried: Vec<f64> = samples(plan.points.len())
         .into_par_iter()
@@ -80,32 +81,35 @@ fn samples(count: usize) -> Vec<usize> {
 }
 
 /// About how long one point takes.
-fn seconds(point: &Point, shelf: &Shelf, shared: &Arc<Shared>) -> Result<f64, Diagnostic> {
-    match shelf.job(point) {
-        Ok(Job::Replay(job)) => seconds_of_replay(&job, shelf, shared),
-        Ok(Job::Explore(job)) => {
+fn seconds(point: &Point, shelf: &Shelf<'_>, shared: &Arc<Shared>) -> Result<f64, Diagnostic> {
+    let job = shelf.job(point)?;
+    let tried = caught(|| match &job {
+        Job::Replay(job) => seconds_of_replay(job, Lengths::default().of(point)?, shelf, shared),
+        Job::Explore(job) => {
             let most = job.runs.min(SCHEDULES);
-            let (took, ran) = timed(|| explore(&job, most));
-            let ran = ran?;
+            let (took, ran) = timed(|| explore(job, most, shared));
             // One that fails within the schedules tried was tried to its end.
             let all = if ran["failed"] > 0 || ran["runs"] < most { most } else { job.runs };
             Ok(took * all as f64 / most.max(1) as f64)
         }
-        // Running it takes no time.
-        Err(_) => Ok(0.0),
-    }
+    });
+    // One that is a bug of this program is soon over.
+    tried.unwrap_or(Ok(0.0))
 }
 
-fn seconds_of_replay(job: &ReplayJob, shelf: &Shelf, shared: &Arc<Shared>) -> Result<f64, Diagnostic> {
-    let mut lengths = Lengths::default();
-    let all = job.traces.iter().map(|name| lengths.of(name)).sum::<Result<u64, _>>()?;
+fn seconds_of_replay(
+    job: &ReplayJob,
+    accesses: u64,
+    shelf: &Shelf<'_>,
+    shared: &Arc<Shared>,
+) -> Result<f64, Diagnostic> {
     let mut options = options(job);
     options.end_seq = ACCESSES;
     // What a trace uses is measured once for many points: not part of what one of them costs.
-    let machine = shelf.machine(job, &options, shared)?;
+    let machine = shelf.machine(job, &mut options, shared)?;
     let (took, finished) = timed(|| Replay::run(&machine, &job.traces, options, Arc::clone(shared)));
     let tried: u64 = finished?.replay.traces.iter().map(ReplayedTrace::executed).sum();
-    Ok(took * (all as f64 / tried.max(1) as f64).max(1.0))
+    Ok(took * (accesses as f64 / tried.max(1) as f64).max(1.0))
 }
 
 fn timed<R>(work: impl FnOnce() -> R) -> (f64, R) {

@@ -8,13 +8,13 @@ use pagewalk_explore::{Limits, Run, World, exhaust, random_walk};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::plan::Point;
-use super::point::{ExploreJob, Job, Machines, ReplayJob};
-use crate::diagnostic::Diagnostic;
+use super::plan::{Plan, Point};
+use super::point::{ExploreJob, Job, ReplayJob};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::explore::MOST_STEPS;
 use crate::explore::args::StrategyArg;
-use crate::explore::{MOST_STEPS, load_scenario};
 use crate::json;
-use crate::machine::{Frames, Machine, Memory};
+use crate::machine::{Machine, Memory};
 use crate::replay::build::RunOptions;
 use crate::replay::footprint::{Measured, frames_for, measure};
 use crate::replay::memory_arg::MemoryArg;
@@ -75,11 +75,10 @@ pub(crate) struct PointResult {
 /// The schema of a point's file.
 pub(crate) const SCHEMA: &str = "pagewalk.sweep-point/1";
 
-/// What points share: machines as files describe them, and the memory that traces use where there is plenty, found once for each trace and machine.
-#[derive(Default)]
-pub(crate) struct Shelf {
+/// What points share: the files that they name, and the memory that traces use where there is plenty, found once for each trace and machine.
+pub(crate) struct Shelf<'a> {
+    plan: &'a Plan,
     footprints: Mutex<BTreeMap<String, Slot>>,
-    machines: Machines,
 }
 
 /// What a trace uses, once somebody has found it out.
@@ -109,37 +108,41 @@ impl PointResult {
 /// Runs a point; `None` if it was interrupted.
 ///
 /// # Errors
-/// If a file that it names is gone, or cannot be read any more.
+/// If a file that it names is gone, or is not what it was when the sweep was planned.
 pub(crate) fn execute(
     point: &Point,
-    shelf: &Shelf,
+    shelf: &Shelf<'_>,
     shared: &Arc<Shared>,
 ) -> Result<Option<PointResult>, Diagnostic> {
     let result = PointResult::new(point);
-    let job = match shelf.job(point) {
-        Ok(job) => job,
-        Err(why) => return Ok(Some(result.ended(State::Failed, why))),
-    };
-    let ran = catch_unwind(AssertUnwindSafe(|| match &job {
+    let job = shelf.job(point)?;
+    let ran = caught(|| match &job {
         Job::Replay(job) => replay(job, shelf, shared).map(|report| of_report(result.clone(), &report)),
-        Job::Explore(job) => explore(job, job.runs).map(|values| PointResult { values, ..result.clone() }),
-    }));
-    match ran {
-        Ok(Ok(result)) => Ok(if shared.is_interrupted() { None } else { Some(result) }),
-        Ok(Err(problem)) => Err(problem),
-        Err(panic) => Ok(Some(result.ended(State::Failed, panic_text(panic.as_ref())))),
-    }
+        Job::Explore(job) => Ok(PointResult { values: explore(job, job.runs, shared), ..result.clone() }),
+    });
+    let ended = match ran {
+        Ok(ended) => ended?,
+        Err(why) => result.ended(State::Failed, why),
+    };
+    shelf.plan.inputs.check(&point.values)?;
+    Ok(if shared.is_interrupted() { None } else { Some(ended) })
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("a bug of this program: {}", text.unwrap_or("it panicked"))
+/// What some work yields; if it panics, what it said.
+///
+/// # Errors
+/// If it panics.
+pub(super) fn caught<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        format!("a bug of this program: {}", said.unwrap_or("it panicked"))
+    })
 }
 
-fn replay(job: &ReplayJob, shelf: &Shelf, shared: &Arc<Shared>) -> Result<ReplayReport, Diagnostic> {
-    let options = options(job);
-    let machine = shelf.machine(job, &options, shared)?;
+fn replay(job: &ReplayJob, shelf: &Shelf<'_>, shared: &Arc<Shared>) -> Result<ReplayReport, Diagnostic> {
+    let mut options = options(job);
+    let machine = shelf.machine(job, &mut options, shared)?;
     let finished = Replay::run(&machine, &job.traces, options, Arc::clone(shared))?;
     Ok(account(&finished, &machine, ""))
 }
@@ -150,52 +153,59 @@ pub(super) fn options(job: &ReplayJob) -> ReplayOptions {
         seed: job.seed,
         schedule: job.schedule,
         switches: job.switches,
-        verify: false,
-        record: 0,
+        verify: job.verify,
+        ..RunOptions::default()
     };
     let mut options = ReplayOptions::whole(run);
     options.antagonists = job.antagonists.iter().flat_map(|some| some.0.iter().copied()).collect();
     options
 }
 
-impl Shelf {
+impl<'a> Shelf<'a> {
+    /// For the points of a plan.
+    pub(super) fn new(plan: &'a Plan) -> Self {
+        Self { plan, footprints: Mutex::default() }
+    }
+
     /// What a point runs.
     ///
     /// # Errors
-    /// What is wrong with its values, which a plan rules out unless a file has changed since.
-    pub(super) fn job(&self, point: &Point) -> Result<Job, String> {
-        Job::new(&point.values, &self.machines)
+    /// What is wrong with its values, which the plan rules out.
+    pub(super) fn job(&self, point: &Point) -> Result<Job, Diagnostic> {
+        Job::new(&point.values, &self.plan.inputs)
+            .map_err(|wrong| Diagnostic::new(Place::File { file: self.plan.file.clone() }, wrong.why))
     }
 
-    /// The machine of a point, with the memory that was asked for.
+    /// The machine of a point, with the memory that was asked for; of what that is a part goes to the options.
     ///
     /// # Errors
     /// If the traces cannot be replayed.
     pub(super) fn machine(
         &self,
         job: &ReplayJob,
-        options: &ReplayOptions,
+        options: &mut ReplayOptions,
         shared: &Arc<Shared>,
     ) -> Result<Machine, Diagnostic> {
         let mut machine = job.machine.clone();
-        if let Some(memory) = job.memory {
-            machine.memory.frames = self.frames(job, memory, options, shared)?;
+        match job.memory {
+            None => {}
+            Some(MemoryArg::Frames(frames)) => machine.memory.frames = frames,
+            Some(MemoryArg::Percent(percent)) => {
+                let footprint = self.measured(job, options, shared)?.part(percent);
+                machine.memory.frames = frames_for(&machine, footprint);
+                options.footprint = Some(footprint);
+            }
         }
         Ok(machine)
     }
 
-    /// The frames that the memory asked for is.
-    fn frames(
+    /// What the traces of a point use where there is plenty.
+    fn measured(
         &self,
         job: &ReplayJob,
-        memory: MemoryArg,
         options: &ReplayOptions,
         shared: &Arc<Shared>,
-    ) -> Result<Frames, Diagnostic> {
-        let percent = match memory {
-            MemoryArg::Frames(frames) => return Ok(frames),
-            MemoryArg::Percent(percent) => percent,
-        };
+    ) -> Result<Measured, Diagnostic> {
         // What a trace uses where there is plenty does not depend on where else it could go.
         let mut plentiful = job.machine.clone();
         (plentiful.memory, plentiful.swap) = (Memory::default(), Vec::new());
@@ -206,24 +216,22 @@ impl Shelf {
         );
         // Whoever comes meanwhile waits instead of measuring it again.
         let mut known = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let measured = match *known {
-            Some(measured) => measured,
-            None => *known.insert(measure(&plentiful, &job.traces, options, shared)?),
-        };
-        Ok(frames_for(&job.machine, measured.part(percent)))
+        match *known {
+            Some(measured) => Ok(measured),
+            None => Ok(*known.insert(measure(&plentiful, &job.traces, options, shared)?)),
+        }
     }
 }
 
-/// Schedules until one fails, at most `most`.
-pub(super) fn explore(job: &ExploreJob, most: u64) -> Result<BTreeMap<String, u64>, Diagnostic> {
-    let scenario = load_scenario(&job.scenario)?;
-    let mut world = World::new(scenario, job.switches);
+/// Schedules until one fails or somebody interrupts, at most `most`.
+pub(super) fn explore(job: &ExploreJob, most: u64, shared: &Shared) -> BTreeMap<String, u64> {
+    let mut world = World::new(job.scenario.clone(), job.switches);
     let limits = Limits { runs: most, steps: MOST_STEPS };
     let (mut runs, mut failed) = (0, false);
     let mut note = |clean: bool| {
         runs += 1;
         failed |= !clean;
-        clean
+        clean && !shared.is_interrupted()
     };
     let summary = match job.strategy {
         StrategyArg::Dpor => exhaust(&mut world, limits, &mut |run: &Run<'_>| note(run.verdict.is_clean())),
@@ -239,7 +247,7 @@ pub(super) fn explore(job: &ExploreJob, most: u64) -> Result<BTreeMap<String, u6
     if failed {
         values.insert("schedules_to_failure".to_owned(), runs);
     }
-    Ok(values)
+    values
 }
 
 /// Parts of an account that are rows rather than numbers of the run.
@@ -251,12 +259,16 @@ fn of_report(result: PointResult, report: &ReplayReport) -> PointResult {
         json::leaves(tree.as_object_mut().and_then(|tree| tree.remove(name)).unwrap_or_default())
     };
     let parameters = part("parameters").into_iter().collect();
-    let numbers = |list: Value| Some(list.as_array()?.iter().filter_map(Value::as_u64).collect());
-    let series =
-        part("timeline").into_iter().filter_map(|(path, value)| Some((path, numbers(value)?))).collect();
     ROWS.iter().for_each(|name| drop(part(name)));
-    let values =
-        json::leaves(tree).into_iter().filter_map(|(path, value)| Some((path, value.as_u64()?))).collect();
+    let (mut values, mut series) = (BTreeMap::new(), BTreeMap::new());
+    for (path, value) in json::leaves(tree) {
+        match (path.strip_prefix("timeline."), &value) {
+            (Some(name), Value::Array(numbers)) => {
+                series.insert(name.to_owned(), numbers.iter().filter_map(Value::as_u64).collect());
+            }
+            _ => values.extend(value.as_u64().map(|number| (path, number))),
+        }
+    }
     let digest = format!("{:032x}", report.digest);
     let whole = PointResult { digest, parameters, values, series, ..result };
     let broken: Vec<&str> =

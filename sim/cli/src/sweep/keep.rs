@@ -1,5 +1,7 @@
 //! Conditions that drop points: two names or numbers, compared.
 
+use std::cmp::Ordering;
+
 use crate::size;
 
 use super::point::Values;
@@ -51,22 +53,40 @@ impl Condition {
         Ok(Self { left: left.to_owned(), relation, right: right.to_owned() })
     }
 
-    /// Whether a point meets it: a side that names one of its values stands for that.
+    /// Refuses what is neither a name nor a number where one has to be.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(crate) fn check(&self, is_name: impl Fn(&str) -> bool) -> Result<(), String> {
+        let sides = [&self.left, &self.right];
+        let names = "the sweep neither sets nor varies";
+        if let Some(odd) = sides.into_iter().find(|side| !is_name(side) && number(side).is_none())
+            && (!matches!(self.relation, Relation::Equal | Relation::Unequal)
+                || !sides.into_iter().any(|side| is_name(side)))
+        {
+            return Err(format!("`{odd}` is no number, and a name that {names}"));
+        }
+        match sides.into_iter().any(|side| is_name(side)) {
+            true => Ok(()),
+            false => Err(format!("`{}` and `{}`: the same for every point", self.left, self.right)),
+        }
+    }
+
+    /// Whether a point meets it: a side that names one of its values stands for that. Where one of the values is no number, as `full`, it is
+    /// neither above nor below, and every order holds.
     #[must_use]
     pub(crate) fn holds(&self, values: &Values) -> bool {
-        let side = |word: &str| values.get(word).cloned().unwrap_or_else(|| word.to_owned());
+        let side = |word: &str| values.get(word).cloned().unwrap_or_else(|| word.into());
         let (left, right) = (side(&self.left), side(&self.right));
-        let order = match (number(&left), number(&right)) {
-            (Some(left), Some(right)) => left.cmp(&right),
-            _ => left.cmp(&right),
-        };
+        let order = number(&left).zip(number(&right)).map(|(left, right)| left.cmp(&right));
+        let same = order.map_or(left == right, Ordering::is_eq);
         match self.relation {
-            Relation::Below => order.is_lt(),
-            Relation::AtMost => order.is_le(),
-            Relation::Equal => order.is_eq(),
-            Relation::Unequal => order.is_ne(),
-            Relation::AtLeast => order.is_ge(),
-            Relation::Above => order.is_gt(),
+            Relation::Below => order.is_none_or(Ordering::is_lt),
+            Relation::AtMost => order.is_none_or(Ordering::is_le),
+            Relation::Equal => same,
+            Relation::Unequal => !same,
+            Relation::AtLeast => order.is_none_or(Ordering::is_ge),
+            Relation::Above => order.is_none_or(Ordering::is_gt),
         }
     }
 }
@@ -95,11 +115,25 @@ mod tests {
             "trace == x.pwt",
             "trace != y.pwt",
             "9 > a",
+            "trace > 3",
         ] {
             assert!(holds(right), "{right}");
         }
         for wrong in ["a > b", "b == a", "m < 25", "trace == y.pwt"] {
             assert!(!holds(wrong), "{wrong}");
+        }
+        let known = |name: &str| values.contains_key(name);
+        for (text, right) in [
+            ("a > b", true),
+            ("trace == y.pwt", true),
+            ("y.pwt != trace", true),
+            ("9 >= a", true),
+            ("a < c", false),
+            ("c == d", false),
+            ("1 < 2", false),
+            ("m < lots", false),
+        ] {
+            assert_eq!(Condition::parse(text).expect("right").check(known).is_ok(), right, "{text}");
         }
         for broken in ["a", "", "a <", "== b", "a = b"] {
             assert!(Condition::parse(broken).is_err(), "{broken}");

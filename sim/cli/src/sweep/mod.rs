@@ -3,6 +3,7 @@
 pub mod args;
 mod estimate;
 mod execute;
+mod inputs;
 mod keep;
 #[cfg(feature = "parquet")]
 mod parquet_file;
@@ -14,22 +15,25 @@ mod shard;
 mod spec;
 mod store;
 mod submit;
+mod survey;
 mod table;
+mod write;
 
 use std::fmt::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::HumanDuration;
 
 use self::args::{Action, RunArgs, StoreArgs, SubmitArgs, SweepArgs};
-use self::execute::{PointResult, State};
+use self::execute::State;
 use self::plan::Plan;
 use self::point::NAMES;
 use self::shard::{Shard, ShardArg};
 use self::store::Store;
-use self::table::Table;
+use self::survey::Survey;
+use self::table::{Points, Series};
+use self::write::Writer;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::exit::Exit;
 use crate::host_memory;
@@ -38,22 +42,24 @@ use crate::style::{ColorChoice, group};
 use crate::text_file::write_whole;
 
 /// Runs `pagewalk sweep` and writes its answer.
-pub fn run(args: &SweepArgs, command: &str, color: ColorChoice) -> Exit {
+pub fn run(args: &SweepArgs, color: ColorChoice) -> Exit {
     let answer = match &args.action {
         Action::Plan(plan) => list(&plan.file),
-        Action::Run(run) => run_points(run, command),
+        Action::Run(run) => run_points(run, color),
         Action::Status(store) => status(store),
         Action::Merge(store) => merge(store),
-        Action::Report(store) => report_of(store, command),
+        Action::Report(store) => report_of(store),
         Action::Submit(submit) => submit_job(submit),
     };
     match answer {
         Ok((text, exit)) => write_answer(&text, exit),
-        Err(refusal) => {
-            eprint!("{}", refusal.to_text(color.for_stderr()));
-            refusal.exit()
-        }
+        Err(refusal) => refuse(&refusal, color),
     }
+}
+
+fn refuse(refusal: &Diagnostic, color: ColorChoice) -> Exit {
+    eprint!("{}", refusal.to_text(color.for_stderr()));
+    refusal.exit()
 }
 
 /// Reads a sweep file and yields how many points it has before its conditions; `name` is what messages call it. No text makes it panic.
@@ -78,7 +84,7 @@ fn list(file: &str) -> Answer {
     }
     let _ = writeln!(out, " · plan {}", &plan.id[..8]);
     for axis in &plan.axes {
-        let known = NAMES.iter().find(|(name, _)| *name == axis.path).map_or("", |(_, about)| about);
+        let known = NAMES.iter().find(|(name, _)| *name == &*axis.path).map_or("", |(_, about)| about);
         let _ = writeln!(out, "  axis {}  {}  {known}", axis.path, axis.values.join(" "));
     }
     out.push('\n');
@@ -91,7 +97,7 @@ fn list(file: &str) -> Answer {
     Ok((out, Exit::Held))
 }
 
-fn run_points(args: &RunArgs, command: &str) -> Answer {
+fn run_points(args: &RunArgs, color: ColorChoice) -> Answer {
     let plan = Plan::load(&args.store.file)?;
     let store = Store::new(&args.store.directory());
     let shard = match args.shard {
@@ -102,75 +108,85 @@ fn run_points(args: &RunArgs, command: &str) -> Answer {
         })?,
     };
     let shared = Arc::new(Shared::of_many(args.decoded.unwrap_or_else(host_memory::to_keep)));
-    let handler = Arc::clone(&shared);
-    // A second handler in one process (tests) is refused; the first one stays.
-    let _ = ctrlc::set_handler(move || handler.interrupt());
+    shared.end_on_interrupt();
     let tally = run::run(&plan, &store, shard, args.jobs, &shared)?;
     let mut out = String::new();
     let part = if args.shard.is_some() { format!("shard {shard}: ") } else { String::new() };
-    let _ = writeln!(
-        out,
-        "  {part}{} points · {} run now · {} there already · {} not to their end",
-        group(tally.points),
-        group(tally.run),
-        group(tally.skipped),
-        group(tally.unwell)
-    );
+    let (points, run, skipped) = (group(tally.points), group(tally.run), group(tally.skipped));
+    let _ = write!(out, "  {part}{points} points · {run} run now · {skipped} there already");
+    if plan.dropped > 0 && args.shard.is_none() {
+        let _ = write!(out, " · {} dropped by `keep`", group(plan.dropped as u64));
+    }
     if tally.interrupted {
-        let _ = writeln!(out, "  interrupted: the same command goes on where this ended");
+        out.push_str("\n  interrupted: the same command goes on where this ended\n");
         return Ok((out, Exit::Interrupted));
     }
-    if args.shard.is_some() {
-        return Ok((out, Exit::Held));
-    }
-    let results = load(&plan, &store)?;
-    out.push_str(&write_tables(&plan, &store, &results)?);
-    out.push_str(&write_report(&plan, &store, &results, command)?);
-    Ok((out, verdict(&results)))
+    let exit = match args.shard {
+        Some(_) => {
+            let states = survey::states(plan.of_shard(shard), &store)?;
+            let _ = writeln!(out, "{}", unwell(&states));
+            survey::verdict(states.into_iter())
+        }
+        None => {
+            let survey = Survey::of(&plan, &store)?;
+            let _ = writeln!(out, "{}", unwell(&survey.states().collect::<Vec<_>>()));
+            if survey.outcomes.iter().any(Option::is_some) {
+                out.push_str(&write_tables(&plan, &store, &survey)?);
+                out.push_str(&write_report(&plan, &store, &survey)?);
+            }
+            survey.verdict(&plan)
+        }
+    };
+    let Some((first, count)) = tally.refused else { return Ok((out, exit)) };
+    let told = match count {
+        1 => first.help("its point did not run; the same command tries again"),
+        count => first.help(format!("{} points did not run; the same command tries again", group(count))),
+    };
+    Ok((out, refuse(&told, color)))
 }
 
-/// Every result, by number of the point.
-fn load(plan: &Plan, store: &Store) -> Result<Vec<Option<PointResult>>, Diagnostic> {
-    plan.points.iter().map(|point| store.load(point)).collect()
-}
-
-fn verdict(results: &[Option<PointResult>]) -> Exit {
-    let any = |state: State| results.iter().flatten().any(|result| result.state == state);
-    if any(State::Broken) {
-        Exit::Broken
-    } else if results.iter().any(Option::is_none) || any(State::Incomplete) || any(State::Failed) {
-        Exit::Incomplete
-    } else {
-        Exit::Held
-    }
+/// How many did not come to their end, to stand behind what else there is to say.
+fn unwell(states: &[Option<State>]) -> String {
+    let unwell = states.iter().flatten().filter(|&&state| state != State::Done).count();
+    format!(" · {} not to their end", group(unwell as u64))
 }
 
 fn status(args: &StoreArgs) -> Answer {
     let plan = Plan::load(&args.file)?;
-    let finished = Store::new(&args.directory()).finished(&plan);
-    let there = finished.iter().filter(|&&there| there).count();
-    let mut out = format!("  {there} of {} points\n", finished.len());
-    if let Some(next) = finished.iter().position(|&there| !there) {
+    let states = survey::states(&plan.points, &Store::new(&args.directory()))?;
+    let there = states.iter().flatten().count() as u64;
+    let mut out = format!("  {} of {} points{}\n", group(there), group(states.len() as u64), unwell(&states));
+    if let Some(next) = states.iter().position(Option::is_none) {
         let _ = writeln!(out, "  the next: {}", run::about(&plan, &plan.points[next]));
-        return Ok((out, Exit::Incomplete));
     }
-    Ok((out, Exit::Held))
+    Ok((out, survey::verdict(states.into_iter())))
+}
+
+/// What is finished, for those who can do nothing without it.
+fn finished(plan: &Plan, store: &Store) -> Result<Survey, Diagnostic> {
+    let survey = Survey::of(plan, store)?;
+    if survey.outcomes.iter().all(Option::is_none) {
+        let place = Place::File { file: store.file("points").display().to_string() };
+        let message = "no point of the sweep is finished here";
+        return Err(Diagnostic::new(place, message).expected("results of `sweep run`, or another `--out`"));
+    }
+    Ok(survey)
 }
 
 fn merge(args: &StoreArgs) -> Answer {
     let plan = Plan::load(&args.file)?;
     let store = Store::new(&args.directory());
-    let results = load(&plan, &store)?;
-    let told = write_tables(&plan, &store, &results)?;
-    Ok((told, verdict(&results)))
+    let survey = finished(&plan, &store)?;
+    let told = write_tables(&plan, &store, &survey)?;
+    Ok((told, survey.verdict(&plan)))
 }
 
-fn report_of(args: &StoreArgs, command: &str) -> Answer {
+fn report_of(args: &StoreArgs) -> Answer {
     let plan = Plan::load(&args.file)?;
     let store = Store::new(&args.directory());
-    let results = load(&plan, &store)?;
-    let told = write_report(&plan, &store, &results, command)?;
-    Ok((told, verdict(&results)))
+    let survey = finished(&plan, &store)?;
+    let told = write_report(&plan, &store, &survey)?;
+    Ok((told, survey.verdict(&plan)))
 }
 
 fn submit_job(args: &SubmitArgs) -> Answer {
@@ -179,49 +195,35 @@ fn submit_job(args: &SubmitArgs) -> Answer {
     Ok((told, Exit::Held))
 }
 
-fn write_tables(plan: &Plan, store: &Store, results: &[Option<PointResult>]) -> Result<String, Diagnostic> {
-    let tables: [(&str, Table); 2] =
-        [("results", table::points(plan, results)), ("series", table::series(plan, results))];
+fn write_tables(plan: &Plan, store: &Store, survey: &Survey) -> Result<String, Diagnostic> {
+    let (points, series) = (Points::new(plan, &survey.names), Series::new(&survey.names));
+    let mut of_points = Writer::create(store, "results", points.columns())?;
+    let mut of_series = Writer::create(store, "series", series.columns())?;
+    survey::each(&plan.points, store, |point, result| {
+        let Some(result) = result else { return Ok(()) };
+        of_points.row(points.row(point, &result))?;
+        series.rows(&result).try_for_each(|row| of_series.row(row))
+    })?;
+    let formats = if cfg!(feature = "parquet") { "{csv,ndjson,parquet}" } else { "{csv,ndjson}" };
     let mut out = String::new();
-    for (name, table) in tables {
-        write_whole(&store.file(&format!("{name}.csv")), table.to_csv().as_bytes())?;
-        write_whole(&store.file(&format!("{name}.ndjson")), table.to_ndjson().as_bytes())?;
-        write_parquet(&store.file(&format!("{name}.parquet")), &table)?;
+    for (name, rows) in [("results", of_points.finish()?), ("series", of_series.finish()?)] {
         let path = store.file(name);
-        let _ = writeln!(
-            out,
-            "  wrote      {}.{{csv,ndjson,parquet}}  {} rows",
-            path.display(),
-            group(table.rows.len() as u64)
-        );
+        let _ = writeln!(out, "  wrote      {}.{formats}  {} rows", path.display(), group(rows));
     }
     Ok(out)
 }
 
-#[cfg(feature = "parquet")]
-fn write_parquet(path: &Path, table: &Table) -> Result<(), Diagnostic> {
-    let bytes = table.to_parquet().map_err(|error| {
-        Diagnostic::new(Place::File { file: path.display().to_string() }, format!("cannot be made: {error}"))
-    })?;
-    write_whole(path, &bytes)
-}
-
-#[cfg(not(feature = "parquet"))]
-fn write_parquet(_: &Path, _: &Table) -> Result<(), Diagnostic> {
-    Ok(())
-}
-
-fn write_report(
-    plan: &Plan,
-    store: &Store,
-    results: &[Option<PointResult>],
-    command: &str,
-) -> Result<String, Diagnostic> {
-    let report = report::report(plan, results, command);
+fn write_report(plan: &Plan, store: &Store, survey: &Survey) -> Result<String, Diagnostic> {
+    let report = report::report(plan, survey);
     let page = store.file("report.html");
     write_whole(&page, report::page(&report.data).as_bytes())?;
     for chart in &report.charts {
         write_whole(&store.file(&chart.file), chart.svg.as_bytes())?;
     }
-    Ok(format!("{}  wrote      {} and {} pictures\n", report.text, page.display(), report.charts.len()))
+    store.keep_pictures(&report.charts.iter().map(|chart| chart.file.as_str()).collect());
+    let pictures = match report.charts.len() {
+        1 => "1 picture".to_owned(),
+        count => format!("{} pictures", group(count as u64)),
+    };
+    Ok(format!("{}  wrote      {} and {pictures}\n", report.text, page.display()))
 }

@@ -1,77 +1,111 @@
-//! Tables as Parquet, snappy-compressed: one row group for each 65 536 rows.
+//! A table as Parquet, snappy-compressed, a group of rows at a time.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
-use parquet::errors::ParquetError;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::Type;
 
-use super::table::{Cell, Table};
+use super::table::{Cell, Column, Kind};
+use crate::diagnostic::Diagnostic;
+use crate::text_file::WholeFile;
 
-const ROWS_PER_GROUP: usize = 65_536;
+/// Cells of a row group: a group is in memory as a whole.
+const CELLS_PER_GROUP: usize = 1 << 20;
 
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Count,
-    Ratio,
+/// A table on its way to a file.
+pub(crate) struct Parquet {
+    table: Groups<WholeFile>,
+    /// Where it goes, for messages.
+    file: String,
 }
 
-impl Table {
-    /// The bytes of a Parquet file.
+impl Parquet {
+    /// Begins the file.
     ///
     /// # Errors
-    /// What the library says.
-    pub(crate) fn to_parquet(&self) -> Result<Vec<u8>, ParquetError> {
-        let kinds: Vec<Kind> = (0..self.columns.len()).map(|column| self.kind(column)).collect();
-        let fields: Vec<Arc<Type>> = self
-            .columns
-            .iter()
-            .zip(&kinds)
-            .map(|(name, &kind)| field(name, kind))
-            .collect::<Result<_, _>>()?;
+    /// If it cannot be written.
+    pub(crate) fn create(file: WholeFile, columns: &[Column]) -> std::result::Result<Self, Diagnostic> {
+        let name = file.name();
+        let table = Groups::begin(file, columns).map_err(|error| refused(&name, &error))?;
+        Ok(Self { table, file: name })
+    }
+
+    /// Adds a row, with a cell a column.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn row(&mut self, row: Vec<Cell>) -> std::result::Result<(), Diagnostic> {
+        self.table.row(row).map_err(|error| refused(&self.file, &error))
+    }
+
+    /// Completes the file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn finish(self) -> std::result::Result<(), Diagnostic> {
+        self.table.finish().map_err(|error| refused(&self.file, &error))?.finish()
+    }
+}
+
+fn refused(file: &str, error: &ParquetError) -> Diagnostic {
+    let place = crate::diagnostic::Place::File { file: file.to_owned() };
+    Diagnostic::new(place, format!("cannot be written: {error}"))
+}
+
+struct Groups<W: Write + Send> {
+    writer: SerializedFileWriter<W>,
+    kinds: Vec<Kind>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl<W: Write + Send> Groups<W> {
+    fn begin(file: W, columns: &[Column]) -> Result<Self> {
+        let fields: Vec<Arc<Type>> = columns.iter().map(field).collect::<Result<_>>()?;
         let schema = Arc::new(Type::group_type_builder("pagewalk").with_fields(fields).build()?);
         let created = format!("pagewalk {}", env!("CARGO_PKG_VERSION"));
         let properties =
             WriterProperties::builder().set_compression(Compression::SNAPPY).set_created_by(created).build();
-        let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties))?;
-        for rows in self.rows.chunks(ROWS_PER_GROUP) {
-            let mut group = writer.next_row_group()?;
-            let mut number = 0;
-            while let Some(mut column) = group.next_column()? {
-                write_column(&mut column, kinds[number], rows.iter().map(|row| &row[number]))?;
-                column.close()?;
-                number += 1;
-            }
-            group.close()?;
-        }
-        writer.into_inner()
+        let writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
+        Ok(Self { writer, kinds: columns.iter().map(|column| column.kind).collect(), rows: Vec::new() })
     }
 
-    fn kind(&self, column: usize) -> Kind {
-        let mut kind = Kind::Count;
-        for row in &self.rows {
-            match row[column] {
-                Cell::Text(_) => return Kind::Text,
-                Cell::Ratio(_) => kind = Kind::Ratio,
-                Cell::Count(_) | Cell::Empty => {}
-            }
+    fn row(&mut self, row: Vec<Cell>) -> Result<()> {
+        self.rows.push(row);
+        if self.rows.len() * self.kinds.len() < CELLS_PER_GROUP { Ok(()) } else { self.write_group() }
+    }
+
+    fn write_group(&mut self) -> Result<()> {
+        let mut group = self.writer.next_row_group()?;
+        let mut number = 0;
+        while let Some(mut column) = group.next_column()? {
+            write_column(&mut column, self.kinds[number], self.rows.iter().map(|row| &row[number]))?;
+            column.close()?;
+            number += 1;
         }
-        kind
+        self.rows.clear();
+        group.close().map(drop)
+    }
+
+    fn finish(mut self) -> Result<W> {
+        if !self.rows.is_empty() {
+            self.write_group()?;
+        }
+        self.writer.into_inner()
     }
 }
 
-fn field(name: &str, kind: Kind) -> Result<Arc<Type>, ParquetError> {
-    let (physical, logical) = match kind {
+fn field(column: &Column) -> Result<Arc<Type>> {
+    let (physical, logical) = match column.kind {
         Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-        Kind::Count => (Physical::INT64, None),
+        Kind::Count => (Physical::INT64, Some(LogicalType::integer(64, false))),
         Kind::Ratio => (Physical::DOUBLE, None),
     };
-    let builder = Type::primitive_type_builder(name, physical);
+    let builder = Type::primitive_type_builder(&column.name, physical);
     builder.with_logical_type(logical).with_repetition(Repetition::OPTIONAL).build().map(Arc::new)
 }
 
@@ -79,7 +113,7 @@ fn write_column<'a>(
     column: &mut SerializedColumnWriter<'_>,
     kind: Kind,
     cells: impl Iterator<Item = &'a Cell>,
-) -> Result<(), ParquetError> {
+) -> Result<()> {
     let cells: Vec<&Cell> = cells.collect();
     let there: Vec<i16> = cells.iter().map(|cell| i16::from(**cell != Cell::Empty)).collect();
     match kind {
@@ -104,12 +138,9 @@ fn write_column<'a>(
 }
 
 impl Cell {
-    /// Counts beyond 63 bits do not occur: the largest are cycles.
+    /// A count as Parquet stores one without a sign: by its bits.
     fn count(&self) -> Option<i64> {
-        match *self {
-            Self::Count(count) => Some(i64::try_from(count).unwrap_or(i64::MAX)),
-            _ => None,
-        }
+        if let Self::Count(count) = *self { Some(count.cast_signed()) } else { None }
     }
 
     fn ratio(&self) -> Option<f64> {
@@ -131,23 +162,35 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let text = |text: &str| Cell::Text(text.into());
-        let rows = vec![
-            vec![text("a"), Cell::Count(1), Cell::Ratio(0.5), Cell::Count(7)],
+        let rows = [
+            vec![text("a"), Cell::Count(u64::MAX), Cell::Ratio(0.5), Cell::Count(7)],
             vec![Cell::Empty, Cell::Empty, Cell::Count(2), text("b")],
         ];
-        let columns = ["text", "count [pages]", "ratio", "both"].map(str::to_owned).to_vec();
-        let bytes = Table { columns: columns.clone(), rows }.to_parquet().expect("it is written");
+        let columns = [
+            ("text", Kind::Text),
+            ("count [pages]", Kind::Count),
+            ("ratio", Kind::Ratio),
+            ("both", Kind::Text),
+        ]
+        .map(|(name, kind)| Column { name: name.into(), kind });
+        let mut table = Groups::begin(Vec::new(), &columns).expect("it is begun");
+        for row in rows {
+            table.row(row).expect("it is written");
+            table.write_group().expect("it is written");
+        }
+        let bytes = table.finish().expect("it is written");
         let reader = SerializedFileReader::new(bytes::Bytes::from(bytes)).expect("it is Parquet");
+        assert_eq!(reader.num_row_groups(), 2);
         let read: Vec<Vec<Field>> = reader
             .get_row_iter(None)
             .expect("it has rows")
             .map(|row| row.expect("a row").get_column_iter().map(|(_, field)| field.clone()).collect())
             .collect();
         let text = |text: &str| Field::Str(text.to_owned());
-        assert_eq!(read[0], [text("a"), Field::Long(1), Field::Double(0.5), text("7")]);
+        assert_eq!(read[0], [text("a"), Field::ULong(u64::MAX), Field::Double(0.5), text("7")]);
         assert_eq!(read[1], [Field::Null, Field::Null, Field::Double(2.0), text("b")]);
         let schema = reader.metadata().file_metadata().schema_descr_ptr();
         let names: Vec<&str> = schema.columns().iter().map(|column| column.name()).collect();
-        assert_eq!(names, columns);
+        assert_eq!(names, columns.map(|column| column.name));
     }
 }

@@ -1,16 +1,16 @@
 //! The points of a sweep: an ordered list, each with a name that follows from what it runs.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
+use super::inputs::{Inputs, digest};
 use super::keep::Condition;
-use super::point::{Job, Machines, Values};
-use super::spec::{Axis, MAX_BYTES, Metric, Setting, SweepSpec};
-use crate::diagnostic::{Diagnostic, Place};
+use super::point::{Job, Values, Wrong};
+use super::shard::Shard;
+use super::spec::{Axis, MAX_BYTES, Metric, SweepSpec};
+use crate::diagnostic::Diagnostic;
 use crate::text_file::read_text;
 
 /// Points that one sweep may have.
@@ -31,13 +31,13 @@ pub(crate) struct Point {
 #[derive(Clone, Debug)]
 pub(crate) struct PlanAxis {
     /// What differs.
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
     /// How, as text.
-    pub(crate) values: Vec<String>,
+    pub(crate) values: Vec<Arc<str>>,
 }
 
 /// All points of a sweep.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     /// The sweep's file, as the user named it.
     pub(crate) file: String,
@@ -51,12 +51,18 @@ pub(crate) struct Plan {
     pub(crate) axes: Vec<PlanAxis>,
     /// Axes by number, those that advance together in one group.
     pub(crate) groups: Vec<Vec<usize>>,
+    /// The axis along which pictures go, if the sweep says.
+    pub(crate) along: Option<usize>,
+    /// The axis of their lines, if the sweep says.
+    pub(crate) lines: Option<usize>,
     /// What is asked of every point.
     pub(crate) metrics: Vec<Metric>,
     /// The points, in order.
     pub(crate) points: Vec<Point>,
     /// Combinations that a condition dropped.
     pub(crate) dropped: usize,
+    /// The files that points name.
+    pub(crate) inputs: Inputs,
 }
 
 /// A sweep file, understood; no file that it names is read yet.
@@ -78,27 +84,52 @@ impl Outline {
         let spec = SweepSpec::parse(name, text)?;
         let wrong =
             |word: &str, message: &str, expected: &str| spec.wrong(name, text, word, message, expected);
-        let axes = axes(&spec)
-            .map_err(|(path, why)| wrong(&path, &format!("{path}: {why}"), "a name once, with values"))?;
+        let too_many = || {
+            let expected = format!("at most {MOST_POINTS}, on all axes together");
+            wrong("axes", "the axes have too many values or combinations", &expected)
+        };
+        let lengths = spec.axes.iter().map(|axis| axis.values.count());
+        let sum = lengths.fold(0_u64, u64::saturating_add);
+        if sum > MOST_POINTS as u64 {
+            return Err(too_many());
+        }
+        let axes =
+            axes(&spec).map_err(|(path, why)| wrong(&path, &why, "a name once, with values that differ"))?;
         let groups = groups(&spec, &axes)
             .map_err(|(path, why)| wrong(&path, &why, "names of axes with as many values each"))?;
-        let conditions = spec.keep.iter().map(|text| Condition::parse(text).map_err(|why| (text, why)));
+        let is_name = |name: &str| spec.set.contains_key(name) || axes.iter().any(|axis| *axis.path == *name);
+        let conditions = spec.keep.iter().map(|text| {
+            let condition =
+                Condition::parse(text).and_then(|condition| condition.check(is_name).map(|()| condition));
+            condition.map_err(|why| (text, why))
+        });
         let conditions = conditions
             .collect::<Result<_, _>>()
-            .map_err(|(text, why)| wrong(text, &why, "as in `cpus <= 4`"))?;
+            .map_err(|(text, why)| wrong(text, &why, "names of the sweep and numbers, as in `cpus <= 4`"))?;
         let total =
             groups.iter().try_fold(1_usize, |all, group| all.checked_mul(axes[group[0]].values.len()));
-        let total = total.filter(|&total| total <= MOST_POINTS);
-        let total = total.ok_or_else(|| {
-            wrong("axes", "the axes have too many combinations", &format!("at most {MOST_POINTS}"))
-        })?;
+        let total = total.filter(|&total| total <= MOST_POINTS).ok_or_else(too_many)?;
+        for shown in spec.along.iter().chain(&spec.lines) {
+            if !axes.iter().any(|axis| *axis.path == **shown) || spec.along == spec.lines {
+                return Err(wrong(
+                    shown,
+                    &format!("`{shown}` cannot be shown so"),
+                    "another axis for each of `along` and `lines`",
+                ));
+            }
+        }
         Ok(Self { spec, axes, groups, conditions, total })
     }
 
     /// The combinations that meet all conditions: the place on every axis, and all values.
     fn kept(&self) -> Vec<(Vec<usize>, Values)> {
-        let fixed: Values =
-            self.spec.set.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let shared = |text: String| -> Arc<str> { text.into() };
+        let fixed: Values = self
+            .spec
+            .set
+            .iter()
+            .map(|(name, value)| (shared(name.clone()), shared(value.to_string())))
+            .collect();
         (0..self.total)
             .map(|number| combination(number, &self.groups, &self.axes, &fixed))
             .filter(|(_, values)| self.conditions.iter().all(|condition| condition.holds(values)))
@@ -115,49 +146,54 @@ impl Plan {
         let text = read_text(file, "sweep", MAX_BYTES)?;
         let outline = Outline::parse(file, &text)?;
         let kept = outline.kept();
-        let inputs = Inputs::read(&kept)?;
+        if kept.is_empty() {
+            let spec = &outline.spec;
+            return Err(spec.wrong(
+                file,
+                &text,
+                "keep",
+                "the conditions drop every point",
+                "at least one point",
+            ));
+        }
+        let inputs = Inputs::read(kept.iter().map(|(_, values)| values))?;
         let Outline { spec, axes, groups, total, .. } = outline;
-        check(&kept).map_err(|(values, why)| {
-            let word = why.split(':').next().unwrap_or("");
+        check(&kept, &inputs).map_err(|(values, wrong)| {
             let point = axes
                 .iter()
-                .map(|axis| format!("{} {}", axis.path, values[&axis.path]))
+                .map(|axis| format!("{} {}", axis.path, values[&*axis.path]))
                 .collect::<Vec<_>>()
                 .join(", ");
-            spec.wrong(file, &text, word, &why, "values that a run can have")
+            spec.wrong(file, &text, &wrong.name, &wrong.why, "values that a run can have")
                 .help(format!("the point: {point}"))
         })?;
-        let point = |(at, values): &(Vec<usize>, Values)| Point {
-            id: inputs.id(values),
-            at: at.clone(),
-            values: values.clone(),
-        };
-        let points: Vec<Point> = kept.par_iter().map(point).collect();
+        let point = |(at, values): (Vec<usize>, Values)| Point { id: inputs.id(&values), at, values };
+        let points: Vec<Point> = kept.into_par_iter().map(point).collect();
         let id = digest(points.iter().map(|point| point.id.as_str()));
         let dropped = total - points.len();
+        let shown = |name: &Option<String>| axes.iter().position(|axis| Some(&*axis.path) == name.as_deref());
+        let (along, lines) = (shown(&spec.along), shown(&spec.lines));
         let SweepSpec { title, question, metrics, .. } = spec;
-        Ok(Self { file: file.to_owned(), title, question, id, axes, groups, metrics, points, dropped })
+        let file = file.to_owned();
+        Ok(Self { file, title, question, id, axes, groups, along, lines, metrics, points, dropped, inputs })
     }
 }
 
 /// Whether a run can have the values of every point. Of points that differ in seed and trace only one is looked at.
-fn check(points: &[(Vec<usize>, Values)]) -> Result<(), (Values, String)> {
-    let machines = Machines::default();
+fn check(points: &[(Vec<usize>, Values)], inputs: &Inputs) -> Result<(), (Values, Wrong)> {
     let mut unlike: BTreeMap<Vec<(&str, &str)>, &Values> = BTreeMap::new();
     for (_, values) in points {
         if let Some(Err(_)) = values.get("seed").map(|seed| seed.parse::<u64>()) {
-            return Err((values.clone(), format!("seed: `{}` is no whole number from 0 on", values["seed"])));
+            let why = format!("seed: `{}` is no whole number from 0 on", values["seed"]);
+            return Err((values.clone(), Wrong { name: "seed".into(), why }));
         }
-        let like = |name: &str| ["seed", "trace"].contains(&name) && !values[name].is_empty();
-        let key = values
-            .iter()
-            .filter(|(name, _)| !like(name))
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let like = |name: &str| ["seed", "trace"].contains(&name) && !values[name].trim().is_empty();
+        let key = values.iter().filter(|(name, _)| !like(name)).map(|(name, value)| (&**name, &**value));
         unlike.entry(key.collect()).or_insert(values);
     }
     let unlike: Vec<&Values> = unlike.into_values().collect();
     // The first in order, however many threads look.
-    let wrong = |&values: &&Values| Job::new(values, &machines).err().map(|why| (values.clone(), why));
+    let wrong = |&values: &&Values| Job::new(values, inputs).err().map(|why| (values.clone(), why));
     unlike.par_iter().find_map_first(wrong).map_or(Ok(()), Err)
 }
 
@@ -167,13 +203,18 @@ fn axes(spec: &SweepSpec) -> Result<Vec<PlanAxis>, (String, String)> {
     let mut axes = Vec::new();
     for Axis { path, values } in &spec.axes {
         if known.contains(&path.as_str()) || spec.set.contains_key(path) {
-            return Err((path.clone(), "it is given twice".into()));
+            return Err((path.clone(), format!("{path} is given twice")));
         }
         known.push(path);
-        let values = values.all().map_err(|why| (path.clone(), why))?;
-        axes.push(PlanAxis { path: path.clone(), values: values.iter().map(Setting::to_string).collect() });
+        let values = values.all().map_err(|why| (path.clone(), format!("{path}: {why}")))?;
+        let values: Vec<Arc<str>> = values.iter().map(|value| value.to_string().into()).collect();
+        let unlike: BTreeSet<&Arc<str>> = values.iter().collect();
+        if unlike.len() < values.len() {
+            return Err((path.clone(), format!("{path} has a value twice")));
+        }
+        axes.push(PlanAxis { path: path.as_str().into(), values });
     }
-    if axes.is_empty() { Err(("axes".into(), "there is none".into())) } else { Ok(axes) }
+    if axes.is_empty() { Err(("axes".into(), "there is no axis".into())) } else { Ok(axes) }
 }
 
 /// Axes by number, those that advance together in one group; by the first of each.
@@ -181,7 +222,7 @@ fn groups(spec: &SweepSpec, axes: &[PlanAxis]) -> Result<Vec<Vec<usize>>, (Strin
     let mut group_of: BTreeMap<usize, usize> = BTreeMap::new();
     for (number, names) in spec.zip.iter().enumerate() {
         for name in names {
-            let place = axes.iter().position(|axis| axis.path == *name);
+            let place = axes.iter().position(|axis| *axis.path == **name);
             let place = place.ok_or_else(|| (name.clone(), format!("zip: there is no axis `{name}`")))?;
             if group_of.insert(place, number).is_some() {
                 return Err((name.clone(), format!("zip: `{name}` is in two groups")));
@@ -232,73 +273,13 @@ fn combination(
     (at, values)
 }
 
-/// Digests of the files that points name.
-struct Inputs {
-    files: BTreeMap<String, String>,
-}
-
-impl Inputs {
-    fn read(points: &[(Vec<usize>, Values)]) -> Result<Self, Diagnostic> {
-        let mut files = BTreeMap::new();
-        for name in points.iter().flat_map(|(_, values)| named_files(values)) {
-            if files.contains_key(name) {
-                continue;
-            }
-            let digest = digest_of_file(name).map_err(|error| {
-                Diagnostic::new(Place::File { file: name.to_owned() }, format!("cannot read it: {error}"))
-                    .expected("a trace, machine or scenario that the sweep names")
-            })?;
-            files.insert(name.to_owned(), digest);
-        }
-        Ok(Self { files })
-    }
-
-    /// The name of a point: configuration, contents of its files, seed and version.
-    fn id(&self, values: &Values) -> String {
-        let settings = values.iter().map(|(name, value)| format!("{name}={value}"));
-        let files = named_files(values).filter_map(|name| self.files.get(name).cloned());
-        let version = std::iter::once(env!("CARGO_PKG_VERSION").to_owned());
-        let all: Vec<String> = version.chain(settings).chain(files).collect();
-        digest(all.iter().map(String::as_str))
-    }
-}
-
-/// The files among a point's values.
-fn named_files(values: &Values) -> impl Iterator<Item = &str> {
-    let traces = values.get("trace").into_iter().flat_map(|traces| traces.split_whitespace());
-    let machine = values.get("machine").filter(|name| name.ends_with(".ron"));
-    traces.chain(machine.map(String::as_str)).chain(values.get("scenario").map(String::as_str))
-}
-
-/// The digest of a file, which may be larger than memory.
-fn digest_of_file(name: &str) -> io::Result<String> {
-    let mut file = File::open(name)?;
-    let mut hash = Sha256::new();
-    let mut piece = vec![0; 1 << 16];
-    loop {
-        let count = file.read(&mut piece)?;
-        if count == 0 {
-            return Ok(hexadecimal(&hash.finalize()));
-        }
-        hash.update(&piece[..count]);
-    }
-}
-
-/// 128 bits of the digest of some words, in hexadecimal.
-fn digest<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let mut hash = Sha256::new();
-    for word in words {
-        hash.update(word.as_bytes());
-        hash.update([0]);
-    }
-    hexadecimal(&hash.finalize())[..32].to_owned()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl Plan {
+    /// The points of a shard, in order.
+    pub(crate) fn of_shard(&self, shard: Shard) -> impl Iterator<Item = &Point> {
+        let numbered = self.points.iter().enumerate();
+        numbered.filter(move |&(number, _)| shard.has(number)).map(|(_, point)| point)
+    }
+
     /// The value of an axis at a point, as text.
     #[must_use]
     pub(crate) fn value<'a>(&'a self, point: &Point, axis: usize) -> &'a str {
@@ -311,9 +292,11 @@ impl Plan {
         self.groups.iter().any(|group| group.contains(&one) && group.contains(&other))
     }
 
-    /// The axes but the seed: what is compared.
+    /// The axes but the seed, unless there is no other: what is compared.
     #[must_use]
     pub(crate) fn compared(&self) -> Vec<usize> {
-        (0..self.axes.len()).filter(|&axis| self.axes[axis].path != "seed").collect()
+        let all = 0..self.axes.len();
+        let but_seeds: Vec<usize> = all.clone().filter(|&axis| &*self.axes[axis].path != "seed").collect();
+        if but_seeds.is_empty() { all.collect() } else { but_seeds }
     }
 }

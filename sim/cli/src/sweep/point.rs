@@ -1,12 +1,15 @@
 //! What one point of a sweep runs, from the values that it has.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use pagewalk_engine::Schedule;
+use pagewalk_explore::Scenario;
 use pagewalk_mmu::{Fix, Mutant, Switches};
 
+use super::inputs::{Inputs, traces};
+use crate::diagnostic::Place;
 use crate::explore::args::StrategyArg;
 use crate::kernel_args::{KernelArg, KernelArgs};
 use crate::machine::Machine;
@@ -15,7 +18,7 @@ use crate::replay::memory_arg::{AntagonistArg, MemoryArg, SwapArg};
 use crate::shell;
 
 /// What an axis may name beside the parameters of a machine.
-pub(crate) const NAMES: [(&str, &str); 13] = [
+pub(crate) const NAMES: [(&str, &str); 14] = [
     ("trace", "the trace; several by spaces between them"),
     ("machine", "a preset, or a file with a machine"),
     (
@@ -28,6 +31,7 @@ pub(crate) const NAMES: [(&str, &str); 13] = [
     ("kernel", "fixed, linux-2.6.27 or linux-2.6.22"),
     ("fix", "a later fix on top of the kernel, or none"),
     ("mutant", "a mutant of the kernel, or none"),
+    ("verify", "true to check contents and invariants, or false"),
     ("antagonist", "antagonists as `replay --antagonist` takes them, or none"),
     ("scenario", "a scenario to explore instead of a trace to replay"),
     ("strategy", "how the scenario is explored: dpor, or random"),
@@ -58,6 +62,8 @@ pub(crate) struct ReplayJob {
     pub(crate) schedule: Schedule,
     /// What acts beside the programs.
     pub(crate) antagonists: Vec<AntagonistArg>,
+    /// Whether contents and invariants are checked.
+    pub(crate) verify: bool,
     /// The seed.
     pub(crate) seed: u64,
 }
@@ -65,8 +71,8 @@ pub(crate) struct ReplayJob {
 /// Schedules of a scenario.
 #[derive(Clone, Debug)]
 pub(crate) struct ExploreJob {
-    /// The scenario's file.
-    pub(crate) scenario: String,
+    /// The scenario.
+    pub(crate) scenario: Scenario,
     /// The kernel.
     pub(crate) switches: Switches,
     /// Which schedules.
@@ -77,22 +83,21 @@ pub(crate) struct ExploreJob {
     pub(crate) seed: u64,
 }
 
-/// The values of a point by name.
-pub(crate) type Values = BTreeMap<String, String>;
+/// The values of a point by name. Points share what they have in common.
+pub(crate) type Values = BTreeMap<Arc<str>, Arc<str>>;
 
-/// The machines that points begin with, each read once.
-#[derive(Default)]
-pub(crate) struct Machines(Mutex<BTreeMap<String, Machine>>);
+/// A value that no run can have.
+#[derive(Clone, Debug)]
+pub(crate) struct Wrong {
+    /// Its name.
+    pub(crate) name: String,
+    /// What is wrong with it, in a line.
+    pub(crate) why: String,
+}
 
-impl Machines {
-    fn load(&self, name: &str) -> Result<Machine, String> {
-        let mut known = self.0.lock().expect("nobody panics while it has the map");
-        if let Some(machine) = known.get(name) {
-            return Ok(machine.clone());
-        }
-        let machine = Machine::load(name).map_err(|problem| problem.line())?;
-        known.insert(name.to_owned(), machine.clone());
-        Ok(machine)
+impl Wrong {
+    fn new(name: &str, why: impl std::fmt::Display) -> Self {
+        Self { name: name.to_owned(), why: format!("{name}: {why}") }
     }
 }
 
@@ -103,36 +108,45 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn text(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str)
+        self.values.get(name).map(|value| &**value)
     }
 
-    fn parse<T: std::str::FromStr<Err = String>>(&self, name: &str) -> Result<Option<T>, String> {
-        self.text(name).map(|text| text.parse().map_err(|error| format!("{name}: {error}"))).transpose()
+    fn parse<T: std::str::FromStr<Err = String>>(&self, name: &str) -> Result<Option<T>, Wrong> {
+        self.text(name).map(|text| text.parse().map_err(|error: String| Wrong::new(name, error))).transpose()
     }
 
-    fn number(&self, name: &str, usual: u64) -> Result<u64, String> {
+    fn number(&self, name: &str, usual: u64) -> Result<u64, Wrong> {
         let Some(text) = self.text(name) else { return Ok(usual) };
-        text.parse().map_err(|_| format!("{name}: `{text}` is no whole number from 0 on"))
+        text.parse().map_err(|_| Wrong::new(name, format!("`{text}` is no whole number from 0 on")))
     }
 
-    fn choice<T: ValueEnum>(&self, name: &str, usual: T) -> Result<T, String> {
+    fn choice<T: ValueEnum>(&self, name: &str, usual: T) -> Result<T, Wrong> {
         let Some(text) = self.text(name) else { return Ok(usual) };
         let names: Vec<String> = T::value_variants()
             .iter()
             .filter_map(|value| value.to_possible_value().map(|value| value.get_name().to_owned()))
             .collect();
-        T::from_str(text, false).map_err(|_| format!("{name}: `{text}` is none of {}", names.join(", ")))
+        T::from_str(text, false)
+            .map_err(|_| Wrong::new(name, format!("`{text}` is none of {}", names.join(", "))))
     }
 
-    fn switches(&self) -> Result<Switches, String> {
+    fn switches(&self) -> Result<Switches, Wrong> {
         let named = |name: &str| self.text(name).filter(|&value| value != "none");
-        let fix =
-            named("fix").map(|name| Fix::from_name(name).ok_or_else(|| format!("fix: there is no `{name}`")));
-        let mutant = named("mutant")
-            .map(|name| Mutant::from_name(name).ok_or_else(|| format!("mutant: there is no `{name}`")));
+        let unknown = |name: &str, value: &str| Wrong::new(name, format!("there is no `{value}`"));
+        let fix = named("fix").map(|name| Fix::from_name(name).ok_or_else(|| unknown("fix", name)));
+        let mutant =
+            named("mutant").map(|name| Mutant::from_name(name).ok_or_else(|| unknown("mutant", name)));
         let (fix, mutant) =
             (fix.transpose()?.into_iter().collect(), mutant.transpose()?.into_iter().collect());
         Ok(KernelArgs { kernel: self.choice("kernel", KernelArg::Fixed)?, fix, mutant }.switches())
+    }
+
+    /// Refuses names that would not change what is run.
+    fn has_none_of(&self, names: &[&str], what: &str) -> Result<(), Wrong> {
+        match names.iter().find(|&&name| self.text(name).is_some()) {
+            Some(name) => Err(Wrong::new(name, format!("{what} has none"))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -155,25 +169,30 @@ impl Job {
     /// What the values say.
     ///
     /// # Errors
-    /// What is wrong with them, in a line.
-    pub(crate) fn new(values: &Values, machines: &Machines) -> Result<Self, String> {
+    /// What is wrong with them.
+    pub(crate) fn new(values: &Values, inputs: &Inputs) -> Result<Self, Wrong> {
         let reader = Reader { values };
-        match reader.text("scenario") {
+        match inputs.scenario(values) {
             Some(scenario) => explore(&reader, scenario).map(Self::Explore),
-            None => replay(&reader, machines).map(|job| Self::Replay(Box::new(job))),
+            None => replay(&reader, inputs).map(|job| Self::Replay(Box::new(job))),
         }
     }
 
     /// The command that repeats the point alone.
     #[must_use]
     pub(crate) fn command(values: &Values) -> String {
-        let text = |name: &str| values.get(name).map(String::as_str);
+        let text = |name: &str| values.get(name).map(|value| &**value);
         let mut words = vec!["pagewalk".to_owned()];
         match text("scenario") {
-            Some(scenario) => words.extend(["explore".into(), scenario.to_owned()]),
+            Some(scenario) => {
+                words.extend(["explore".into(), shell::word(scenario)]);
+                if text("strategy").is_none() {
+                    words.push("--strategy random".into()); // which is not what `explore` does by itself
+                }
+            }
             None => {
                 words.push("replay".into());
-                words.extend(text("trace").unwrap_or("").split_whitespace().map(str::to_owned));
+                words.extend(traces(values).map(shell::word));
             }
         }
         let same = [
@@ -194,18 +213,25 @@ impl Job {
                 words.push(format!("--{name} {}", shell::word(value)));
             }
         }
+        if text("verify") == Some("true") {
+            words.push("--verify".into());
+        }
         words.extend(sets(values).iter().map(|set| format!("--set {}", shell::word(set))));
         words.join(" ")
     }
 }
 
-fn explore(reader: &Reader<'_>, scenario: &str) -> Result<ExploreJob, String> {
-    if let Some(odd) = sets(reader.values).first() {
-        return Err(format!("a scenario has no machine: `{odd}`"));
+fn explore(reader: &Reader<'_>, scenario: &Scenario) -> Result<ExploreJob, Wrong> {
+    if let Some((odd, _)) = reader.values.iter().find(|(name, _)| !is_special(name)) {
+        return Err(Wrong::new(odd, "a scenario has no machine"));
     }
+    reader.has_none_of(
+        &["trace", "machine", "memory", "swap", "schedule", "verify", "antagonist"],
+        "a scenario",
+    )?;
     let strategy = reader.choice("strategy", StrategyArg::Random)?;
     Ok(ExploreJob {
-        scenario: scenario.to_owned(),
+        scenario: scenario.clone(),
         switches: reader.switches()?,
         strategy,
         runs: reader.number("runs", strategy.default_runs())?.max(1),
@@ -213,24 +239,37 @@ fn explore(reader: &Reader<'_>, scenario: &str) -> Result<ExploreJob, String> {
     })
 }
 
-fn replay(reader: &Reader<'_>, machines: &Machines) -> Result<ReplayJob, String> {
-    let traces: Vec<String> =
-        reader.text("trace").unwrap_or("").split_whitespace().map(str::to_owned).collect();
+fn replay(reader: &Reader<'_>, inputs: &Inputs) -> Result<ReplayJob, Wrong> {
+    let traces: Vec<String> = traces(reader.values).map(str::to_owned).collect();
     if traces.is_empty() {
-        return Err("there is no trace: name one in `set`, or in an axis `trace`".into());
+        return Err(Wrong::new("trace", "there is none: name one in `set`, or in an axis `trace`"));
     }
-    let name = reader.text("machine").unwrap_or("default");
-    let mut machine = machines.load(name)?;
+    reader.has_none_of(&["strategy", "runs"], "a replay")?;
+    let mut machine = inputs.machine(reader.values);
     if let Some(swap) = reader.parse::<SwapArg>("swap")? {
         machine.swap = swap.device.areas(swap.pages);
     }
-    machine.set_all(&sets(reader.values)).map_err(|problem| problem.line())?;
+    machine.set_all(&sets(reader.values)).map_err(|problem| {
+        let name = match &*problem.place {
+            Place::Option { excerpt, .. } => excerpt.split('=').next().unwrap_or("").to_owned(),
+            _ => String::new(),
+        };
+        Wrong { name, why: problem.line() }
+    })?;
     let schedule = reader.choice("schedule", ScheduleArg::Timed)?.into();
     let antagonists = match reader.text("antagonist") {
         None | Some("none") => Vec::new(),
-        Some(list) => list.split(',').map(str::parse).collect::<Result<_, String>>()?,
+        Some(list) => {
+            let all: Result<_, String> = list.split(',').map(str::parse).collect();
+            all.map_err(|why| Wrong::new("antagonist", why))?
+        }
     };
     let (memory, switches) = (reader.parse("memory")?, reader.switches()?);
+    let verify = match reader.text("verify") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(odd) => return Err(Wrong::new("verify", format!("`{odd}` is neither true nor false"))),
+    };
     Ok(ReplayJob {
         traces,
         machine,
@@ -238,6 +277,7 @@ fn replay(reader: &Reader<'_>, machines: &Machines) -> Result<ReplayJob, String>
         switches,
         schedule,
         antagonists,
+        verify,
         seed: reader.number("seed", 1)?,
     })
 }
@@ -246,42 +286,52 @@ fn replay(reader: &Reader<'_>, machines: &Machines) -> Result<ReplayJob, String>
 mod tests {
     use super::*;
 
+    const TRACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../traces/tcc.pwt");
+    const SCENARIO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/scenarios/dirty-page.ron");
+
     fn values(pairs: &[(&str, &str)]) -> Values {
-        pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+        pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect()
+    }
+
+    fn job(values: &Values) -> Result<Job, Wrong> {
+        Job::new(values, &Inputs::read([values].into_iter()).expect("its files are there"))
     }
 
     #[test]
     fn a_point_repeats_by_its_command() {
-        let point = values(&[
-            ("trace", "a.pwt b.pwt"),
-            ("memory", "64 MiB"),
-            ("cpus", "2"),
-            ("antagonist", "none"),
-            ("seed", "3"),
-        ]);
-        let command = "pagewalk replay a.pwt b.pwt --memory '64 MiB' --seed 3 --set cpus=2";
-        assert_eq!(Job::command(&point), command);
-        let Ok(Job::Replay(job)) = Job::new(&point, &Machines::default()) else { panic!("it replays") };
+        let settings = [("memory", "64 MiB"), ("cpus", "2"), ("antagonist", "none"), ("seed", "3")];
+        let traces = format!("{TRACE} {TRACE}");
+        let point = values(&[&[("trace", traces.as_str())], &settings[..]].concat());
+        let Ok(Job::Replay(job)) = job(&point) else { panic!("it replays") };
         assert_eq!((job.traces.len(), job.machine.cpus.get(), job.seed), (2, 2, 3));
+        let point = values(&[&[("trace", "a.pwt b;c.pwt")], &settings[..]].concat());
+        let command = "pagewalk replay a.pwt 'b;c.pwt' --memory '64 MiB' --seed 3 --set cpus=2";
+        assert_eq!(Job::command(&point), command);
+        let scenario = values(&[("scenario", "a b.ron"), ("runs", "7")]);
+        assert_eq!(Job::command(&scenario), "pagewalk explore 'a b.ron' --strategy random --runs 7");
     }
 
     #[test]
-    fn what_no_run_could_have_is_said_in_a_line() {
-        let trace = ("trace", "a.pwt");
+    fn what_no_run_could_have_is_said_in_a_line_with_its_name() {
+        let (trace, scenario) = (("trace", TRACE), ("scenario", SCENARIO));
         let wrong = [
-            (vec![], "there is no trace"),
-            (vec![trace, ("cpus", "0")], "cpus"),
-            (vec![trace, ("cpu", "1")], "cpu"),
-            (vec![trace, ("memory", "lots")], "memory: `lots`"),
-            (vec![trace, ("kernel", "linux-3")], "linux-2.6.27"),
-            (vec![trace, ("schedule", "fair")], "schedule"),
-            (vec![trace, ("mutant", "x")], "there is no `x`"),
-            (vec![trace, ("machine", "zen3")], "zen3"),
-            (vec![("scenario", "a.ron"), ("cpus", "1")], "has no machine"),
+            (vec![], "trace", "there is none"),
+            (vec![trace, ("cpus", "0")], "cpus", "1 to"),
+            (vec![trace, ("cpu", "1")], "cpu", "cpus"),
+            (vec![trace, ("memory", "lots")], "memory", "memory: `lots`"),
+            (vec![trace, ("kernel", "linux-3")], "kernel", "linux-2.6.27"),
+            (vec![trace, ("schedule", "fair")], "schedule", "timed"),
+            (vec![trace, ("mutant", "x")], "mutant", "there is no `x`"),
+            (vec![trace, ("antagonist", "x")], "antagonist", "x"),
+            (vec![trace, ("verify", "yes")], "verify", "neither true nor false"),
+            (vec![trace, ("runs", "7")], "runs", "a replay has none"),
+            (vec![scenario, ("cpus", "1")], "cpus", "has no machine"),
+            (vec![scenario, ("swap", "zram")], "swap", "a scenario has none"),
         ];
-        for (point, why) in wrong {
-            let error = Job::new(&values(&point), &Machines::default()).expect_err("it is wrong");
-            assert!(error.contains(why) && !error.contains('\n'), "{error}");
+        for (point, name, why) in wrong {
+            let error = job(&values(&point)).expect_err("it is wrong");
+            assert_eq!(error.name, name, "{error:?}");
+            assert!(error.why.contains(why) && !error.why.contains('\n'), "{error:?}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The points of a sweep on all cores of the machine.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
-use super::execute::{Shelf, State, execute};
+use super::execute::{Shelf, execute};
 use super::plan::{Plan, Point};
 use super::shard::Shard;
 use super::store::Store;
@@ -15,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::replay::Shared;
 
 /// How a part of a sweep went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     /// Points of the part.
     pub(crate) points: u64,
@@ -23,16 +24,16 @@ pub(crate) struct Tally {
     pub(crate) skipped: u64,
     /// Finished now.
     pub(crate) run: u64,
-    /// Of these, not to their end, with a promise broken, or not at all.
-    pub(crate) unwell: u64,
     /// Whether somebody interrupted it.
     pub(crate) interrupted: bool,
+    /// What kept a point from running, of the first in order that could not, and how many there are.
+    pub(crate) refused: Option<(Diagnostic, u64)>,
 }
 
 /// Runs the points of a shard that are not finished. Each result is on disk before the next point begins.
 ///
 /// # Errors
-/// If a result cannot be written, or a file that the sweep names is gone; what is finished stays.
+/// If a result cannot be written; what is finished stays.
 pub(crate) fn run(
     plan: &Plan,
     store: &Store,
@@ -41,13 +42,7 @@ pub(crate) fn run(
     shared: &Arc<Shared>,
 ) -> Result<Tally, Diagnostic> {
     store.create()?;
-    let mine: Vec<&Point> = plan
-        .points
-        .iter()
-        .enumerate()
-        .filter(|&(number, _)| shard.has(number))
-        .map(|(_, point)| point)
-        .collect();
+    let mine: Vec<&Point> = plan.of_shard(shard).collect();
     let open: Vec<&Point> = mine.iter().copied().filter(|point| !store.has(point)).collect();
     let skipped = (mine.len() - open.len()) as u64;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.unwrap_or(0).into()).build();
@@ -55,30 +50,44 @@ pub(crate) fn run(
         Diagnostic::new(Place::in_option("--jobs", "", 0..0), format!("the host gives no threads: {error}"))
     })?;
     let bar = bar(open.len() as u64, skipped);
-    let shelf = Shelf::default();
-    let (run, unwell) = (AtomicU64::new(0), AtomicU64::new(0));
+    let shelf = Shelf::new(plan);
+    let run = AtomicU64::new(0);
     let slowest: Mutex<(Duration, String)> = Mutex::default();
-    let one = |point: &&Point| -> Result<(), Diagnostic> {
+    let refused: Mutex<BTreeMap<usize, Diagnostic>> = Mutex::default();
+    let one = |(number, point): (usize, &&Point)| -> Result<(), Diagnostic> {
         if shared.is_interrupted() {
             return Ok(());
         }
         #[expect(clippy::disallowed_methods, reason = "the slowest point is told, and decides nothing")]
         let begin = std::time::Instant::now();
-        let Some(result) = execute(point, &shelf, shared)? else { return Ok(()) };
+        let result = match execute(point, &shelf, shared) {
+            Ok(Some(result)) => result,
+            Ok(None) => return Ok(()),
+            Err(why) => {
+                // The others may still run.
+                refused.lock().expect("nobody panics while it has it").insert(number, why);
+                bar.inc(1);
+                return Ok(());
+            }
+        };
         store.keep(point, &result)?;
         run.fetch_add(1, Ordering::Relaxed);
-        unwell.fetch_add(u64::from(result.state != State::Done), Ordering::Relaxed);
         note_slowest(&slowest, begin.elapsed(), || about(plan, point));
         bar.set_message(slowest.lock().expect("nobody panics while it has it").1.clone());
         bar.inc(1);
         Ok(())
     };
-    let ran = pool.install(|| open.par_iter().with_max_len(1).try_for_each(one));
+    let ran = pool.install(|| open.par_iter().enumerate().with_max_len(1).try_for_each(one));
     bar.finish_and_clear();
     ran?;
     let interrupted = shared.is_interrupted();
-    let (run, unwell) = (run.into_inner(), unwell.into_inner());
-    Ok(Tally { points: mine.len() as u64, skipped, run, unwell, interrupted })
+    if !interrupted && plan.points.iter().all(|point| store.has(point)) {
+        store.tidy();
+    }
+    let refused = refused.into_inner().expect("nobody panics while it has it");
+    let count = refused.len() as u64;
+    let refused = refused.into_values().next().map(|first| (first, count));
+    Ok(Tally { points: mine.len() as u64, skipped, run: run.into_inner(), interrupted, refused })
 }
 
 fn note_slowest(slowest: &Mutex<(Duration, String)>, took: Duration, about: impl Fn() -> String) {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 
-use super::plan::MOST_POINTS;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::text_file::offset_of;
+use crate::text_file::{find, offset_of};
 
 /// The longest sweep file accepted, in bytes.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
@@ -34,6 +34,12 @@ pub(crate) struct SweepSpec {
     pub(crate) keep: Vec<String>,
     /// What is asked of every point.
     pub(crate) metrics: Vec<Metric>,
+    /// The axis along which pictures and tables go, unless the program chooses.
+    #[serde(default)]
+    pub(crate) along: Option<String>,
+    /// The axis of which each value is a line of a picture and a column of a table.
+    #[serde(default)]
+    pub(crate) lines: Option<String>,
 }
 
 /// What differs between points.
@@ -65,6 +71,8 @@ pub(crate) enum Setting {
     Switch(bool),
     /// `512`.
     Number(i64),
+    /// `0.5`, which no parameter takes so far.
+    Fraction(f64),
     /// `"64 MiB"`.
     Text(String),
 }
@@ -74,6 +82,7 @@ impl fmt::Display for Setting {
         match self {
             Self::Switch(on) => on.fmt(f),
             Self::Number(number) => number.fmt(f),
+            Self::Fraction(number) => number.fmt(f),
             Self::Text(text) => f.write_str(text),
         }
     }
@@ -122,6 +131,15 @@ impl Metric {
     pub(crate) fn name(&self) -> &str {
         if self.label.is_empty() { &self.path } else { &self.label }
     }
+
+    /// The name of its column: with its unit.
+    #[must_use]
+    pub(crate) fn column(&self) -> String {
+        match self.unit.is_empty() {
+            true => self.name().to_owned(),
+            false => format!("{} [{}]", self.name(), self.unit),
+        }
+    }
 }
 
 impl SweepSpec {
@@ -130,14 +148,45 @@ impl SweepSpec {
     /// # Errors
     /// When it is not RON of this form.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Diagnostic> {
-        let spec: Self = ron::from_str(text).map_err(|error| {
+        let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
+        let spec: Self = options.from_str(text).map_err(|error| {
             let range = offset_of(text, error.span.start)..offset_of(text, error.span.end);
             Diagnostic::new(Place::in_text(name, text, range), error.code.to_string())
+                .help("`set` has texts, numbers, true and false")
+                .help("`values` is List([..]), Range(from, to, step) or Ladder(from, to, factor)")
         })?;
-        match spec.metrics.is_empty() {
-            true => Err(spec.wrong(name, text, "metrics", "no metric is asked for", "at least one")),
-            false => Ok(spec),
+        if spec.metrics.is_empty() {
+            return Err(spec.wrong(name, text, "metrics", "no metric is asked for", "at least one"));
         }
+        for (number, metric) in spec.metrics.iter().enumerate() {
+            let column = metric.column();
+            if spec.metrics[..number].iter().any(|other| other.column() == column) {
+                let message = format!("two metrics are called `{column}`");
+                return Err(spec.wrong(name, text, metric.name(), &message, "a label of its own for each"));
+            }
+        }
+        if let Some(odd) = spec.texts().find(|text| text.chars().any(char::is_control)) {
+            return Err(spec.wrong(name, text, odd, "a control character", "text that can be shown"));
+        }
+        Ok(spec)
+    }
+
+    /// Everything that is shown somewhere.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        fn of(setting: &Setting) -> Option<&str> {
+            if let Setting::Text(text) = setting { Some(text) } else { None }
+        }
+        let set = self.set.iter().flat_map(|(name, value)| [Some(name.as_str()), of(value)]);
+        let axes = self.axes.iter().flat_map(|axis| {
+            let values = if let Values::List(list) = &axis.values { list.as_slice() } else { &[] };
+            values.iter().map(of).chain([Some(axis.path.as_str())])
+        });
+        let metrics = self.metrics.iter().flat_map(|metric| {
+            let per = metric.per.as_deref().unwrap_or("");
+            [&*metric.path, per, &*metric.label, &*metric.unit].map(Some)
+        });
+        let heads = [Some(self.title.as_str()), Some(self.question.as_str())];
+        heads.into_iter().chain(set).chain(axes).chain(metrics).flatten()
     }
 
     /// A refusal at the place of a word of the text.
@@ -149,28 +198,37 @@ impl SweepSpec {
         message: &str,
         expected: &str,
     ) -> Diagnostic {
-        // A word that is written with escapes does not stand there as it is.
-        let range = text.find(word).map_or(0..0, |at| at..at + word.len());
+        // Names stand in quotation marks; one that is written with escapes does not stand there as it is.
+        let quoted = find(text, &format!("\"{word}\""));
+        let range = if quoted.is_empty() { find(text, word) } else { quoted };
         Diagnostic::new(Place::in_text(name, text, range), message).expected(expected)
     }
 }
 
 impl Values {
+    /// How many they are, at most; without listing them.
+    pub(crate) fn count(&self) -> u64 {
+        match *self {
+            Self::List(ref list) => list.len() as u64,
+            Self::Range(from, to, step) => to.abs_diff(from) / step.max(1).cast_unsigned() + 1,
+            Self::Ladder(..) => 64,
+        }
+    }
+
     /// All of them.
     ///
     /// # Errors
     /// What is wrong with them.
     pub(crate) fn all(&self) -> Result<Vec<Setting>, String> {
-        let numbers = match *self {
-            Self::List(ref list) => return nonempty(list.clone()),
+        match *self {
+            Self::List(ref list) => nonempty(list.clone()),
             Self::Range(from, to, step) if step > 0 => series(from, to, |at| at.checked_add(step)),
-            Self::Range(..) => return Err("a range needs a step above 0".into()),
+            Self::Range(..) => Err("a range needs a step above 0".into()),
             Self::Ladder(from, to, factor) if factor > 1 && from > 0 => {
                 series(from, to, |at| at.checked_mul(factor))
             }
-            Self::Ladder(..) => return Err("a ladder begins above 0 and has a factor above 1".into()),
-        };
-        nonempty(numbers?.into_iter().map(Setting::Number).collect())
+            Self::Ladder(..) => Err("a ladder begins above 0 and has a factor above 1".into()),
+        }
     }
 }
 
@@ -178,15 +236,9 @@ fn nonempty(values: Vec<Setting>) -> Result<Vec<Setting>, String> {
     if values.is_empty() { Err("the axis has no value".into()) } else { Ok(values) }
 }
 
-fn series(from: i64, to: i64, next: impl Fn(i64) -> Option<i64>) -> Result<Vec<i64>, String> {
-    let all: Vec<i64> = std::iter::successors(Some(from), |&at| next(at))
-        .take_while(|&at| at <= to)
-        .take(MOST_POINTS + 1)
-        .collect();
-    if all.len() > MOST_POINTS {
-        return Err(format!("the axis has more than {MOST_POINTS} values"));
-    }
-    Ok(all)
+fn series(from: i64, to: i64, next: impl Fn(i64) -> Option<i64>) -> Result<Vec<Setting>, String> {
+    let numbers = std::iter::successors(Some(from), |&at| next(at)).take_while(|&at| at <= to);
+    nonempty(numbers.map(Setting::Number).collect())
 }
 
 #[cfg(test)]
@@ -209,7 +261,6 @@ mod tests {
             Values::Ladder(0, 9, 2),
             Values::Ladder(1, 9, 1),
             Values::List(vec![]),
-            Values::Range(0, i64::MAX, 1),
         ] {
             assert!(wrong.all().is_err(), "{wrong:?}");
         }

@@ -1,13 +1,14 @@
 //! Results on disk: one file a point, there as a whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::execute::{PointResult, SCHEMA};
-use super::plan::{Plan, Point};
+use super::plan::Point;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::text_file::write_whole;
+use crate::text_file::{PART, write_whole};
 
 /// The directory of a sweep's results.
 #[derive(Clone, Debug)]
@@ -52,10 +53,25 @@ impl Store {
         self.path(point).is_file()
     }
 
-    /// Which points of a plan are finished, by number.
-    #[must_use]
-    pub(crate) fn finished(&self, plan: &Plan) -> Vec<bool> {
-        plan.points.iter().map(|point| self.has(point)).collect()
+    /// Removes what killed runs left half written. Only once every point is finished: others may be writing until then.
+    pub(crate) fn tidy(&self) {
+        for entry in fs::read_dir(self.points()).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(PART) {
+                // Whoever is still writing it, or may not be disturbed, keeps it.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Removes pictures of an earlier report, which had more of them.
+    pub(crate) fn keep_pictures(&self, pictures: &BTreeSet<&str>) {
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("chart-") && name.ends_with(".svg") && !pictures.contains(name.as_str()) {
+                // One that stays does no harm.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Keeps a result.
@@ -80,7 +96,8 @@ impl Store {
             Err(error) => return Err(refused(&path, "cannot be read", &error)),
         };
         let result: PointResult = serde_json::from_str(&text)
-            .map_err(|error| refused(&path, "is no result of a point", &error.into()))?;
+            .map_err(|error| refused(&path, "is no result of a point", &error.into()))
+            .map_err(|problem| problem.help("delete it, and the point runs again"))?;
         if result.schema != SCHEMA || result.id != point.id {
             return Err(refused(&path, "is another point's", &io::Error::other(result.id)));
         }

@@ -1,11 +1,12 @@
-//! Results as tables: a row a point, and a row an epoch; and these as CSV and NDJSON.
+//! Results as tables: a row a point, and a row an epoch.
+//!
+//! A table may be larger than memory: its columns are known after one look at every result, its rows are made from one result at a time.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::execute::PointResult;
+use super::execute::{PointResult, State};
 use super::plan::{Plan, Point};
 use super::point::Job;
 use super::spec::Metric;
@@ -24,36 +25,74 @@ pub(crate) enum Cell {
     Ratio(f64),
 }
 
-/// Columns with names, and rows of as many cells.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Table {
-    /// Names, units included.
-    pub(crate) columns: Vec<String>,
-    /// Rows.
-    pub(crate) rows: Vec<Vec<Cell>>,
+/// What the cells of a column hold, if anything. The later ones can show what the earlier ones hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Counts.
+    Count,
+    /// Ratios.
+    Ratio,
+    /// Texts.
+    Text,
 }
 
-/// The value of a metric at a point; `None` if it was not measured.
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Column {
+    /// Its name, unit included.
+    pub(crate) name: String,
+    /// What it holds.
+    pub(crate) kind: Kind,
+}
+
+/// What results have to say, by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    parameters: BTreeMap<String, Kind>,
+    values: BTreeSet<String>,
+    series: BTreeSet<String>,
+}
+
+impl Names {
+    /// Adds those of a result.
+    pub(crate) fn note(&mut self, result: &PointResult) {
+        for (name, value) in &result.parameters {
+            let kind = of_json(value).kind().unwrap_or(Kind::Count);
+            match self.parameters.get_mut(name) {
+                Some(known) => *known = kind.max(*known),
+                None => drop(self.parameters.insert(name.clone(), kind)),
+            }
+        }
+        note_all(&mut self.values, result.values.keys());
+        note_all(&mut self.series, result.series.keys());
+    }
+
+    /// The numbers of runs.
+    pub(crate) fn values(&self) -> &BTreeSet<String> {
+        &self.values
+    }
+}
+
+fn note_all<'a>(known: &mut BTreeSet<String>, names: impl Iterator<Item = &'a String>) {
+    for name in names {
+        if !known.contains(name) {
+            known.insert(name.clone());
+        }
+    }
+}
+
+/// The value of a metric at a point; `None` if it was not measured, or not to the end: half a run is soon over, and no better for it.
 #[must_use]
 pub(crate) fn measure(metric: &Metric, result: &PointResult) -> Option<f64> {
+    if result.state != State::Done {
+        return None;
+    }
     let value = |path: &str| result.values.get(path).map(|&value| value as f64);
     let scaled = value(&metric.path)? * metric.times.unwrap_or(1) as f64;
     match &metric.per {
         None => Some(scaled),
         Some(per) => value(per).filter(|&per| per > 0.0).map(|per| scaled / per),
     }
-}
-
-fn metric_column(metric: &Metric) -> String {
-    match metric.unit.is_empty() {
-        true => metric.name().to_owned(),
-        false => format!("{} [{}]", metric.name(), metric.unit),
-    }
-}
-
-fn parameter_column(path: &str) -> String {
-    let unit = parameter_of(path).map_or("", |parameter| parameter.unit);
-    if unit.is_empty() { path.to_owned() } else { format!("{path} [{unit}]") }
 }
 
 fn text(text: &str) -> Cell {
@@ -69,111 +108,116 @@ fn of_json(value: &Value) -> Cell {
     }
 }
 
-/// One row a point that is finished, in the order of the plan: what it is, what is asked of it, every parameter, every number.
-#[must_use]
-pub(crate) fn points(plan: &Plan, results: &[Option<PointResult>]) -> Table {
-    let finished: Vec<(&Point, &PointResult)> = plan
-        .points
-        .iter()
-        .zip(results)
-        .filter_map(|(point, result)| Some((point, result.as_ref()?)))
-        .collect();
-    let parameters = names(finished.iter().map(|(_, result)| &result.parameters));
-    let values = names(finished.iter().map(|(_, result)| &result.values));
-    let fixed = ["id", "state", "reason", "version", "digest", "command"].map(str::to_owned);
-    let named: Vec<&String> =
-        plan.points.first().map(|point| point.values.keys().collect()).unwrap_or_default();
-    let columns = fixed
-        .into_iter()
-        .chain(named.iter().map(|name| format!("set.{name}")))
-        .chain(plan.metrics.iter().map(|metric| format!("metric.{}", metric_column(metric))))
-        .chain(parameters.iter().map(|path| format!("machine.{}", parameter_column(path))))
-        .chain(values.iter().map(|path| format!("run.{path}")))
-        .collect();
-    let row = |&(point, result): &(&Point, &PointResult)| {
-        let reason = result.reason.as_deref().map_or(Cell::Empty, text);
-        let mut row = vec![text(&point.id), text(result.state.name()), reason, text(&result.version)];
-        row.extend([text(&result.digest), text(&Job::command(&point.values))]);
-        row.extend(
-            named
-                .iter()
-                .map(|&name| point.values.get(name).map_or(Cell::Empty, |value| number_or_text(value))),
-        );
-        row.extend(
-            plan.metrics.iter().map(|metric| measure(metric, result).map_or(Cell::Empty, Cell::Ratio)),
-        );
-        row.extend(parameters.iter().map(|&path| result.parameters.get(path).map_or(Cell::Empty, of_json)));
-        row.extend(
-            values
-                .iter()
-                .map(|&path| result.values.get(path).map_or(Cell::Empty, |&value| Cell::Count(value))),
-        );
-        row
-    };
-    Table { columns, rows: finished.iter().map(row).collect() }
-}
-
 fn number_or_text(value: &str) -> Cell {
     value.parse().map_or_else(|_| text(value), Cell::Count)
 }
 
-fn names<'a, V: 'a>(maps: impl Iterator<Item = &'a BTreeMap<String, V>>) -> Vec<&'a String> {
-    let mut names: Vec<&String> = maps.flat_map(BTreeMap::keys).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+/// The length of an epoch among the numbers of a run.
+const EPOCH_CYCLES: &str = "timeline.epoch_cycles";
+
+/// What every point is, before what it has.
+const ABOUT: [&str; 6] = ["id", "state", "reason", "version", "digest", "command"];
+
+/// One row a point that is finished: what it is, what is asked of it, every parameter, every number.
+pub(crate) struct Points<'a> {
+    plan: &'a Plan,
+    names: &'a Names,
+    set: Vec<&'a str>,
+}
+
+impl<'a> Points<'a> {
+    /// The table of a plan, with the columns that its results have.
+    pub(crate) fn new(plan: &'a Plan, names: &'a Names) -> Self {
+        let set: BTreeSet<&str> =
+            plan.points.iter().flat_map(|point| point.values.keys()).map(|name| &**name).collect();
+        Self { plan, names, set: set.into_iter().collect() }
+    }
+
+    /// Its columns.
+    pub(crate) fn columns(&self) -> Vec<Column> {
+        let column = |name: String, kind: Kind| Column { name, kind };
+        let about = ABOUT.iter().map(|&name| column(name.to_owned(), Kind::Text));
+        let set = self.set.iter().map(|&name| {
+            let cells = self.plan.points.iter().filter_map(|point| point.values.get(name));
+            let kind = cells.filter_map(|value| number_or_text(value).kind()).max();
+            column(format!("set.{name}"), kind.unwrap_or(Kind::Count))
+        });
+        let metrics = self.plan.metrics.iter();
+        let metrics = metrics.map(|metric| column(format!("metric.{}", metric.column()), Kind::Ratio));
+        let parameters = self.names.parameters.iter().map(|(path, &kind)| {
+            let unit = parameter_of(path).map_or("", |parameter| parameter.unit);
+            let unit = if unit.is_empty() { String::new() } else { format!(" [{unit}]") };
+            column(format!("machine.{path}{unit}"), kind)
+        });
+        let values = self.names.values.iter().map(|path| column(format!("run.{path}"), Kind::Count));
+        about.chain(set).chain(metrics).chain(parameters).chain(values).collect()
+    }
+
+    /// The row of a point.
+    pub(crate) fn row(&self, point: &Point, result: &PointResult) -> Vec<Cell> {
+        let reason = result.reason.as_deref().map_or(Cell::Empty, text);
+        let about = [
+            text(&point.id),
+            text(result.state.name()),
+            reason,
+            text(&result.version),
+            text(&result.digest),
+            text(&Job::command(&point.values)),
+        ];
+        let set = self.set.iter().map(|&name| point.values.get(name).map(|value| number_or_text(value)));
+        let metrics = self.plan.metrics.iter().map(|metric| measure(metric, result).map(Cell::Ratio));
+        let parameters = self.names.parameters.keys().map(|path| result.parameters.get(path).map(of_json));
+        let values = self.names.values.iter().map(|path| result.values.get(path).copied().map(Cell::Count));
+        let rest = set.chain(metrics).chain(parameters).chain(values);
+        about.into_iter().chain(rest.map(|cell| cell.unwrap_or(Cell::Empty))).collect()
+    }
 }
 
 /// One row an epoch of every point that is finished.
-#[must_use]
-pub(crate) fn series(plan: &Plan, results: &[Option<PointResult>]) -> Table {
-    let finished: Vec<&PointResult> = results.iter().take(plan.points.len()).flatten().collect();
-    let series = names(finished.iter().map(|result| &result.series));
-    let fixed = ["id", "epoch"].map(str::to_owned);
-    let columns = fixed.into_iter().chain(series.iter().map(|&name| name.clone())).collect();
-    let mut rows = Vec::new();
-    for result in finished {
-        let epochs = result.series.values().map(Vec::len).max().unwrap_or(0);
-        for epoch in 0..epochs {
-            let at = |&name: &&String| result.series.get(name).and_then(|numbers| numbers.get(epoch));
-            let cells = series.iter().map(|name| at(name).map_or(Cell::Empty, |&number| Cell::Count(number)));
-            rows.push([text(&result.id), Cell::Count(epoch as u64)].into_iter().chain(cells).collect());
-        }
-    }
-    Table { columns, rows }
+pub(crate) struct Series<'a> {
+    names: &'a Names,
 }
 
-impl Table {
-    /// As CSV (RFC 4180), with a line of names.
-    #[must_use]
-    pub(crate) fn to_csv(&self) -> String {
-        let mut out = String::new();
-        let mut line = |cells: &mut dyn Iterator<Item = String>| {
-            out.push_str(&cells.map(|cell| quoted(&cell)).collect::<Vec<_>>().join(","));
-            out.push_str("\r\n");
-        };
-        line(&mut self.columns.iter().cloned());
-        for row in &self.rows {
-            line(&mut row.iter().map(Cell::to_text));
-        }
-        out
+impl<'a> Series<'a> {
+    /// The table with the columns that results have.
+    pub(crate) fn new(names: &'a Names) -> Self {
+        Self { names }
     }
 
-    /// As NDJSON: an object a line, without the cells that hold nothing.
-    #[must_use]
-    pub(crate) fn to_ndjson(&self) -> String {
-        let mut out = String::new();
-        for row in &self.rows {
-            let cells = self.columns.iter().zip(row).filter(|(_, cell)| **cell != Cell::Empty);
-            let object: serde_json::Map<String, Value> =
-                cells.map(|(name, cell)| (name.clone(), cell.to_json())).collect();
-            let _ = writeln!(out, "{}", Value::Object(object));
-        }
-        out
+    /// Its columns.
+    pub(crate) fn columns(&self) -> Vec<Column> {
+        let fixed = [("id", Kind::Text), ("epoch", Kind::Count), ("end [cycles]", Kind::Count)];
+        let fixed = fixed.map(|(name, kind)| (name.to_owned(), kind));
+        let series = self.names.series.iter().map(|name| (name.clone(), Kind::Count));
+        fixed.into_iter().chain(series).map(|(name, kind)| Column { name, kind }).collect()
+    }
+
+    /// The rows of a point.
+    pub(crate) fn rows(&self, result: &PointResult) -> impl Iterator<Item = Vec<Cell>> {
+        let series: Vec<Option<&Vec<u64>>> =
+            self.names.series.iter().map(|name| result.series.get(name)).collect();
+        let epochs = series.iter().flatten().map(|numbers| numbers.len()).max().unwrap_or(0);
+        let id = text(&result.id);
+        let length = result.values.get(EPOCH_CYCLES).copied();
+        (0..epochs).map(move |epoch| {
+            let numbers = series.iter().map(|numbers| numbers.and_then(|numbers| numbers.get(epoch)));
+            let cells = numbers.map(|number| number.map_or(Cell::Empty, |&number| Cell::Count(number)));
+            let end = length.map_or(Cell::Empty, |length| Cell::Count((epoch as u64 + 1) * length));
+            [id.clone(), Cell::Count(epoch as u64), end].into_iter().chain(cells).collect()
+        })
     }
 }
 
 impl Cell {
+    fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Empty => None,
+            Self::Text(_) => Some(Kind::Text),
+            Self::Count(_) => Some(Kind::Count),
+            Self::Ratio(_) => Some(Kind::Ratio),
+        }
+    }
+
     pub(super) fn to_text(&self) -> String {
         match self {
             Self::Empty => String::new(),
@@ -183,32 +227,12 @@ impl Cell {
         }
     }
 
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         match self {
             Self::Empty => Value::Null,
             Self::Text(text) => Value::from(text.as_str()),
             Self::Count(count) => Value::from(*count),
             Self::Ratio(ratio) => Value::from(*ratio),
         }
-    }
-}
-
-fn quoted(cell: &str) -> String {
-    let plain = !cell.contains([',', '"', '\n', '\r']);
-    if plain { cell.to_owned() } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tables_are_written_so_that_they_can_be_read() {
-        let table = Table {
-            columns: vec!["a".into(), "b, c".into()],
-            rows: vec![vec![text("x \"y\""), Cell::Count(3)], vec![Cell::Empty, Cell::Ratio(0.5)]],
-        };
-        assert_eq!(table.to_csv(), "a,\"b, c\"\r\n\"x \"\"y\"\"\",3\r\n,0.5\r\n");
-        assert_eq!(table.to_ndjson(), "{\"a\":\"x \\\"y\\\"\",\"b, c\":3}\n{\"b, c\":0.5}\n");
     }
 }

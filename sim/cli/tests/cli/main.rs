@@ -14,3 +14,4 @@ mod pressure;
 mod real_kernel;
 mod replay;
 mod sweep;
+mod sweep_errors;

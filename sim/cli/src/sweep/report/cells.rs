@@ -1,12 +1,12 @@
 //! What charts and tables show: points gathered over seeds, by what is compared.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::sweep::execute::PointResult;
 use crate::sweep::plan::Plan;
-use crate::sweep::table::measure;
+use crate::sweep::survey::Outcome;
 
 /// The points that differ in their seed only.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Cell {
     pub(crate) points: Vec<usize>,
     /// What was measured, in the order of points.
     pub(crate) values: Vec<f64>,
+    /// Finished points where it was not measured: they did not come to their end, or have no such number.
+    pub(crate) unmeasured: usize,
 }
 
 impl Cell {
@@ -39,6 +41,8 @@ pub(crate) struct Panel {
     pub(crate) title: String,
     /// The metric, by number.
     pub(crate) metric: usize,
+    /// The traces, scenarios and machines of which it is: values by number.
+    pub(crate) inputs: Vec<usize>,
     /// The axis along which.
     pub(crate) along: usize,
     /// The axis of the lines, if there is one more.
@@ -66,23 +70,37 @@ struct Layout {
 /// Along: the axis with the most numbers for values. Lines: of the others, the one with the most values up to eight.
 fn layout(plan: &Plan) -> Option<Layout> {
     let compared = plan.compared();
-    let numeric = |&axis: &usize| plan.axes[axis].values.iter().filter(|value| is_number(value)).count();
-    let along = compared.iter().copied().rev().max_by_key(numeric)?;
+    let numeric =
+        |&axis: &usize| plan.axes[axis].values.iter().filter(|value| number(value).is_some()).count();
+    let free = |axis: &usize| plan.lines != Some(*axis);
+    let along = plan.along.or_else(|| compared.iter().copied().rev().filter(free).max_by_key(numeric))?;
     let count = |axis: usize| plan.axes[axis].values.len();
-    let input = |axis: usize| ["trace", "scenario", "machine"].contains(&plan.axes[axis].path.as_str());
+    if plan.lines.is_some_and(|lines| !plan.are_zipped(lines, along)) {
+        return Some(Layout { along, lines: plan.lines });
+    }
     let others =
         compared.into_iter().filter(|&axis| !plan.are_zipped(axis, along) && (2..=8).contains(&count(axis)));
     // Inputs are pictures of their own rather than lines of one.
-    Some(Layout { along, lines: others.rev().max_by_key(|&axis| (!input(axis), count(axis))) })
+    Some(Layout { along, lines: others.rev().max_by_key(|&axis| (!is_input(plan, axis), count(axis))) })
 }
 
-fn is_number(text: &str) -> bool {
-    text.trim_end_matches('%').parse::<f64>().is_ok()
+fn is_input(plan: &Plan, axis: usize) -> bool {
+    ["trace", "scenario", "machine"].contains(&&*plan.axes[axis].path)
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim_end_matches('%').parse().ok()
+}
+
+/// Whether values go up from one to the next: then a line along them can turn.
+fn is_ladder(values: &[Arc<str>]) -> bool {
+    let numbers: Option<Vec<f64>> = values.iter().map(|value| number(value)).collect();
+    numbers.is_some_and(|numbers| numbers.is_sorted_by(|one, other| one < other))
 }
 
 /// All pictures, by metric, then in the order of the plan.
 #[must_use]
-pub(crate) fn panels(plan: &Plan, results: &[Option<PointResult>]) -> Vec<Panel> {
+pub(crate) fn panels(plan: &Plan, outcomes: &[Option<Outcome>]) -> Vec<Panel> {
     let Some(layout) = layout(plan) else { return Vec::new() };
     let shown = |axis: usize| {
         plan.are_zipped(axis, layout.along) || layout.lines.is_some_and(|lines| plan.are_zipped(axis, lines))
@@ -92,14 +110,18 @@ pub(crate) fn panels(plan: &Plan, results: &[Option<PointResult>]) -> Vec<Panel>
     let mut panels = Vec::new();
     for metric in 0..plan.metrics.len() {
         let mut by_rest: BTreeMap<Vec<usize>, Panel> = BTreeMap::new();
-        for (number, (point, result)) in plan.points.iter().zip(results).enumerate() {
+        for (number, (point, outcome)) in plan.points.iter().zip(outcomes).enumerate() {
             let key: Vec<usize> = rest.iter().map(|&axis| point.at[axis]).collect();
             let panel = by_rest.entry(key).or_insert_with(|| empty(plan, metric, layout, &rest, &point.at));
             let line = layout.lines.map_or(0, |axis| point.at[axis]);
             let cell = &mut panel.cells[line][point.at[layout.along]];
-            if let Some(value) = result.as_ref().and_then(|result| measure(&plan.metrics[metric], result)) {
-                cell.points.push(number);
-                cell.values.push(value);
+            match outcome.as_ref().map(|outcome| outcome.metrics[metric]) {
+                Some(Some(value)) => {
+                    cell.points.push(number);
+                    cell.values.push(value);
+                }
+                Some(None) => cell.unmeasured += 1,
+                None => {}
             }
         }
         panels.extend(by_rest.into_values());
@@ -113,10 +135,17 @@ fn empty(plan: &Plan, metric: usize, layout: Layout, rest: &[usize], at: &[usize
     let lines = layout.lines.map_or(1, |axis| plan.axes[axis].values.len());
     let row = vec![Cell::default(); plan.axes[layout.along].values.len()];
     let title = words.collect::<Vec<_>>().join(", ");
-    Panel { title, metric, along: layout.along, lines: layout.lines, cells: vec![row; lines] }
+    let inputs = rest.iter().filter(|&&axis| is_input(plan, axis)).map(|&axis| at[axis]).collect();
+    Panel { title, metric, inputs, along: layout.along, lines: layout.lines, cells: vec![row; lines] }
 }
 
 impl Panel {
+    /// Whether its values can be compared with another's: of the same metric and the same program.
+    #[must_use]
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.metric, &self.inputs) == (other.metric, &other.inputs)
+    }
+
     /// The name of a line; empty if there is only one.
     #[must_use]
     pub(crate) fn line<'a>(&self, plan: &'a Plan, line: usize) -> &'a str {
@@ -141,7 +170,8 @@ impl Panel {
             let text = format!("the order of {} in {metric} changes at {}", names.join(", "), place(at));
             Surprise { text, points: self.points(&lines) }
         });
-        (0..self.cells.len()).filter_map(turn).chain(flips).collect()
+        let turns = is_ladder(&along.values).then_some(0..self.cells.len()).into_iter().flatten();
+        turns.filter_map(turn).chain(flips).collect()
     }
 
     /// All points of some lines.
@@ -164,12 +194,12 @@ impl Panel {
         first.map(|first| (lines, first))
     }
 
-    /// Where a line that went one way goes the other, its ranges over seeds apart. Only where the axis has an order.
+    /// Where a line that went one way goes the other, its ranges over seeds apart.
     fn turn(&self, line: usize) -> Option<usize> {
         let cells = &self.cells[line];
         let mut went = 0;
         for at in 1..cells.len() {
-            let way = direction(&cells[at - 1], &cells[at])?;
+            let Some(way) = direction(&cells[at - 1], &cells[at]) else { continue };
             if way != 0 && went != 0 && way != went {
                 return Some(at - 1);
             }

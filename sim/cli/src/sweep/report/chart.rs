@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::cells::{Cell, Panel};
+use super::cells::Panel;
 use super::number;
+use super::scale::{Scale, compact};
 use crate::sweep::plan::Plan;
 
 const WIDTH: f64 = 360.0;
@@ -35,59 +36,24 @@ fn escape(text: &str) -> String {
         .replace('\n', "&#10;")
 }
 
-/// The end of a path, shortened to what fits.
+/// Paths without their directories, shortened to what fits.
 fn short(text: &str, most: usize) -> String {
-    let name = text.rsplit('/').next().unwrap_or(text).trim_end_matches(".pwt").trim_end_matches(".ron");
-    match name.chars().count() > most {
-        true => name.chars().take(most - 1).chain(['…']).collect(),
-        false => name.to_owned(),
-    }
+    let name = |word: &str| {
+        let name = word.rsplit('/').next().unwrap_or(word);
+        name.trim_end_matches(".pwt").trim_end_matches(".ron").to_owned()
+    };
+    cut(&text.split_whitespace().map(name).collect::<Vec<_>>().join(" "), most)
 }
 
-/// How values become heights: from 0 to a round number; or by their logarithm, where the largest would hide all others.
-#[derive(Clone, Copy, Debug)]
-struct Scale {
-    bottom: f64,
-    top: f64,
-    logarithmic: bool,
-}
-
-/// The largest is so many times the smallest: then logarithms.
-const LARGE_RATIO: f64 = 50.0;
-
-impl Scale {
-    fn of(panel: &Panel) -> Self {
-        let ranges = || panel.cells.iter().flatten().filter_map(Cell::range);
-        let (least, largest) =
-            ranges().fold((f64::MAX, 0.0_f64), |(least, most), (low, high)| (least.min(low), most.max(high)));
-        if least > 0.0 && largest / least > LARGE_RATIO {
-            let (bottom, top) = (least.log10().floor(), largest.log10().ceil());
-            return Self { bottom, top, logarithmic: true };
-        }
-        let unit = 10_f64.powf(largest.max(1e-9).log10().floor());
-        let round = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].map(|step| step * unit);
-        let top = round.into_iter().find(|&round| round >= largest).unwrap_or(largest);
-        Self { bottom: 0.0, top, logarithmic: false }
-    }
-
-    /// 0 at the bottom, 1 at the top.
-    fn part(self, value: f64) -> f64 {
-        let value = if self.logarithmic { value.log10() } else { value };
-        ((value - self.bottom) / (self.top - self.bottom)).clamp(0.0, 1.0)
-    }
-
-    fn ticks(self) -> Vec<f64> {
-        if self.logarithmic {
-            return (self.bottom as i32..=self.top as i32).map(|power| 10_f64.powi(power)).collect();
-        }
-        (0..=4).map(|step| self.top * f64::from(step) / 4.0).collect()
-    }
+/// The last part of a parameter's path.
+fn own_name(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
 }
 
 struct Plot<'a> {
     plan: &'a Plan,
     panel: &'a Panel,
-    scale: Scale,
+    scale: &'a Scale,
 }
 
 impl Plot<'_> {
@@ -105,9 +71,9 @@ impl Plot<'_> {
         let metric = &self.plan.metrics[self.panel.metric];
         let unit = if metric.unit.is_empty() { String::new() } else { format!(", {}", metric.unit) };
         let heading = cut(&format!("{}{unit}", metric.name()), 48);
-        let lines = self.panel.lines.map(|axis| format!("lines: {}", self.plan.axes[axis].path));
+        let lines = self.panel.lines.map(|axis| format!("lines: {}", own_name(&self.plan.axes[axis].path)));
         let same = Some(short_words(&self.panel.title)).filter(|words| !words.is_empty());
-        let context = cut(&same.into_iter().chain(lines).collect::<Vec<_>>().join(" · "), 56);
+        let context = cut(&lines.into_iter().chain(same).collect::<Vec<_>>().join(" · "), 58);
         let _ = write!(
             out,
             "<text class=\"title\" x=\"8\" y=\"15\" fill=\"currentColor\">{}</text>\
@@ -115,11 +81,19 @@ impl Plot<'_> {
             escape(&heading),
             escape(&context)
         );
+        if self.panel.cells.iter().flatten().all(|cell| cell.values.is_empty()) {
+            let _ = write!(
+                out,
+                "<text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\" fill=\"currentColor\">no data</text>",
+                WIDTH / 2.0,
+                HEIGHT / 2.0
+            );
+        }
     }
 
     fn frame(&self, out: &mut String) {
         self.title(out);
-        for value in self.scale.ticks() {
+        for &value in &self.scale.ticks {
             let y = self.y(value);
             let _ = write!(
                 out,
@@ -129,26 +103,46 @@ impl Plot<'_> {
                 WIDTH - MARGIN[2],
                 MARGIN[0] - 6.0,
                 y + 4.0,
-                escape(&number(value))
+                escape(&compact(value))
             );
         }
-        let values = &self.plan.axes[self.panel.along].values;
-        let every = values.len().div_ceil(8);
-        for (at, value) in values.iter().enumerate().filter(|(at, _)| at % every == 0) {
+        if self.scale.is_cut() {
             let _ = write!(
                 out,
-                "<text class=\"axis\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" fill=\"currentColor\">{}</text>",
-                self.x(at),
-                HEIGHT - MARGIN[3] + 16.0,
-                escape(&short(value, 7))
+                "<text class=\"axis\" x=\"8\" y=\"{}\" fill=\"currentColor\">not from 0</text>",
+                HEIGHT - 8.0
             );
+        }
+        self.along(out, |at| self.x(at));
+    }
+
+    /// The axis along the picture: its values, as far as there is room for them, and its name.
+    fn along(&self, out: &mut String, x: impl Fn(usize) -> f64) {
+        let axis = &self.plan.axes[self.panel.along];
+        let y = HEIGHT - MARGIN[3] + 16.0;
+        let (short_enough, few) =
+            (axis.values.iter().all(|value| short(value, 8).len() < 7), axis.values.len() <= 12);
+        // Long words stand aslant.
+        let aslant = !short_enough && few && axis.values.len() > 4;
+        let every = if aslant { 1 } else { axis.values.len().div_ceil(8) };
+        for (at, value) in axis.values.iter().enumerate().filter(|(at, _)| at % every == 0) {
+            let x = x(at);
+            let place = match aslant {
+                true => format!(
+                    "x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"end\" transform=\"rotate(-24 {x:.1} {y})\"",
+                    y - 4.0
+                ),
+                false => format!("x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\""),
+            };
+            let name = escape(&short(value, if aslant { 10 } else { 320 / (6 * axis.values.len().min(8)) }));
+            let _ = write!(out, "<text class=\"axis\" {place} fill=\"currentColor\">{name}</text>");
         }
         let _ = write!(
             out,
             "<text class=\"label\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" fill=\"currentColor\">{}</text>",
             WIDTH / 2.0 + 20.0,
             HEIGHT - 8.0,
-            escape(&self.plan.axes[self.panel.along].path)
+            escape(&axis.path)
         );
     }
 
@@ -164,21 +158,23 @@ impl Plot<'_> {
         }
         let _ = write!(out, "<g class=\"s{}\">", line % 8);
         let place = |at: usize, value: f64| format!("{:.1},{:.1}", self.x(at), self.y(value));
-        let upper = there.iter().map(|&(at, _, (_, high))| place(at, high));
-        let lower = there.iter().rev().map(|&(at, _, (low, _))| place(at, low));
-        let band: Vec<String> = upper.chain(lower).collect();
-        let _ = write!(
-            out,
-            "<polygon class=\"band s{}\" fill=\"currentColor\" points=\"{}\"/>",
-            line % 8,
-            band.join(" ")
-        );
-        let path: Vec<String> = there.iter().map(|&(at, mean, _)| place(at, mean)).collect();
-        let _ = write!(
-            out,
-            "<polyline fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.8\" points=\"{}\"/>",
-            path.join(" ")
-        );
+        // Where nothing was measured the line has a gap.
+        for part in there.chunk_by(|one, other| one.0 + 1 == other.0) {
+            let upper = part.iter().map(|&(at, _, (_, high))| place(at, high));
+            let lower = part.iter().rev().map(|&(at, _, (low, _))| place(at, low));
+            let band: Vec<String> = upper.chain(lower).collect();
+            let path: Vec<String> = part.iter().map(|&(at, mean, _)| place(at, mean)).collect();
+            // A line on another stays to be seen.
+            let dashes = if line % 2 == 1 { " stroke-dasharray=\"6 4\"" } else { "" };
+            let _ = write!(
+                out,
+                "<polygon class=\"band s{}\" fill=\"currentColor\" points=\"{}\"/>\
+                 <polyline fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.8\"{dashes} points=\"{}\"/>",
+                line % 8,
+                band.join(" "),
+                path.join(" ")
+            );
+        }
         for &(at, mean, _) in &there {
             let points: Vec<String> = cells[at].points.iter().map(usize::to_string).collect();
             let _ = write!(
@@ -217,9 +213,12 @@ impl Plot<'_> {
         if let (Some(mean), Some((low, high))) = (cell.mean(), cell.range()) {
             let seeds = match cell.values.len() {
                 1 => String::new(),
-                count => format!(" ({} to {}, {count} seeds)", number(low), number(high)),
+                count => format!(" ({} to {}, {count} points)", number(low), number(high)),
             };
             lines.push(format!("{} {}{seeds}", number(mean), metric.unit));
+        }
+        if cell.unmeasured > 0 {
+            lines.push(format!("{} points without a value", cell.unmeasured));
         }
         lines.join("\n")
     }
@@ -241,39 +240,40 @@ impl Plot<'_> {
                 let Some(mean) = cell.mean() else { continue };
                 let part = self.scale.part(mean);
                 let points: Vec<String> = cell.points.iter().map(usize::to_string).collect();
+                let x = 90.0 + width * at as f64;
                 let _ = write!(
                     out,
-                    "<rect class=\"cell mark\" style=\"--v:{part:.3}\" fill=\"#0072b2\" fill-opacity=\"{:.3}\" x=\"{:.1}\" y=\"{y:.1}\" \
+                    "<rect class=\"cell mark\" style=\"--v:{part:.3}\" fill=\"#0072b2\" fill-opacity=\"{:.3}\" x=\"{x:.1}\" y=\"{y:.1}\" \
                      width=\"{:.1}\" height=\"{:.1}\" data-tip=\"{}\" data-points=\"{}\"/>",
                     0.08 + 0.9 * part,
-                    90.0 + width * at as f64,
                     width - 1.0,
                     height - 1.0,
                     escape(&self.tip(line, at)),
                     points.join(",")
                 );
+                if width >= 30.0 && height >= 14.0 {
+                    let _ = write!(
+                        out,
+                        "<text class=\"value\" style=\"--v:{part:.3}\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" font-size=\"9\" fill=\"{}\">{}</text>",
+                        x + width / 2.0,
+                        y + height / 2.0 + 3.0,
+                        if part > 0.5 { "#fff" } else { "currentColor" },
+                        escape(&compact(mean))
+                    );
+                }
             }
         }
-        let values = &self.plan.axes[self.panel.along].values;
-        for (at, value) in values.iter().enumerate().filter(|(at, _)| at % values.len().div_ceil(8) == 0) {
-            let _ = write!(
-                out,
-                "<text class=\"axis\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" fill=\"currentColor\">{}</text>",
-                90.0 + width * (at as f64 + 0.5),
-                HEIGHT - MARGIN[3] + 16.0,
-                escape(&short(value, 7))
-            );
-        }
+        self.along(out, |at| 90.0 + width * (at as f64 + 0.5));
     }
 }
 
 /// The charts of a panel: its lines, and where two axes have three values or more each, the same as a heat map.
 #[must_use]
-pub(crate) fn charts(plan: &Plan, panel: &Panel, number: usize) -> Vec<(&'static str, Chart)> {
+pub(super) fn charts(plan: &Plan, panel: &Panel, scale: &Scale, number: usize) -> Vec<(&'static str, Chart)> {
     let metric = plan.metrics[panel.metric].name();
     let title =
         if panel.title.is_empty() { metric.to_owned() } else { format!("{metric} · {}", panel.title) };
-    let plot = Plot { plan, panel, scale: Scale::of(panel) };
+    let plot = Plot { plan, panel, scale };
     let svg = |body: &dyn Fn(&mut String)| {
         let mut out = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">{STYLE}",
@@ -299,10 +299,12 @@ pub(crate) fn charts(plan: &Plan, panel: &Panel, number: usize) -> Vec<(&'static
     charts
 }
 
-/// The words of a context, paths cut to their file's name.
+/// The words of a context, paths cut to what tells them apart.
 fn short_words(text: &str) -> String {
-    let word =
-        |word: &str| if word.contains('/') { short(word.trim_end_matches(','), 24) } else { word.to_owned() };
+    let word = |word: &str| match word.contains('/') {
+        true => short(word.trim_end_matches(','), 24),
+        false => own_name(word).to_owned(),
+    };
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 

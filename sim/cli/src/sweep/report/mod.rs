@@ -2,17 +2,22 @@
 
 mod cells;
 mod chart;
+mod scale;
 mod text;
+
+use std::fmt::Write;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::cells::{Panel, Surprise, panels};
 use self::chart::Chart;
-use super::execute::PointResult;
+use self::scale::Scale;
 use super::plan::Plan;
 use super::point::Job;
-use super::table::measure;
+use super::survey::{Outcome, Survey};
+use crate::shell;
 use crate::style::group;
 
 /// Everything that a report says.
@@ -37,12 +42,15 @@ struct PageChart<'a> {
 
 /// The report of what is finished.
 #[must_use]
-pub(crate) fn report(plan: &Plan, results: &[Option<PointResult>], command: &str) -> Report {
-    let panels = panels(plan, results);
+pub(crate) fn report(plan: &Plan, survey: &Survey) -> Report {
+    let mut panels = panels(plan, &survey.outcomes);
+    let left_out = panels.len().saturating_sub(MOST_PANELS);
+    panels.truncate(MOST_PANELS);
+    let scale = |panel: &Panel| Scale::of(panels.iter().filter(|other| other.is_like(panel)));
     let charts: Vec<(&'static str, Chart)> = panels
         .iter()
         .enumerate()
-        .flat_map(|(number, panel)| chart::charts(plan, panel, number + 1))
+        .flat_map(|(number, panel)| chart::charts(plan, panel, &scale(panel), number + 1))
         .collect();
     let surprises: Vec<Surprise> = panels.iter().flat_map(|panel| panel.surprises(plan)).collect();
     let shown: Vec<PageChart<'_>> = charts
@@ -50,10 +58,10 @@ pub(crate) fn report(plan: &Plan, results: &[Option<PointResult>], command: &str
         .map(|(kind, chart)| PageChart { title: &chart.title, kind, file: &chart.file, svg: &chart.svg })
         .collect();
     let axes: Vec<Value> =
-        plan.axes.iter().map(|axis| json!({"name": axis.path, "values": axis.values})).collect();
+        plan.axes.iter().map(|axis| json!({"name": &*axis.path, "values": texts(&axis.values)})).collect();
     let metric = |metric: &super::spec::Metric| json!({"name": metric.path, "label": metric.name(), "unit": metric.unit, "better": metric.better});
     let metrics: Vec<Value> = plan.metrics.iter().map(metric).collect();
-    let machine = plan.points.first().and_then(|point| point.values.get("machine").cloned());
+    let machine = plan.points.first().and_then(|point| point.values.get("machine"));
     let data = json!({
         "schema": "pagewalk.sweep-report/1",
         "title": plan.title,
@@ -61,40 +69,54 @@ pub(crate) fn report(plan: &Plan, results: &[Option<PointResult>], command: &str
         "sweep": plan.file,
         "plan": plan.id,
         "version": env!("CARGO_PKG_VERSION"),
-        "machine": machine.unwrap_or_else(|| "default".into()),
-        "command": command,
+        "machine": machine.map_or("default", |name| name),
+        "command": format!("pagewalk sweep run {}", shell::word(&plan.file)),
         "axes": axes,
         "metrics": metrics,
-        "points": points(plan, results),
+        "points": points(plan, &survey.outcomes),
+        "left_out": left_out,
         "surprises": surprises,
         "charts": shown,
     });
-    let text = told(plan, results, &panels, &surprises);
+    let mut text = told(plan, survey, &panels, &surprises);
+    if left_out > 0 {
+        let _ = writeln!(
+            text,
+            "  left out   {} pictures and tables more: the points are all in the page",
+            group(left_out as u64)
+        );
+    }
     Report { data, charts: charts.into_iter().map(|(_, chart)| chart).collect(), text }
 }
 
-fn points(plan: &Plan, results: &[Option<PointResult>]) -> Vec<Value> {
-    let point = |(point, result): (&super::plan::Point, &Option<PointResult>)| {
-        let result = result.as_ref();
-        let metrics: Vec<Option<f64>> = plan.metrics.iter().map(|metric| measure(metric, result?)).collect();
+/// Pictures of a report; a page with more is no help.
+const MOST_PANELS: usize = 200;
+
+fn texts(values: &[Arc<str>]) -> Vec<&str> {
+    values.iter().map(|value| &**value).collect()
+}
+
+fn points(plan: &Plan, outcomes: &[Option<Outcome>]) -> Vec<Value> {
+    let point = |(point, outcome): (&super::plan::Point, &Option<Outcome>)| {
+        let outcome = outcome.as_ref();
         json!({
             "id": point.id,
             "at": point.at,
-            "state": result.map_or("missing", |result| result.state.name()),
-            "reason": result.and_then(|result| result.reason.clone()),
-            "metrics": metrics,
+            "state": outcome.map_or("missing", |outcome| outcome.state.name()),
+            "reason": outcome.and_then(|outcome| outcome.reason.clone()),
+            "metrics": outcome.map_or_else(|| vec![None; plan.metrics.len()], |outcome| outcome.metrics.clone()),
             "command": Job::command(&point.values),
         })
     };
-    plan.points.iter().zip(results).map(point).collect()
+    plan.points.iter().zip(outcomes).map(point).collect()
 }
 
 /// Surprises that are told as text.
 const SURPRISES: usize = 8;
 
-fn told(plan: &Plan, results: &[Option<PointResult>], panels: &[Panel], surprises: &[Surprise]) -> String {
-    let there = results.iter().flatten().count();
-    let unwell = results.iter().flatten().filter(|result| result.reason.is_some()).count();
+fn told(plan: &Plan, survey: &Survey, panels: &[Panel], surprises: &[Surprise]) -> String {
+    let there = survey.outcomes.iter().flatten().count();
+    let unwell = survey.unwell();
     let mut out = format!(
         "  {}\n  {}\n\n  {} of {} points · {unwell} not to their end · plan {}\n",
         plan.title,
@@ -103,6 +125,9 @@ fn told(plan: &Plan, results: &[Option<PointResult>], panels: &[Panel], surprise
         group(plan.points.len() as u64),
         &plan.id[..8]
     );
+    for line in survey.missing(plan) {
+        let _ = writeln!(out, "  missing    {line}");
+    }
     panels.iter().for_each(|panel| out.push_str(&text::table(plan, panel)));
     out.push('\n');
     match surprises {

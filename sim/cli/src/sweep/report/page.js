@@ -30,11 +30,18 @@ function written(number, decimals = 0) {
   return (number < 0 ? "−" : "") + grouped + (rest ? `.${rest}` : "");
 }
 
-/** How many decimals a column needs: none for whole numbers, else what gives its largest four digits. */
+/** How many decimals a column needs: none for whole numbers, else what gives its largest four digits and its smallest two. */
 function decimalsFor(numbers) {
   if (numbers.every(Number.isInteger)) return 0;
-  const largest = numbers.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  return Math.min(10, Math.max(0, 3 - Math.floor(Math.log10(largest))));
+  const [least, largest] = extremes(numbers.map(Math.abs).filter((size) => size > 0));
+  const digits = (size, wanted) => wanted - 1 - Math.floor(Math.log10(size));
+  return Math.min(6, Math.max(0, digits(largest, 4), digits(least, 2)));
+}
+
+/** The least and the largest of numbers, of which there may be more than a call has room for. */
+function extremes(numbers) {
+  const least = numbers.reduce((least, value) => Math.min(least, value), Infinity);
+  return [least, numbers.reduce((most, value) => Math.max(most, value), -Infinity)];
 }
 
 const isNumber = (text) => text.trim() !== "" && Number.isFinite(Number(text));
@@ -54,8 +61,7 @@ function axisColumn(axis, index) {
 
 function metricColumn(metric, index) {
   const found = data.points.map((point) => point.metrics[index]).filter((value) => value !== null);
-  const largest = found.reduce((most, value) => Math.max(most, value), -Infinity);
-  const least = found.reduce((most, value) => Math.min(most, value), Infinity);
+  const [least, largest] = extremes(found);
   const best = { less: least, more: largest }[metric.better];
   return {
     kind: "metric",
@@ -168,7 +174,8 @@ function drawTable() {
   }
   head.append(make("th", { scope: "col" }, make("div", {}, "command")));
   rows = data.points.map(drawRow);
-  $("points").append(make("thead", {}, head), make("tbody", {}, ...rows.flatMap((row) => row.lines)));
+  $("points").append(make("thead", {}, head), make("tbody"));
+  showRows(rows);
   // Columns keep the width they have with all rows, so that nothing moves when rows are hidden.
   const widths = columns.map((column) => column.header.offsetWidth);
   columns.forEach((column, index) => (column.header.style.minWidth = `${widths[index]}px`));
@@ -220,7 +227,14 @@ function sortBy(column) {
     if (x === null || y === null) return (x === null) - (y === null) || a.index - b.index;
     return (up ? x - y : y - x) || a.index - b.index;
   };
-  $("points").tBodies[0].append(...[...rows].sort(order).flatMap((row) => row.lines));
+  showRows([...rows].sort(order));
+}
+
+/** Puts the lines of rows into the table, one after the other: there may be more than a call has room for. */
+function showRows(ordered) {
+  const lines = document.createDocumentFragment();
+  for (const row of ordered) lines.append(...row.lines);
+  $("points").tBodies[0].append(lines);
 }
 
 // The filter
@@ -306,6 +320,9 @@ function drawCharts() {
   const widths = [...$("charts").querySelectorAll("svg")].map((drawing) => drawing.viewBox.baseVal?.width ?? 0);
   $("charts").style.setProperty("--narrowest", `${0.85 * Math.max(320, ...widths)}px`);
   $("charts-section").hidden = data.charts.length === 0;
+  if (data.left_out > 0) {
+    $("charts").append(make("p", {}, `${counted(data.left_out, "picture")} more would be here: filter the table instead.`));
+  }
 }
 
 /** Shows what a mark stands for, above the given place or, without room, below it. */

@@ -38,13 +38,18 @@ pub(crate) fn table(plan: &Plan, panel: &Panel) -> String {
     out
 }
 
-/// `12.3 ± 0.4`: the mean, and half of how far the seeds lie apart.
+/// `12.3 ± 0.4`: the mean, and half of how far the seeds lie apart; `(2 of 3)` if some points have no value.
 fn told(cell: &Cell) -> String {
     let (Some(mean), Some((low, high))) = (cell.mean(), cell.range()) else { return "–".into() };
-    if cell.values.len() == 1 {
-        return number(mean);
+    let measured = cell.values.len();
+    let mut out = number(mean);
+    if measured > 1 {
+        let _ = write!(out, " ± {}", number((high - low) / 2.0));
     }
-    format!("{} ± {}", number(mean), number((high - low) / 2.0))
+    if cell.unmeasured > 0 {
+        let _ = write!(out, " ({measured} of {})", measured + cell.unmeasured);
+    }
+    out
 }
 
 fn pad(text: &str, width: usize) -> String {
