@@ -38,20 +38,26 @@ pub(crate) fn offset_of(text: &str, position: Position) -> usize {
     line.char_indices().nth(position.col.saturating_sub(1)).map_or(text.len(), |(at, _)| start + at)
 }
 
-/// Where `word` stands in the text, if it does: as a whole, after comments.
+/// Where `word` stands in the text, if it does: as a whole, outside comments. The last place: a name is declared before it is used wrongly.
 pub(crate) fn find(text: &str, word: &str) -> Range<usize> {
-    let whole = |at: usize| {
-        let joins = |c: char| c.is_alphanumeric() || c == '_';
-        !text[..at].ends_with(joins) && !text[at + word.len()..].starts_with(joins)
-    };
-    let outside = |at: usize| {
-        let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
-        !text[line..at].contains("//")
-    };
-    let found =
-        text.match_indices(word).map(|(at, _)| at).filter(|&at| !word.is_empty() && whole(at) && outside(at));
-    // The last one: a name is declared before it is used wrongly.
-    found.last().map_or(0..0, |at| at..at + word.len())
+    mentions(text, word).last().map_or(0..0, |at| at..at + word.len())
+}
+
+/// All places where `word` stands in the text as a whole, outside comments; none for no word.
+pub(crate) fn mentions<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let joins = |c: char| c.is_alphanumeric() || c == '_';
+    let mut next = 0;
+    text.split_inclusive('\n')
+        .filter(|_| !word.is_empty())
+        .flat_map(move |line| {
+            let start = next;
+            next += line.len();
+            let code = line.split("//").next().unwrap_or("");
+            code.match_indices(word)
+                .map(move |(at, _)| (start + at, &code[..at], &code[at + word.len()..]))
+                .filter(move |(_, before, after)| !before.ends_with(joins) && !after.starts_with(joins))
+        })
+        .map(|(at, ..)| at)
 }
 
 /// Writes a file that appears when it is complete, and stays if the machine goes down then.

@@ -47,8 +47,8 @@ pub fn run(args: &SweepArgs, color: ColorChoice) -> Exit {
         Action::Plan(plan) => list(&plan.file),
         Action::Run(run) => run_points(run, color),
         Action::Status(store) => status(store),
-        Action::Merge(store) => merge(store),
-        Action::Report(store) => report_of(store),
+        Action::Merge(store) => of_results(store, write_tables),
+        Action::Report(store) => of_results(store, write_report),
         Action::Submit(submit) => submit_job(submit),
     };
     match answer {
@@ -173,19 +173,12 @@ fn finished(plan: &Plan, store: &Store) -> Result<Survey, Diagnostic> {
     Ok(survey)
 }
 
-fn merge(args: &StoreArgs) -> Answer {
+/// What is made of results alone.
+fn of_results(args: &StoreArgs, write: fn(&Plan, &Store, &Survey) -> Result<String, Diagnostic>) -> Answer {
     let plan = Plan::load(&args.file)?;
     let store = Store::new(&args.directory());
     let survey = finished(&plan, &store)?;
-    let told = write_tables(&plan, &store, &survey)?;
-    Ok((told, survey.verdict(&plan)))
-}
-
-fn report_of(args: &StoreArgs) -> Answer {
-    let plan = Plan::load(&args.file)?;
-    let store = Store::new(&args.directory());
-    let survey = finished(&plan, &store)?;
-    let told = write_report(&plan, &store, &survey)?;
+    let told = write(&plan, &store, &survey)?;
     Ok((told, survey.verdict(&plan)))
 }
 

@@ -9,10 +9,12 @@ use super::inputs::{Inputs, digest};
 use super::keep::Condition;
 use super::point::{Job, Values, Wrong};
 use super::shard::Shard;
-use super::spec::{Axis, MAX_BYTES, Metric, SweepSpec};
+use super::spec::{At, Axis, MAX_BYTES, Metric, SweepSpec};
 use crate::diagnostic::Diagnostic;
 use crate::text_file::read_text;
 
+/// Lines that one picture may have, and columns that one table of the report.
+const MOST_LINES: usize = 16;
 /// Points that one sweep may have.
 pub(super) const MOST_POINTS: usize = 250_000;
 
@@ -82,11 +84,10 @@ impl Outline {
     /// When it is not RON of this form, or its axes, groups or conditions are not right.
     pub(super) fn parse(name: &str, text: &str) -> Result<Self, Diagnostic> {
         let spec = SweepSpec::parse(name, text)?;
-        let wrong =
-            |word: &str, message: &str, expected: &str| spec.wrong(name, text, word, message, expected);
+        let wrong = |at: At<'_>, message: &str, expected: &str| spec.wrong(name, text, at, message, expected);
         let too_many = || {
             let expected = format!("at most {MOST_POINTS}, on all axes together");
-            wrong("axes", "the axes have too many values or combinations", &expected)
+            wrong(At::Field("axes"), "the axes have too many values or combinations", &expected)
         };
         let lengths = spec.axes.iter().map(|axis| axis.values.count());
         let sum = lengths.fold(0_u64, u64::saturating_add);
@@ -94,31 +95,59 @@ impl Outline {
             return Err(too_many());
         }
         let axes =
-            axes(&spec).map_err(|(path, why)| wrong(&path, &why, "a name once, with values that differ"))?;
-        let groups = groups(&spec, &axes)
-            .map_err(|(path, why)| wrong(&path, &why, "names of axes with as many values each"))?;
+            axes(&spec).map_err(|(path, why)| wrong(At::Name(&path), &why, "a name once, with values"))?;
+        let groups = groups(&spec, &axes).map_err(|(path, why)| {
+            wrong(At::In("zip", &path), &why, "names of axes with as many values each")
+        })?;
+        if let Some(axis) = with_a_value_twice(&axes, &groups) {
+            let message = format!("{}: a value comes twice", axis.path);
+            return Err(wrong(At::Name(&axis.path), &message, "values that differ"));
+        }
         let is_name = |name: &str| spec.set.contains_key(name) || axes.iter().any(|axis| *axis.path == *name);
         let conditions = spec.keep.iter().map(|text| {
             let condition =
                 Condition::parse(text).and_then(|condition| condition.check(is_name).map(|()| condition));
-            condition.map_err(|why| (text, why))
+            condition.map_err(|why| {
+                wrong(At::In("keep", text), &why, "names of the sweep and numbers, as in `cpus <= 4`")
+            })
         });
-        let conditions = conditions
-            .collect::<Result<_, _>>()
-            .map_err(|(text, why)| wrong(text, &why, "names of the sweep and numbers, as in `cpus <= 4`"))?;
+        let conditions = conditions.collect::<Result<_, _>>()?;
         let total =
             groups.iter().try_fold(1_usize, |all, group| all.checked_mul(axes[group[0]].values.len()));
         let total = total.filter(|&total| total <= MOST_POINTS).ok_or_else(too_many)?;
-        for shown in spec.along.iter().chain(&spec.lines) {
-            if !axes.iter().any(|axis| *axis.path == **shown) || spec.along == spec.lines {
-                return Err(wrong(
-                    shown,
-                    &format!("`{shown}` cannot be shown so"),
-                    "another axis for each of `along` and `lines`",
-                ));
+        let outline = Self { spec, axes, groups, conditions, total };
+        outline.check_shown().map_err(|(field, shown, expected)| {
+            let message = format!("`{shown}` cannot be shown so");
+            outline.spec.wrong(name, text, At::In(field, shown), &message, expected)
+        })?;
+        Ok(outline)
+    }
+
+    /// The place of an axis.
+    fn axis(&self, name: &str) -> Option<usize> {
+        self.axes.iter().position(|axis| *axis.path == *name)
+    }
+
+    /// What is wrong with `along` and `lines`: the field, what it names, and what it may name.
+    fn check_shown(&self) -> Result<(), (&'static str, &str, &'static str)> {
+        for (field, name) in [("along", &self.spec.along), ("lines", &self.spec.lines)] {
+            if let Some(name) = name.as_deref().filter(|name| self.axis(name).is_none()) {
+                return Err((field, name, "an axis"));
             }
         }
-        Ok(Self { spec, axes, groups, conditions, total })
+        let Some(name) = self.spec.lines.as_deref() else { return Ok(()) };
+        let lines = self.axis(name).expect("it was looked at above");
+        if self.axes[lines].values.len() > MOST_LINES {
+            return Err(("lines", name, "an axis of at most 16 values"));
+        }
+        let along = self.spec.along.as_deref().and_then(|name| self.axis(name));
+        let group = self.groups.iter().find(|group| group.contains(&lines));
+        let together = |axis: usize| group.is_some_and(|group| group.contains(&axis));
+        let others = (0..self.axes.len()).filter(|&axis| !together(axis)).count();
+        if along.is_some_and(together) || others == 0 {
+            return Err(("lines", name, "an axis that does not advance with that along the picture"));
+        }
+        Ok(())
     }
 
     /// The combinations that meet all conditions: the place on every axis, and all values.
@@ -148,13 +177,8 @@ impl Plan {
         let kept = outline.kept();
         if kept.is_empty() {
             let spec = &outline.spec;
-            return Err(spec.wrong(
-                file,
-                &text,
-                "keep",
-                "the conditions drop every point",
-                "at least one point",
-            ));
+            let message = "the conditions drop every point";
+            return Err(spec.wrong(file, &text, At::Field("keep"), message, "at least one point"));
         }
         let inputs = Inputs::read(kept.iter().map(|(_, values)| values))?;
         let Outline { spec, axes, groups, total, .. } = outline;
@@ -164,7 +188,7 @@ impl Plan {
                 .map(|axis| format!("{} {}", axis.path, values[&*axis.path]))
                 .collect::<Vec<_>>()
                 .join(", ");
-            spec.wrong(file, &text, &wrong.name, &wrong.why, "values that a run can have")
+            spec.wrong(file, &text, At::Name(&wrong.name), &wrong.why, "values that a run can have")
                 .help(format!("the point: {point}"))
         })?;
         let point = |(at, values): (Vec<usize>, Values)| Point { id: inputs.id(&values), at, values };
@@ -208,10 +232,6 @@ fn axes(spec: &SweepSpec) -> Result<Vec<PlanAxis>, (String, String)> {
         known.push(path);
         let values = values.all().map_err(|why| (path.clone(), format!("{path}: {why}")))?;
         let values: Vec<Arc<str>> = values.iter().map(|value| value.to_string().into()).collect();
-        let unlike: BTreeSet<&Arc<str>> = values.iter().collect();
-        if unlike.len() < values.len() {
-            return Err((path.clone(), format!("{path} has a value twice")));
-        }
         axes.push(PlanAxis { path: path.as_str().into(), values });
     }
     if axes.is_empty() { Err(("axes".into(), "there is no axis".into())) } else { Ok(axes) }
@@ -250,6 +270,16 @@ fn groups(spec: &SweepSpec, axes: &[PlanAxis]) -> Result<Vec<Vec<usize>>, (Strin
         }
     }
     Ok(groups.into_iter().map(|(_, members)| members).collect())
+}
+
+/// The first axis of a group whose axes together have the same values twice.
+fn with_a_value_twice<'a>(axes: &'a [PlanAxis], groups: &[Vec<usize>]) -> Option<&'a PlanAxis> {
+    let twice = groups.iter().find(|group| {
+        let mut known: BTreeSet<Vec<&str>> = BTreeSet::new();
+        let values = |at: usize| group.iter().map(|&axis| &*axes[axis].values[at]).collect();
+        !(0..axes[group[0]].values.len()).all(|at| known.insert(values(at)))
+    });
+    twice.map(|group| &axes[group[0]])
 }
 
 /// Combination `number`: the first group changes slowest.

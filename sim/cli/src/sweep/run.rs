@@ -81,9 +81,7 @@ pub(crate) fn run(
     bar.finish_and_clear();
     ran?;
     let interrupted = shared.is_interrupted();
-    if !interrupted && plan.points.iter().all(|point| store.has(point)) {
-        store.tidy();
-    }
+    store.tidy(!interrupted && plan.points.iter().all(|point| store.has(point)));
     let refused = refused.into_inner().expect("nobody panics while it has it");
     let count = refused.len() as u64;
     let refused = refused.into_values().next().map(|first| (first, count));

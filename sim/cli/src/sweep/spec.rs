@@ -1,13 +1,14 @@
 //! A sweep file: which runs, and what is asked of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::text_file::{find, offset_of};
+use crate::text_file::{find, mentions, offset_of};
 
 /// The longest sweep file accepted, in bytes.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
@@ -156,17 +157,36 @@ impl SweepSpec {
                 .help("`values` is List([..]), Range(from, to, step) or Ladder(from, to, factor)")
         })?;
         if spec.metrics.is_empty() {
-            return Err(spec.wrong(name, text, "metrics", "no metric is asked for", "at least one"));
+            return Err(spec.wrong(
+                name,
+                text,
+                At::Field("metrics"),
+                "no metric is asked for",
+                "at least one",
+            ));
         }
-        for (number, metric) in spec.metrics.iter().enumerate() {
+        let mut columns = BTreeSet::new();
+        for metric in &spec.metrics {
             let column = metric.column();
-            if spec.metrics[..number].iter().any(|other| other.column() == column) {
+            if !columns.insert(column.clone()) {
                 let message = format!("two metrics are called `{column}`");
-                return Err(spec.wrong(name, text, metric.name(), &message, "a label of its own for each"));
+                return Err(spec.wrong(
+                    name,
+                    text,
+                    At::Name(metric.name()),
+                    &message,
+                    "a label of its own for each",
+                ));
             }
         }
         if let Some(odd) = spec.texts().find(|text| text.chars().any(char::is_control)) {
-            return Err(spec.wrong(name, text, odd, "a control character", "text that can be shown"));
+            return Err(spec.wrong(
+                name,
+                text,
+                At::Name(odd),
+                "a control character",
+                "text that can be shown",
+            ));
         }
         Ok(spec)
     }
@@ -189,19 +209,53 @@ impl SweepSpec {
         heads.into_iter().chain(set).chain(axes).chain(metrics).flatten()
     }
 
-    /// A refusal at the place of a word of the text.
+    /// A refusal at a place of the text.
     pub(super) fn wrong(
         &self,
         name: &str,
         text: &str,
-        word: &str,
+        at: At<'_>,
         message: &str,
         expected: &str,
     ) -> Diagnostic {
-        // Names stand in quotation marks; one that is written with escapes does not stand there as it is.
-        let quoted = find(text, &format!("\"{word}\""));
-        let range = if quoted.is_empty() { find(text, word) } else { quoted };
-        Diagnostic::new(Place::in_text(name, text, range), message).expected(expected)
+        Diagnostic::new(Place::in_text(name, text, at.find(text)), message).expected(expected)
+    }
+}
+
+/// A place in a sweep's text. Of a name that is written with escapes there is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum At<'a> {
+    /// A field.
+    Field(&'a str),
+    /// The name of an axis, or else of a setting, or else wherever the text stands last.
+    Name(&'a str),
+    /// A text in a field.
+    In(&'a str, &'a str),
+}
+
+impl At<'_> {
+    fn find(self, text: &str) -> Range<usize> {
+        let (Self::Field(word) | Self::Name(word) | Self::In(_, word)) = self;
+        let quoted = format!("\"{word}\"");
+        let all: Vec<usize> = match word {
+            "" => Vec::new(),
+            _ => mentions(text, &quoted).collect(),
+        };
+        let end = |at: usize| at + quoted.len();
+        let found = match self {
+            Self::Field(_) => return find(text, word),
+            Self::Name(_) => {
+                let axis = all.iter().find(|&&at| text[..at].trim_end().ends_with("path:"));
+                let setting = all.iter().find(|&&at| text[end(at)..].trim_start().starts_with(':'));
+                axis.or(setting).or(all.last())
+            }
+            Self::In(field, _) => {
+                let field =
+                    mentions(text, field).find(|at| text[at + field.len()..].trim_start().starts_with(':'));
+                all.iter().find(|&&at| Some(at) > field)
+            }
+        };
+        found.map_or_else(|| find(text, word), |&at| at..end(at))
     }
 }
 
@@ -210,7 +264,9 @@ impl Values {
     pub(crate) fn count(&self) -> u64 {
         match *self {
             Self::List(ref list) => list.len() as u64,
-            Self::Range(from, to, step) => to.abs_diff(from) / step.max(1).cast_unsigned() + 1,
+            Self::Range(from, to, step) => {
+                (to.abs_diff(from) / step.max(1).cast_unsigned()).saturating_add(1)
+            }
             Self::Ladder(..) => 64,
         }
     }

@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::execute::{PointResult, SCHEMA};
 use super::plan::Point;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::text_file::{PART, write_whole};
+
+/// What is half written for so long is not being written any more.
+const LEFT_OVER: Duration = Duration::from_secs(24 * 3600);
 
 /// The directory of a sweep's results.
 #[derive(Clone, Debug)]
@@ -53,12 +57,17 @@ impl Store {
         self.path(point).is_file()
     }
 
-    /// Removes what killed runs left half written. Only once every point is finished: others may be writing until then.
-    pub(crate) fn tidy(&self) {
-        for entry in fs::read_dir(self.points()).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(PART) {
-                // Whoever is still writing it, or may not be disturbed, keeps it.
-                let _ = fs::remove_file(entry.path());
+    /// Removes what was left half written by whoever was killed: what is a day old, and once every point is finished, all of points.
+    pub(crate) fn tidy(&self, finished: bool) {
+        for directory in [self.points(), self.directory.clone()] {
+            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+                let written = entry.metadata().and_then(|metadata| metadata.modified());
+                let old = written.is_ok_and(|written| written.elapsed().is_ok_and(|age| age > LEFT_OVER));
+                let part = entry.file_name().to_string_lossy().starts_with(PART);
+                if part && (old || finished && directory != self.directory) {
+                    // One that cannot be removed does no harm.
+                    let _ = fs::remove_file(entry.path());
+                }
             }
         }
     }
@@ -67,7 +76,10 @@ impl Store {
     pub(crate) fn keep_pictures(&self, pictures: &BTreeSet<&str>) {
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with("chart-") && name.ends_with(".svg") && !pictures.contains(name.as_str()) {
+            let number = name.strip_prefix("chart-").and_then(|name| name.strip_suffix(".svg"));
+            let number = number.map(|number| number.strip_suffix("-heat").unwrap_or(number));
+            let ours = number.is_some_and(|number| number.parse::<u32>().is_ok());
+            if ours && !pictures.contains(name.as_str()) {
                 // One that stays does no harm.
                 let _ = fs::remove_file(entry.path());
             }

@@ -39,10 +39,15 @@ fn what_is_wrong_with_a_sweep_is_said_with_its_place() {
         ("\"cpus\"", "\"cpu\"", "cpu", "\"cpu\""),
         ("Range(1, 3, 1)", "Range(1, 3, 0)", "step above 0", "\"seed\""),
         ("Range(1, 3, 1)", "Range(1, 300000, 1)", "too many values", "axes"),
-        ("\"seed\"", "\"memory\"", "given twice", "\"memory\", values: R"),
-        ("axes:", "zip: [[\"swap\", \"memory\"]], axes:", "differ in how many values", "\"swap\", values"),
+        ("\"seed\"", "\"memory\"", "given twice", "\"memory\", values: L"),
+        (
+            "axes:",
+            "zip: [[\"swap\", \"memory\"]], axes:",
+            "differ in how many values",
+            "\"swap\", \"memory\"]]",
+        ),
         ("axes:", "zip: [[\"swap\", \"cpus\"]], axes:", "there is no axis `cpus`", "\"cpus\"]]"),
-        ("axes:", "keep: [\"seed\"], axes:", "compares nothing", "\"seed\", values"),
+        ("axes:", "keep: [\"seed\"], axes:", "compares nothing", "\"seed\"], axes"),
         ("axes:", "keep: [\"seed > 7\"], axes:", "drop every point", "keep"),
         (
             "better: less)",
@@ -53,6 +58,11 @@ fn what_is_wrong_with_a_sweep_is_said_with_its_place() {
         ("Small", "Sm\\u{7}all", "control character", "("),
         ("\"seed\"", "\"runs\"", "a replay has none", "\"runs\""),
         ("title", "titel", "titel", "titel"),
+        ("Range(1, 3, 1)", "List([1, 1])", "a value comes twice", "\"seed\""),
+        ("Range(1, 3, 1)", "Range(-9223372036854775808, 9223372036854775807, 1)", "too many values", "axes"),
+        ("metrics:", "along: \"speed\", metrics:", "cannot be shown so", "\"speed\""),
+        ("metrics:", "along: \"seed\", lines: \"seed\", metrics:", "cannot be shown so", "\"seed\", metrics"),
+        ("axes:", "keep: [\"sed > 1\"], axes:", "neither sets nor varies", "\"sed > 1\""),
     ];
     for (from, to, why, word) in cases {
         let text = right.replacen(from, to, 1);
@@ -87,9 +97,15 @@ fn what_a_sweep_names_is_told_with_its_own_place() {
         other.lines().last().map(|line| line[..32].to_owned())
     );
     // What is no plain file cannot be read again and again.
-    let text = right.replacen(&scratch.path("made.pwt"), "/dev/zero", 1);
-    let refused = pagewalk(&["sweep", "plan", &scratch.file("zero.ron", text.as_bytes())]);
-    assert!(refused.code == 3 && refused.stderr.contains("no plain file"), "{}", refused.stderr);
+    let pipe = scratch.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there").success());
+    for odd in ["/dev/zero", pipe.as_str()] {
+        let text = right.replacen(&scratch.path("made.pwt"), odd, 1);
+        let refused = pagewalk(&["sweep", "plan", &scratch.file("odd.ron", text.as_bytes())]);
+        assert!(refused.code == 3 && refused.stderr.contains("no plain file"), "{}", refused.stderr);
+        let refused = pagewalk(&["replay", odd]);
+        assert!(refused.code == 3 && refused.stderr.contains("no plain file"), "{}", refused.stderr);
+    }
 }
 
 #[test]

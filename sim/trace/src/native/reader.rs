@@ -66,6 +66,11 @@ impl TraceFile {
     /// read, or by [`Self::verify`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TraceError> {
         let name = path.as_ref().display().to_string();
+        // Opening a pipe would wait for who writes it, and a trace is not read once from front to back.
+        let metadata = std::fs::metadata(&path).map_err(|e| TraceError::io(&name, e))?;
+        if !metadata.is_file() && !metadata.is_dir() {
+            return Err(TraceError::io(&name, io::Error::other("it is no plain file")));
+        }
         let file = File::open(path).map_err(|e| TraceError::io(&name, e))?;
         Self::load(name, Box::new(file))
     }

@@ -72,10 +72,12 @@ fn layout(plan: &Plan) -> Option<Layout> {
     let compared = plan.compared();
     let numeric =
         |&axis: &usize| plan.axes[axis].values.iter().filter(|value| number(value).is_some()).count();
-    let free = |axis: &usize| plan.lines != Some(*axis);
-    let along = plan.along.or_else(|| compared.iter().copied().rev().filter(free).max_by_key(numeric))?;
+    let free = |axis: &usize| plan.lines.is_none_or(|lines| *axis != lines && !plan.are_zipped(*axis, lines));
+    let along = plan.along.or_else(|| compared.iter().copied().rev().filter(free).max_by_key(numeric));
+    // Where nothing else is left, the seed.
+    let along = along.or_else(|| (0..plan.axes.len()).find(free))?;
     let count = |axis: usize| plan.axes[axis].values.len();
-    if plan.lines.is_some_and(|lines| !plan.are_zipped(lines, along)) {
+    if plan.lines.is_some() {
         return Some(Layout { along, lines: plan.lines });
     }
     let others =

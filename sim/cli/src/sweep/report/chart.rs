@@ -246,8 +246,8 @@ impl Plot<'_> {
                     "<rect class=\"cell mark\" style=\"--v:{part:.3}\" fill=\"#0072b2\" fill-opacity=\"{:.3}\" x=\"{x:.1}\" y=\"{y:.1}\" \
                      width=\"{:.1}\" height=\"{:.1}\" data-tip=\"{}\" data-points=\"{}\"/>",
                     0.08 + 0.9 * part,
-                    width - 1.0,
-                    height - 1.0,
+                    (width - 1.0).max(0.5),
+                    (height - 1.0).max(0.5),
                     escape(&self.tip(line, at)),
                     points.join(",")
                 );
@@ -310,7 +310,7 @@ fn short_words(text: &str) -> String {
 
 fn cut(text: &str, most: usize) -> String {
     if text.chars().count() > most {
-        text.chars().take(most - 1).chain(['…']).collect()
+        text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
     } else {
         text.to_owned()
     }
