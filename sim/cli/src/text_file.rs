@@ -47,17 +47,31 @@ pub(crate) fn find(text: &str, word: &str) -> Range<usize> {
 pub(crate) fn mentions<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let joins = |c: char| c.is_alphanumeric() || c == '_';
     let mut next = 0;
-    text.split_inclusive('\n')
-        .filter(|_| !word.is_empty())
-        .flat_map(move |line| {
-            let start = next;
-            next += line.len();
-            let code = line.split("//").next().unwrap_or("");
-            code.match_indices(word)
-                .map(move |(at, _)| (start + at, &code[..at], &code[at + word.len()..]))
-                .filter(move |(_, before, after)| !before.ends_with(joins) && !after.starts_with(joins))
-        })
-        .map(|(at, ..)| at)
+    let lines = text.split_inclusive('\n').filter(|_| !word.is_empty());
+    lines.flat_map(move |line| {
+        let start = next;
+        next += line.len();
+        let code = code(line);
+        let whole = move |&(at, _): &(usize, &str)| {
+            !code[..at].ends_with(joins) && !code[at + word.len()..].starts_with(joins)
+        };
+        code.match_indices(word).filter(whole).map(move |(at, _)| start + at)
+    })
+}
+
+/// A line without its comment.
+fn code(line: &str) -> &str {
+    let (mut quoted, mut escaped, mut slash) = (false, false, false);
+    for (at, c) in line.char_indices() {
+        match c {
+            '/' if slash => return &line[..at - 1],
+            '"' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        slash = c == '/' && !quoted;
+        escaped = c == '\\' && quoted && !escaped;
+    }
+    line
 }
 
 /// Writes a file that appears when it is complete, and stays if the machine goes down then.
@@ -163,5 +177,7 @@ mod tests {
         assert_eq!(find("// a\nab a b", "a"), 8..9);
         assert_eq!(find("ab", "a"), 0..0);
         assert_eq!(find("a", ""), 0..0);
+        assert_eq!(find("\"a//b\" // a//b", "a//b"), 1..5);
+        assert_eq!(find("\"\\\"//\" b // b", "b"), 7..8);
     }
 }

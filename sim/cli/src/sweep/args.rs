@@ -29,7 +29,7 @@ pub enum Action {
     Plan(PlanArgs),
     /// Run the points that are not finished, then merge and report
     Run(RunArgs),
-    /// Say which points are finished
+    /// Say how many points are finished, and how they ended
     Status(StoreArgs),
     /// Write the results as tables
     Merge(StoreArgs),

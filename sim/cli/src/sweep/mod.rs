@@ -134,6 +134,7 @@ fn run_points(args: &RunArgs, color: ColorChoice) -> Answer {
                 out.push_str(&write_tables(&plan, &store, &survey)?);
                 out.push_str(&write_report(&plan, &store, &survey)?);
             }
+            out.push_str(&missing(&plan, &survey));
             survey.verdict(&plan)
         }
     };
@@ -173,13 +174,18 @@ fn finished(plan: &Plan, store: &Store) -> Result<Survey, Diagnostic> {
     Ok(survey)
 }
 
+/// What is asked for and nowhere found.
+fn missing(plan: &Plan, survey: &Survey) -> String {
+    survey.missing(plan).iter().map(|line| format!("  missing    {line}\n")).collect()
+}
+
 /// What is made of results alone.
 fn of_results(args: &StoreArgs, write: fn(&Plan, &Store, &Survey) -> Result<String, Diagnostic>) -> Answer {
     let plan = Plan::load(&args.file)?;
     let store = Store::new(&args.directory());
     let survey = finished(&plan, &store)?;
     let told = write(&plan, &store, &survey)?;
-    Ok((told, survey.verdict(&plan)))
+    Ok((told + &missing(&plan, &survey), survey.verdict(&plan)))
 }
 
 fn submit_job(args: &SubmitArgs) -> Answer {

@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::text_file::read_text;
 
 /// Lines that one picture may have, and columns that one table of the report.
-const MOST_LINES: usize = 16;
+const MOST_LINES: usize = 8;
 /// Points that one sweep may have.
 pub(super) const MOST_POINTS: usize = 250_000;
 
@@ -36,6 +36,8 @@ pub(crate) struct PlanAxis {
     pub(crate) path: Arc<str>,
     /// How, as text.
     pub(crate) values: Vec<Arc<str>>,
+    /// What tells its places apart: its values, or with them those of the axes that advance with it.
+    pub(crate) shown: Vec<Arc<str>>,
 }
 
 /// All points of a sweep.
@@ -94,16 +96,18 @@ impl Outline {
         if sum > MOST_POINTS as u64 {
             return Err(too_many());
         }
-        let axes =
+        let mut axes =
             axes(&spec).map_err(|(path, why)| wrong(At::Name(&path), &why, "a name once, with values"))?;
         let groups = groups(&spec, &axes).map_err(|(path, why)| {
             wrong(At::In("zip", &path), &why, "names of axes with as many values each")
         })?;
         if let Some(axis) = with_a_value_twice(&axes, &groups) {
-            let message = format!("{}: a value comes twice", axis.path);
+            let message = format!("{}: a value comes twice, also with what advances with it", axis.path);
             return Err(wrong(At::Name(&axis.path), &message, "values that differ"));
         }
-        let is_name = |name: &str| spec.set.contains_key(name) || axes.iter().any(|axis| *axis.path == *name);
+        show(&mut axes, &groups);
+        let varied: BTreeSet<&str> = axes.iter().map(|axis| &*axis.path).collect();
+        let is_name = |name: &str| spec.set.contains_key(name) || varied.contains(name);
         let conditions = spec.keep.iter().map(|text| {
             let condition =
                 Condition::parse(text).and_then(|condition| condition.check(is_name).map(|()| condition));
@@ -138,14 +142,14 @@ impl Outline {
         let Some(name) = self.spec.lines.as_deref() else { return Ok(()) };
         let lines = self.axis(name).expect("it was looked at above");
         if self.axes[lines].values.len() > MOST_LINES {
-            return Err(("lines", name, "an axis of at most 16 values"));
+            return Err(("lines", name, "an axis of at most 8 values"));
         }
         let along = self.spec.along.as_deref().and_then(|name| self.axis(name));
         let group = self.groups.iter().find(|group| group.contains(&lines));
         let together = |axis: usize| group.is_some_and(|group| group.contains(&axis));
         let others = (0..self.axes.len()).filter(|&axis| !together(axis)).count();
         if along.is_some_and(together) || others == 0 {
-            return Err(("lines", name, "an axis that does not advance with that along the picture"));
+            return Err(("lines", name, "an axis beside which another can be along the picture"));
         }
         Ok(())
     }
@@ -223,16 +227,15 @@ fn check(points: &[(Vec<usize>, Values)], inputs: &Inputs) -> Result<(), (Values
 
 /// The axes, each once.
 fn axes(spec: &SweepSpec) -> Result<Vec<PlanAxis>, (String, String)> {
-    let mut known: Vec<&str> = Vec::new();
+    let mut known: BTreeSet<&str> = BTreeSet::new();
     let mut axes = Vec::new();
     for Axis { path, values } in &spec.axes {
-        if known.contains(&path.as_str()) || spec.set.contains_key(path) {
+        if !known.insert(path) || spec.set.contains_key(path) {
             return Err((path.clone(), format!("{path} is given twice")));
         }
-        known.push(path);
         let values = values.all().map_err(|why| (path.clone(), format!("{path}: {why}")))?;
         let values: Vec<Arc<str>> = values.iter().map(|value| value.to_string().into()).collect();
-        axes.push(PlanAxis { path: path.as_str().into(), values });
+        axes.push(PlanAxis { path: path.as_str().into(), shown: values.clone(), values });
     }
     if axes.is_empty() { Err(("axes".into(), "there is no axis".into())) } else { Ok(axes) }
 }
@@ -248,12 +251,8 @@ fn groups(spec: &SweepSpec, axes: &[PlanAxis]) -> Result<Vec<Vec<usize>>, (Strin
                 return Err((name.clone(), format!("zip: `{name}` is in two groups")));
             }
         }
-        let mut lengths: Vec<usize> = group_of
-            .iter()
-            .filter(|&(_, &of)| of == number)
-            .map(|(&axis, _)| axes[axis].values.len())
-            .collect();
-        lengths.dedup();
+        let places = names.iter().filter_map(|name| axes.iter().position(|axis| *axis.path == **name));
+        let lengths: BTreeSet<usize> = places.map(|axis| axes[axis].values.len()).collect();
         if lengths.len() > 1 {
             return Err((
                 names[0].clone(),
@@ -270,6 +269,23 @@ fn groups(spec: &SweepSpec, axes: &[PlanAxis]) -> Result<Vec<Vec<usize>>, (Strin
         }
     }
     Ok(groups.into_iter().map(|(_, members)| members).collect())
+}
+
+/// Has an axis whose values come several times shown with those that advance with it.
+fn show(axes: &mut [PlanAxis], groups: &[Vec<usize>]) {
+    for group in groups.iter().filter(|group| group.len() > 1) {
+        for &axis in group {
+            let unlike: BTreeSet<&Arc<str>> = axes[axis].values.iter().collect();
+            if unlike.len() < axes[axis].values.len() {
+                let others = || group.iter().filter(|&&other| other != axis);
+                let shown = |at: usize| {
+                    let words = std::iter::once(&axis).chain(others()).map(|&one| &*axes[one].values[at]);
+                    words.collect::<Vec<_>>().join(" ").into()
+                };
+                axes[axis].shown = (0..axes[axis].values.len()).map(shown).collect();
+            }
+        }
+    }
 }
 
 /// The first axis of a group whose axes together have the same values twice.

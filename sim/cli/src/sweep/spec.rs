@@ -173,7 +173,7 @@ impl SweepSpec {
                 return Err(spec.wrong(
                     name,
                     text,
-                    At::Name(metric.name()),
+                    At::In("metrics", metric.name()),
                     &message,
                     "a label of its own for each",
                 ));
@@ -237,26 +237,30 @@ impl At<'_> {
     fn find(self, text: &str) -> Range<usize> {
         let (Self::Field(word) | Self::Name(word) | Self::In(_, word)) = self;
         let quoted = format!("\"{word}\"");
-        let all: Vec<usize> = match word {
-            "" => Vec::new(),
-            _ => mentions(text, &quoted).collect(),
-        };
+        let all: Vec<usize> = if word.is_empty() { Vec::new() } else { mentions(text, &quoted).collect() };
         let end = |at: usize| at + quoted.len();
         let found = match self {
-            Self::Field(_) => return find(text, word),
+            Self::Field(_) => {
+                return field(text, word).map_or_else(|| find(text, word), |at| at..at + word.len());
+            }
             Self::Name(_) => {
-                let axis = all.iter().find(|&&at| text[..at].trim_end().ends_with("path:"));
+                let (axes, metrics) = (field(text, "axes"), field(text, "metrics"));
+                let among_axes =
+                    |&&at: &&usize| Some(at) > axes && metrics.is_none_or(|from| at < from || axes > metrics);
+                let is_path = |at: &&usize| text[..**at].trim_end().ends_with("path:");
+                let axis = all.iter().filter(among_axes).find(is_path);
                 let setting = all.iter().find(|&&at| text[end(at)..].trim_start().starts_with(':'));
                 axis.or(setting).or(all.last())
             }
-            Self::In(field, _) => {
-                let field =
-                    mentions(text, field).find(|at| text[at + field.len()..].trim_start().starts_with(':'));
-                all.iter().find(|&&at| Some(at) > field)
-            }
+            Self::In(of, _) => all.iter().find(|&&at| Some(at) > field(text, of)),
         };
         found.map_or_else(|| find(text, word), |&at| at..end(at))
     }
+}
+
+/// Where a field of the sweep stands.
+fn field(text: &str, name: &str) -> Option<usize> {
+    mentions(text, name).find(|at| text[at + name.len()..].trim_start().starts_with(':'))
 }
 
 impl Values {

@@ -229,6 +229,16 @@ fn a_report_is_of_the_axes_asked_for_and_leaves_no_picture_of_an_earlier_one() {
         .replacen("\"swap\", values: List([\"zram\", \"nvme\"])", "\"cpus\", values: Range(1, 3, 1)", 1)
         .replacen(", \"cpus\": 2", "", 1));
     assert!(told.contains("across: cpus") && pictures == 2, "{told}");
+    // Axes that advance together may repeat a value: then both are told.
+    let from = right.find("axes:").expect("it has axes");
+    let to = right.find("\n          metrics").expect("it has metrics");
+    let zipped = format!(
+        "{}axes: [(path: \"cpus\", values: List([1, 1, 2])), (path: \"swap\", values: List([\"zram\", \"nvme\", \"zram\"]))], zip: [[\"cpus\", \"swap\"]],{}",
+        right[..from].replace(", \"cpus\": 2", ""),
+        &right[to..]
+    );
+    let (told, _) = run(&zipped);
+    assert!(told.contains("\n  1 zram ") && told.contains("\n  1 nvme "), "{told}");
     // Seeds alone are something to look at, too.
     let axes = right.find("axes:").expect("it has axes");
     let seeds = format!(

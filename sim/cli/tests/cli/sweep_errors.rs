@@ -53,7 +53,7 @@ fn what_is_wrong_with_a_sweep_is_said_with_its_place() {
             "better: less)",
             "better: less), (path: \"x\", label: \"cycles per access\", unit: \"cycles\")",
             "two metrics",
-            "\"cycles per access\", unit: \"cycles\")]",
+            "\"cycles per access\", unit: \"cycles\", b",
         ),
         ("Small", "Sm\\u{7}all", "control character", "("),
         ("\"seed\"", "\"runs\"", "a replay has none", "\"runs\""),

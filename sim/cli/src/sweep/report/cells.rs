@@ -151,7 +151,7 @@ impl Panel {
     /// The name of a line; empty if there is only one.
     #[must_use]
     pub(crate) fn line<'a>(&self, plan: &'a Plan, line: usize) -> &'a str {
-        self.lines.map_or("", |axis| &plan.axes[axis].values[line])
+        self.lines.map_or("", |axis| &plan.axes[axis].shown[line])
     }
 
     /// What is odd about it: orders that flip, and lines that go up and down by more than their seeds differ.
@@ -160,7 +160,7 @@ impl Panel {
         let context = if self.title.is_empty() { String::new() } else { format!(" ({})", self.title) };
         let metric = plan.metrics[self.metric].name();
         let along = &plan.axes[self.along];
-        let place = |at: usize| format!("{} {}{context}", along.path, along.values[at]);
+        let place = |at: usize| format!("{} {}{context}", along.path, along.shown[at]);
         let turn = |line: usize| {
             let name = self.line(plan, line);
             let name = if name.is_empty() { String::new() } else { format!("{name}: ") };

@@ -121,11 +121,11 @@ impl Plot<'_> {
         let axis = &self.plan.axes[self.panel.along];
         let y = HEIGHT - MARGIN[3] + 16.0;
         let (short_enough, few) =
-            (axis.values.iter().all(|value| short(value, 8).len() < 7), axis.values.len() <= 12);
+            (axis.shown.iter().all(|value| short(value, 8).len() < 7), axis.values.len() <= 12);
         // Long words stand aslant.
         let aslant = !short_enough && few && axis.values.len() > 4;
         let every = if aslant { 1 } else { axis.values.len().div_ceil(8) };
-        for (at, value) in axis.values.iter().enumerate().filter(|(at, _)| at % every == 0) {
+        for (at, value) in axis.shown.iter().enumerate().filter(|(at, _)| at % every == 0) {
             let x = x(at);
             let place = match aslant {
                 true => format!(
@@ -206,7 +206,7 @@ impl Plot<'_> {
         let cell = &self.panel.cells[line][at];
         let metric = &self.plan.metrics[self.panel.metric];
         let along = &self.plan.axes[self.panel.along];
-        let mut lines = vec![format!("{} {}", along.path, along.values[at])];
+        let mut lines = vec![format!("{} {}", along.path, along.shown[at])];
         if let Some(axis) = self.panel.lines {
             lines.push(format!("{} {}", self.plan.axes[axis].path, self.panel.line(self.plan, line)));
         }

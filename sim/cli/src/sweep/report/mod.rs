@@ -125,9 +125,6 @@ fn told(plan: &Plan, survey: &Survey, panels: &[Panel], surprises: &[Surprise]) 
         group(plan.points.len() as u64),
         &plan.id[..8]
     );
-    for line in survey.missing(plan) {
-        let _ = writeln!(out, "  missing    {line}");
-    }
     panels.iter().for_each(|panel| out.push_str(&text::table(plan, panel)));
     out.push('\n');
     match surprises {

@@ -17,7 +17,7 @@ pub(crate) fn table(plan: &Plan, panel: &Panel) -> String {
     let title = if panel.title.is_empty() { String::new() } else { format!("  ·  {}", panel.title) };
     let along = &plan.axes[panel.along];
     let first =
-        along.values.iter().map(|value| value.chars().count()).chain([along.path.chars().count()]).max();
+        along.shown.iter().map(|value| value.chars().count()).chain([along.path.chars().count()]).max();
     let first = first.unwrap_or(0);
     let across = panel.lines.map(|axis| format!("  ·  across: {}", plan.axes[axis].path)).unwrap_or_default();
     let mut out = format!("\n  {}{unit}{title}{across}\n  {}", metric.name(), pad(&along.path, first));
@@ -26,7 +26,7 @@ pub(crate) fn table(plan: &Plan, panel: &Panel) -> String {
         let _ = write!(out, "  {:>COLUMN$}", if name.is_empty() { metric.name() } else { name });
     }
     out.push('\n');
-    for (at, value) in along.values.iter().enumerate() {
+    for (at, value) in along.shown.iter().enumerate() {
         let _ = write!(out, "  {}", pad(value, first));
         for (line, cells) in panel.cells.iter().enumerate() {
             let name = panel.line(plan, line);
