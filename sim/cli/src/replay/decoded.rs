@@ -148,6 +148,25 @@ impl DecodedTraces {
         Ok(Some(block))
     }
 
+    /// Decodes blocks of traces that nobody has begun, as long as there are any, room for them, and something to wait for: for who would
+    /// replay them next and cannot yet.
+    pub fn decode_while(&self, names: &[String], waiting: impl Fn() -> bool) {
+        // What is wrong with a trace is for those to say who replay it.
+        for file in names.iter().filter_map(|name| TraceFile::open(name).ok()) {
+            let trace = self.open(&file);
+            for thread in file.threads() {
+                let mut cursor = file.accesses(thread.tid);
+                while let Some((number, _)) = cursor.next_number() {
+                    if trace.slots().contains_key(&number) {
+                        cursor.skip_block();
+                    } else if !waiting() || !matches!(self.next(&trace, &mut cursor), Ok(Some(_))) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
     /// Decodes the first block after the cursor's next one that nobody has begun.
     fn decode_ahead(&self, trace: &Arc<DecodedTrace>, mut cursor: AccessCursor) {
         cursor.skip_block();
@@ -257,6 +276,25 @@ mod tests {
         let block = next(&traces, &other, &mut second).expect("nobody replays the first trace");
         assert_eq!(traces.lock().used, block.size());
         assert!(next(&DecodedTraces::new(0), &other, &mut second).is_none());
+    }
+
+    #[test]
+    fn who_waits_decodes_what_nobody_has_begun_as_long_as_there_is_something_to_wait_for() {
+        let traces = DecodedTraces::new(1 << 30);
+        let (file, mut cursor) = open(TCC);
+        let trace = traces.open(&file);
+        let names = [TCC.to_owned(), "no such trace".to_owned()];
+        traces.decode_while(&names, || false);
+        assert!(trace.slots().is_empty());
+        let first = next(&traces, &trace, &mut cursor).expect("there is room");
+        traces.decode_while(&names, || true);
+        let all = std::iter::successors(cursor.next_number(), |_| {
+            cursor.skip_block();
+            cursor.next_number()
+        });
+        assert_eq!(trace.slots().len(), 1 + all.count());
+        let (_, mut again) = open(TCC);
+        assert!(Arc::ptr_eq(&first, &next(&traces, &trace, &mut again).expect("it is kept")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use pagewalk_explore::{Limits, Run, World, exhaust, random_walk};
 use serde::{Deserialize, Serialize};
@@ -214,7 +214,11 @@ impl<'a> Shelf<'a> {
         let slot = Arc::clone(
             self.footprints.lock().expect("nobody panics while it has the map").entry(key).or_default(),
         );
-        // Whoever comes meanwhile waits instead of measuring it again.
+        // Whoever comes meanwhile does not measure it again, but makes ready what all will replay.
+        if let (Err(TryLockError::WouldBlock), Some(decoded)) = (slot.try_lock(), shared.decoded()) {
+            let busy = || matches!(slot.try_lock(), Err(TryLockError::WouldBlock));
+            decoded.decode_while(&job.traces, || busy() && !shared.is_interrupted());
+        }
         let mut known = slot.lock().unwrap_or_else(PoisonError::into_inner);
         match *known {
             Some(measured) => Ok(measured),
@@ -255,10 +259,8 @@ const ROWS: [&str; 3] = ["origin", "processes", "traces"];
 
 fn of_report(result: PointResult, report: &ReplayReport) -> PointResult {
     let mut tree = serde_json::to_value(report).expect("a report is plain data with text keys");
-    let mut part = |name: &str| {
-        json::leaves(tree.as_object_mut().and_then(|tree| tree.remove(name)).unwrap_or_default())
-    };
-    let parameters = part("parameters").into_iter().collect();
+    let mut part = |name: &str| tree.as_object_mut().and_then(|tree| tree.remove(name)).unwrap_or_default();
+    let parameters = json::leaves(part("parameters")).into_iter().collect();
     ROWS.iter().for_each(|name| drop(part(name)));
     let (mut values, mut series) = (BTreeMap::new(), BTreeMap::new());
     for (path, value) in json::leaves(tree) {

@@ -124,12 +124,12 @@ fn run_points(args: &RunArgs, color: ColorChoice) -> Answer {
     let exit = match args.shard {
         Some(_) => {
             let states = survey::states(plan.of_shard(shard), &store)?;
-            let _ = writeln!(out, "{}", unwell(&states));
+            let _ = writeln!(out, "{}", unwell(states.iter().copied()));
             survey::verdict(states.into_iter())
         }
         None => {
             let survey = Survey::of(&plan, &store)?;
-            let _ = writeln!(out, "{}", unwell(&survey.states().collect::<Vec<_>>()));
+            let _ = writeln!(out, "{}", unwell(survey.states()));
             if survey.outcomes.iter().any(Option::is_some) {
                 out.push_str(&write_tables(&plan, &store, &survey)?);
                 out.push_str(&write_report(&plan, &store, &survey)?);
@@ -147,16 +147,16 @@ fn run_points(args: &RunArgs, color: ColorChoice) -> Answer {
 }
 
 /// How many did not come to their end, to stand behind what else there is to say.
-fn unwell(states: &[Option<State>]) -> String {
-    let unwell = states.iter().flatten().filter(|&&state| state != State::Done).count();
-    format!(" · {} not to their end", group(unwell as u64))
+fn unwell(states: impl Iterator<Item = Option<State>>) -> String {
+    format!(" · {} not to their end", group(survey::unwell(states)))
 }
 
 fn status(args: &StoreArgs) -> Answer {
     let plan = Plan::load(&args.file)?;
     let states = survey::states(&plan.points, &Store::new(&args.directory()))?;
     let there = states.iter().flatten().count() as u64;
-    let mut out = format!("  {} of {} points{}\n", group(there), group(states.len() as u64), unwell(&states));
+    let unwell = unwell(states.iter().copied());
+    let mut out = format!("  {} of {} points{unwell}\n", group(there), group(states.len() as u64));
     if let Some(next) = states.iter().position(Option::is_none) {
         let _ = writeln!(out, "  the next: {}", run::about(&plan, &plan.points[next]));
     }

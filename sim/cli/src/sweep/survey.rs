@@ -73,11 +73,6 @@ impl Survey {
         self.outcomes.iter().map(|outcome| outcome.as_ref().map(|outcome| outcome.state))
     }
 
-    /// Points that did not come to their end.
-    pub(crate) fn unwell(&self) -> u64 {
-        self.states().flatten().filter(|&state| state != State::Done).count() as u64
-    }
-
     /// Numbers that metrics name and no finished point has, with what to say about each.
     pub(crate) fn missing(&self, plan: &Plan) -> Vec<String> {
         if !self.outcomes.iter().flatten().any(|outcome| outcome.state == State::Done) {
@@ -122,6 +117,11 @@ pub(crate) fn states<'a>(
         Ok(())
     })?;
     Ok(states)
+}
+
+/// How many finished points did not come to their end.
+pub(crate) fn unwell(states: impl Iterator<Item = Option<State>>) -> u64 {
+    states.flatten().filter(|&state| state != State::Done).count() as u64
 }
 
 /// How a command ends whose points ended like this; `None` for one that is not finished.

@@ -16,7 +16,7 @@ use self::chart::Chart;
 use self::scale::Scale;
 use super::plan::Plan;
 use super::point::Job;
-use super::survey::{Outcome, Survey};
+use super::survey::{Outcome, Survey, unwell};
 use crate::shell;
 use crate::style::group;
 
@@ -116,7 +116,7 @@ const SURPRISES: usize = 8;
 
 fn told(plan: &Plan, survey: &Survey, panels: &[Panel], surprises: &[Surprise]) -> String {
     let there = survey.outcomes.iter().flatten().count();
-    let unwell = survey.unwell();
+    let unwell = unwell(survey.states());
     let mut out = format!(
         "  {}\n  {}\n\n  {} of {} points · {unwell} not to their end · plan {}\n",
         plan.title,
