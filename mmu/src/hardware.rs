@@ -1,6 +1,7 @@
 //! The memory hardware of one machine: frames, tables, and per CPU the TLBs and walk caches.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::{Rc, Weak};
 
 use pagewalk_engine::{Class, CpuId, Effect, Engine, Guarded, ObjectId, OpKind, SpinLock};
@@ -20,8 +21,8 @@ pub static ZONE_LOCK: Class = Class::new(24, "zone->lock");
 /// The lock of the LRU lists (`zone->lru_lock`).
 pub static LRU_LOCK: Class = Class::new(29, "zone->lru_lock");
 
-/// The translations that a CPU may use: TLBs, walk caches and CR3. Only that CPU changes them, but the observer of I19 looks
-/// at those of all.
+/// The translations that a CPU may use: TLBs, walk caches, CR3, and what its kernel knows of them. Only that CPU changes them,
+/// its interrupts among it; the observer of I19 looks at those of all.
 static TRANSLATIONS: Class = Class::new(27, "TLB");
 
 /// What the hardware's own work costs, in cycles.
@@ -207,6 +208,8 @@ pub struct Hardware {
     pub(crate) rotated: RefCell<Vec<Pfn>>,
     pub(crate) zone: Zone,
     pub(crate) named: Named,
+    /// Pages that have been freed and not handed out again, for the observer of I4.
+    pub(crate) freed_pages: RefCell<BTreeSet<Pfn>>,
     cores: Box<[Core]>,
     format: Format,
     costs: HardwareCosts,
@@ -221,6 +224,12 @@ impl Hardware {
     #[inline]
     pub fn touch_translations(&self, engine: &Engine, cpu: CpuId) {
         engine.touch(ObjectId::new(&TRANSLATIONS, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
+    }
+
+    /// The step being executed finds out what translations `cpu` may use: a hit, a miss, the address space that is loaded.
+    #[inline]
+    pub fn look_at_translations(&self, engine: &Engine, cpu: CpuId) {
+        engine.touch(ObjectId::new(&TRANSLATIONS, u64::from(cpu.0)), OpKind::Load, Effect::NONE);
     }
 
     /// The step being executed is followed by a look at the translations of every CPU.
@@ -263,6 +272,7 @@ impl Hardware {
             rotated: RefCell::default(),
             zone: Zone::default(),
             named: Named::default(),
+            freed_pages: RefCell::default(),
             memory,
             zone_lock,
             cores,

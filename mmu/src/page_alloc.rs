@@ -6,13 +6,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, OpKind};
+use pagewalk_engine::{
+    Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind,
+};
 
 use crate::page::{
     PG_ACTIVE, PG_DIRTY, PG_ERROR, PG_MAPPEDTODISK, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED, PG_SWAPBACKED,
     PG_UPTODATE, PageMapping,
 };
-use crate::{Core, Hardware, Mutant, PageRef, Pfn};
+use crate::{Hardware, Mutant, PageRef, Pfn};
 
 /// The flags that a page may have when its last reference goes (`free_pages_check` and `prep_new_page` of v2.6.27
 /// clear them); any other is a bug of who had it.
@@ -27,6 +29,9 @@ const CLEARED_AT_FREE: u32 = 1 << PG_UPTODATE
     | 1 << PG_SWAPBACKED;
 
 static DRAIN: Class = Class::new(25, "drain_all_pages");
+
+/// A CPU's own list of free pages: its contexts and its interrupts change it.
+static PCP: Class = Class::new(31, "per-CPU free pages");
 
 impl Hardware {
     /// `alloc_page`: a page with one reference, its contents undefined. `None` if no frame is free on any list.
@@ -45,6 +50,7 @@ impl Hardware {
     pub(crate) async fn prep_new_page<'a>(&self, cx: &'a Context, pfn: Pfn) -> PageRef<'a> {
         self.allocated.set(self.allocated.get() + 1);
         // The count of a free page is 0, so a plain store is legal here and only here.
+        self.note_free(cx, pfn, false);
         self.check_free(cx, pfn, "allocated");
         self.memory.words(pfn).count().write_once(cx, 1).await;
         if self.switches().mutant(Mutant::SetCountClobber) {
@@ -57,16 +63,13 @@ impl Hardware {
     async fn buffered_rmqueue(&self, cx: &Context) -> Option<Pfn> {
         let core = self.core(cx.cpu().id());
         cx.local_irq_disable();
+        self.touch_list(cx.engine(), cx.cpu().id());
         if core.pcp.borrow().is_empty() {
             let zone = self.zone_lock.lock(cx).await;
             core.pcp.borrow_mut().refill(&mut self.buddy.get_mut(&zone), &self.memory);
             zone.unlock().await;
         }
         let pfn = core.pcp.borrow_mut().pop();
-        if let Some(pfn) = pfn {
-            // Whether a page is on a list is told by its count's object.
-            cx.engine().touch(self.memory.words(pfn).count().id(), OpKind::Store, Effect::NONE);
-        }
         cx.local_irq_enable();
         pfn
     }
@@ -106,15 +109,15 @@ impl Hardware {
         if !self.check_free(cx, pfn, "freed") {
             return;
         }
-        let listed = |core: &Core| core.pcp.borrow().contains(pfn);
-        if cx.engine().config().checks && self.cores().iter().any(listed) {
-            cx.engine().violation("I4", format!("{pfn:?} freed a second time"));
+        if !self.note_free(cx, pfn, true) {
+            cx.engine().violation("I4", format!("{pfn:?} is freed, and is free already"));
             return;
         }
         self.freed.set(self.freed.get() + 1);
         self.uncharge(pfn);
         let core = self.core(cx.cpu().id());
         cx.local_irq_disable();
+        self.touch_list(cx.engine(), cx.cpu().id());
         let full = core.pcp.borrow_mut().push(pfn);
         if full {
             let zone = self.zone_lock.lock(cx).await;
@@ -126,23 +129,39 @@ impl Hardware {
 
     /// `drain_all_pages`: every CPU gives its list back, before an allocation may fail.
     pub async fn drain_all_pages(&self, cx: &Context) {
-        let cpus = cx.engine().cpus().len();
+        let others: Vec<CpuId> = cx.engine().other_cpus(cx.cpu().id()).collect();
         let drained: Rc<RefCell<Vec<Pfn>>> = Rc::default();
-        let done = Completion::new(&DRAIN, 0, u32::try_from(cpus).expect("at most 256 CPUs") - 1);
-        for other in cx.engine().cpus().iter().filter(|cpu| cpu.id() != cx.cpu().id()) {
+        let done = Completion::new(&DRAIN, 0, u32::try_from(others.len()).expect("at most 256 CPUs"));
+        for other in others {
             let (hardware, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
             let handler = Rc::new(move |engine: &Engine, cpu: &Cpu| {
+                hardware.touch_list(engine, cpu.id());
                 drained.borrow_mut().extend(hardware.take_list(cpu.id()));
                 done.complete(engine);
             });
-            cx.send_ipi(other.id(), handler).await;
+            cx.send_ipi(other, handler).await;
         }
         done.wait(cx).await;
-        drained.borrow_mut().extend(self.take_list(cx.cpu().id()));
+        self.give_back(cx, drained.take()).await;
+        self.drain_local_pages(cx).await;
+    }
+
+    /// `drain_local_pages`: this CPU gives its list back.
+    pub async fn drain_local_pages(&self, cx: &Context) {
+        self.touch_list(cx.engine(), cx.cpu().id());
+        let own = self.take_list(cx.cpu().id());
+        self.give_back(cx, own).await;
+    }
+
+    /// Frames of CPUs' lists go to the free lists.
+    async fn give_back(&self, cx: &Context, frames: Vec<Pfn>) {
+        if frames.is_empty() {
+            return;
+        }
         let zone = self.zone_lock.lock(cx).await;
         {
             let mut buddy = self.buddy.get_mut(&zone);
-            for pfn in drained.take() {
+            for pfn in frames {
                 buddy.free(&self.memory, pfn, 0);
             }
         }
@@ -151,6 +170,22 @@ impl Hardware {
 }
 
 impl Hardware {
+    /// The step being executed changes the list of `cpu`.
+    fn touch_list(&self, engine: &Engine, cpu: CpuId) {
+        engine.touch(ObjectId::new(&PCP, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
+    }
+
+    /// I4, kept when the engine checks: the page becomes free, or ceases to be. False if it was so before.
+    fn note_free(&self, cx: &Context, pfn: Pfn, free: bool) -> bool {
+        if !cx.engine().config().checks {
+            return true;
+        }
+        // Whether a page is free is told by its count's object.
+        cx.engine().touch(self.memory.words(pfn).count().id(), OpKind::Store, Effect::NONE);
+        let mut freed = self.freed_pages.borrow_mut();
+        if free { freed.insert(pfn) } else { freed.remove(&pfn) }
+    }
+
     /// Every frame of a CPU's list.
     fn take_list(&self, cpu: CpuId) -> Vec<Pfn> {
         let mut list = self.core(cpu).pcp.borrow_mut();

@@ -7,7 +7,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Engine, ObjectId, Word};
+use pagewalk_engine::{
+    Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind, Word,
+};
 
 use crate::Hardware;
 
@@ -45,9 +47,13 @@ impl CpuMask {
     }
 
     /// `cpu_clear` within a step of an interrupt handler.
-    pub fn clear_in_step(&self, cpu: CpuId) {
-        let (word, bit) = (&self.words[usize::from(cpu.0 / 64)], cpu.0 % 64);
-        word.set(word.get() & !(1 << bit));
+    pub fn clear_in_step(&self, engine: &Engine, cpu: CpuId) {
+        let (word, bit) = self.word(cpu);
+        let cell = &self.words[usize::from(cpu.0 / 64)];
+        let old = cell.get();
+        let new = old & !(1 << bit);
+        cell.set(new);
+        engine.touch(word.id(), OpKind::ChangeBit(bit), Effect { old, new });
     }
 
     /// The CPUs in the set but `cx`'s own: one step for every 64 CPUs of the machine.

@@ -5,7 +5,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Completion, Context, Cpu, Effect, Engine, OpKind, SpinGuard};
+use pagewalk_engine::{
+    Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind, SpinGuard,
+};
 
 use crate::lru::{LruList, LruVec};
 use crate::page::{PG_ACTIVE, PG_DIRTY, PG_LOCKED, PG_LRU};
@@ -15,6 +17,9 @@ use crate::{Hardware, Pfn};
 pub const PAGEVEC_SIZE: usize = 14;
 
 static DRAIN: Class = Class::new(30, "lru_add_drain_all");
+
+/// A CPU's pagevecs: its contexts and its interrupts change them.
+static PAGEVECS: Class = Class::new(60, "pagevecs");
 
 /// Pages on their way to the lists, by list.
 type Batches = Vec<(LruList, Vec<Pfn>)>;
@@ -31,6 +36,11 @@ impl PageVecs {
         let full: Vec<LruList> = full.collect();
         full.into_iter().map(|list| (list, std::mem::take(&mut self.adding[list as usize]))).collect()
     }
+}
+
+/// The step being executed changes the pagevecs of `cpu`.
+fn touch_pagevecs(engine: &Engine, cpu: CpuId) {
+    engine.touch(ObjectId::new(&PAGEVECS, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
 }
 
 impl Hardware {
@@ -69,6 +79,7 @@ impl Hardware {
     /// `lru_cache_add`: the page, new to the lists, is put on this CPU's pagevec, which owns a reference until it is on `list`.
     pub async fn lru_cache_add(&self, cx: &Context, pfn: Pfn, list: LruList) {
         self.memory.get_page(cx, pfn).await.into_pfn();
+        touch_pagevecs(cx.engine(), cx.cpu().id());
         let full = {
             let mut pagevecs = self.core(cx.cpu().id()).pagevecs.borrow_mut();
             let adding = &mut pagevecs.adding[list as usize];
@@ -100,6 +111,7 @@ impl Hardware {
 
     /// `lru_add_drain`: this CPU's pagevecs are emptied onto the lists.
     pub async fn lru_add_drain(&self, cx: &Context) {
+        touch_pagevecs(cx.engine(), cx.cpu().id());
         let waiting = self.core(cx.cpu().id()).pagevecs.borrow_mut().take();
         for (list, pages) in waiting {
             self.pagevec_lru_add(cx, list, pages).await;
@@ -110,17 +122,17 @@ impl Hardware {
     /// `lru_add_drain_all`: the pagevecs of every CPU. (Linux runs a work item on each; here each CPU hands its pagevecs over
     /// in an interrupt, and the caller puts their pages on the lists.)
     pub async fn lru_add_drain_all(&self, cx: &Context) {
-        let own = cx.cpu().id();
-        let others = cx.engine().cpus().len() - 1;
+        let others: Vec<CpuId> = cx.engine().other_cpus(cx.cpu().id()).collect();
         let drained: Rc<RefCell<Batches>> = Rc::default();
-        let done = Completion::new(&DRAIN, 0, u32::try_from(others).expect("at most 256 CPUs"));
-        for other in cx.engine().cpus().iter().filter(|cpu| cpu.id() != own) {
+        let done = Completion::new(&DRAIN, 0, u32::try_from(others.len()).expect("at most 256 CPUs"));
+        for other in others {
             let (hardware, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
             let handler = Rc::new(move |engine: &Engine, cpu: &Cpu| {
+                touch_pagevecs(engine, cpu.id());
                 drained.borrow_mut().extend(hardware.core(cpu.id()).pagevecs.borrow_mut().take());
                 done.complete(engine);
             });
-            cx.send_ipi(other.id(), handler).await;
+            cx.send_ipi(other, handler).await;
         }
         done.wait(cx).await;
         self.lru_add_drain(cx).await;

@@ -51,6 +51,7 @@ impl Hardware {
         }
         loop {
             core.count(|counters| counters.walks += 1);
+            self.look_at_translations(cx.engine(), cx.cpu().id());
             let mut at = self.start(core, root, vaddr);
             let (word, leaf) = loop {
                 let word = self.tables.entry(&self.memory, at.table, self.format().index(vaddr, at.level));

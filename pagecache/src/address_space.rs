@@ -1,7 +1,6 @@
 //! `struct address_space`: the pages of one file that are in memory, and the lock of its tree.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -103,8 +102,6 @@ pub struct AddressSpace {
     pub release: Cell<ReleasePolicy>,
     /// Ends of writeback that came while somebody held the tree.
     pub(crate) ended: RefCell<Vec<Pfn>>,
-    /// How often each index was emptied, kept when the engine checks.
-    pub(crate) emptied: RefCell<BTreeMap<u64, u64>>,
 }
 
 impl AddressSpace {
@@ -128,7 +125,6 @@ impl AddressSpace {
             account_dirty: Cell::new(true),
             release: Cell::default(),
             ended: RefCell::default(),
-            emptied: RefCell::default(),
         }
     }
 
@@ -139,9 +135,6 @@ impl AddressSpace {
         self.tree_lock.set_free();
         self.tree_rwlock.set_free();
         self.ended.borrow_mut().clear();
-        if !self.emptied.borrow().is_empty() {
-            self.emptied.take();
-        }
     }
 
     /// Outside a run: `pfn` is at `index`, with the cache's reference added to its count.

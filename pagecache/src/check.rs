@@ -1,6 +1,6 @@
 //! The observers of the invariants that lookups and removers must keep. They look from outside, when the engine checks.
 
-use pagewalk_engine::{Context, Effect, Engine, OpKind, Retry};
+use pagewalk_engine::{Context, Engine, Retry};
 use pagewalk_mmu::{PG_LOCKED, PG_WRITEBACK, PageRef, Pfn};
 
 use crate::address_space::AddressSpace;
@@ -19,9 +19,8 @@ pub(crate) struct Watch {
 impl Watch {
     /// The lookup has a reference to `pfn`, perhaps not the right one.
     #[inline(always)]
-    pub(crate) fn referenced(&self, cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
+    pub(crate) fn referenced(&self, mapping: &AddressSpace, pfn: Pfn) {
         if self.on {
-            mapping.touch_path(cx, self.index);
             self.there.set(mapping.observe(self.index) == Some(pfn));
         }
     }
@@ -36,11 +35,10 @@ impl Watch {
 
     #[cold]
     fn judge(&self, cx: &Context, mapping: &AddressSpace, page: Option<Pfn>) {
-        mapping.touch_path(cx, self.index);
         let (engine, index, id) = (cx.engine(), self.index, mapping.id());
         let now = mapping.observe(index);
         match page {
-            None if self.occupied && now.is_some() && mapping.times_emptied(index) == self.emptied => {
+            None if self.occupied && now.is_some() && mapping.tree.times_emptied(index) == self.emptied => {
                 let message = format!(
                     "a lookup found nothing at index {index} of mapping {id}, where {now:?} was all the time"
                 );
@@ -66,20 +64,10 @@ impl AddressSpace {
         let on = cx.engine().config().checks;
         let mut watch = Watch { on, index, occupied: false, emptied: 0, there: false.into() };
         if on {
-            self.touch_path(cx, index);
             watch.occupied = self.observe(index).is_some();
-            watch.emptied = self.times_emptied(index);
+            watch.emptied = self.tree.times_emptied(index);
         }
         watch
-    }
-
-    /// The words that the watcher reads, which the step being executed now depends on.
-    fn touch_path(&self, cx: &Context, index: u64) {
-        if cx.engine().exploring() {
-            for word in self.tree.observe_path(self.nodes(), index) {
-                cx.engine().touch(word, OpKind::Load, Effect::NONE);
-            }
-        }
     }
 
     /// A lookup that found `pfn` with another mapping finds it again until the tree or the page has changed. (While schedules
@@ -93,28 +81,8 @@ impl AddressSpace {
         }
     }
 
-    fn times_emptied(&self, index: u64) -> u64 {
-        self.emptied.borrow().get(&index).copied().unwrap_or(0)
-    }
-
-    /// The slot of `index` is about to be deleted.
-    pub(crate) fn note_emptied(&self, cx: &Context, index: u64) {
-        if cx.engine().config().checks {
-            *self.emptied.borrow_mut().entry(index).or_default() += 1;
-        }
-    }
-
     /// I7, where it holds at every moment: a page that can be found says where.
     fn check_owner(&self, cx: &Context, pfn: Pfn, index: u64) {
-        let words = self.hw().memory.words(pfn);
-        let looked_at = if self.is_swapper() {
-            [words.flags().id(), words.private().id()]
-        } else {
-            [words.mapping().id(), words.index().id()]
-        };
-        for word in looked_at {
-            cx.engine().touch(word, OpKind::Load, Effect::NONE);
-        }
         self.check_place(cx.engine(), pfn, index);
     }
 

@@ -52,7 +52,7 @@ pub async fn find_get_page<'a>(
             continue;
         }
         let page = PageRef::counted(cx, pfn);
-        watch.referenced(cx, mapping, pfn);
+        watch.referenced(mapping, pfn);
         if kernel.mutant(Mutant::SkipRecheck) {
             break Some(page); // MUTANT R01: whatever the slot holds by now
         }

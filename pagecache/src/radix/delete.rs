@@ -35,7 +35,7 @@ impl RadixTree {
         for tag in Tag::ALL {
             self.tag_clear(cx, nodes, index, tag).await;
         }
-        self.unlink(cx, nodes, &path[..depth], switches).await;
+        self.unlink(cx, nodes, index, &path[..depth], switches).await;
         Some(item)
     }
 
@@ -44,12 +44,16 @@ impl RadixTree {
         &self,
         cx: &Context,
         nodes: &Rc<Nodes>,
+        index: u64,
         path: &[Option<(&Node, usize)>],
         switches: Switches,
     ) {
         let mut to_free = None;
         for (node, offset) in path.iter().rev().flatten().copied() {
             node.slot(offset).write_once(cx, 0).await;
+            if to_free.is_none() {
+                self.note_emptied(cx, index);
+            }
             node.count().set(node.count().get() - 1);
             if let Some(empty) = to_free.take() {
                 nodes.retire(cx, empty, switches).await;
@@ -64,6 +68,9 @@ impl RadixTree {
         }
         self.height.set(0);
         self.rnode().write_once(cx, 0).await;
+        if to_free.is_none() {
+            self.note_emptied(cx, index);
+        }
         if let Some(empty) = to_free {
             nodes.retire(cx, empty, switches).await;
         }

@@ -11,9 +11,10 @@ mod node;
 mod set_up;
 mod tag;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
-use pagewalk_engine::{Class, ObjectId, Word};
+use pagewalk_engine::{Class, Context, ObjectId, Word};
 use pagewalk_mmu::Pfn;
 
 pub(crate) use insert::Occupied;
@@ -93,11 +94,39 @@ pub(crate) struct RadixTree {
     /// Belongs to `tree_lock`: readers take the height from the node they find.
     height: Cell<u8>,
     tags: Cell<u32>,
+    /// How often each index was emptied, for the observer of I9; kept when the engine checks.
+    emptied: RefCell<BTreeMap<u64, u64>>,
 }
 
 impl RadixTree {
     pub(crate) fn new(id: u32) -> Self {
-        Self { id, rnode: Cell::new(0), height: Cell::new(0), tags: Cell::new(0) }
+        Self {
+            id,
+            rnode: Cell::new(0),
+            height: Cell::new(0),
+            tags: Cell::new(0),
+            emptied: RefCell::default(),
+        }
+    }
+
+    /// The item at `index` has gone in the step being executed. Whether a lookup may say that nothing was there counts from this
+    /// step on, not from any before it.
+    pub(crate) fn note_emptied(&self, cx: &Context, index: u64) {
+        if cx.engine().config().checks {
+            *self.emptied.borrow_mut().entry(index).or_default() += 1;
+        }
+    }
+
+    /// Outside a run: nothing was ever emptied.
+    fn forget_emptied(&self) {
+        if !self.emptied.borrow().is_empty() {
+            self.emptied.take();
+        }
+    }
+
+    /// How often `index` was emptied so far, for observers.
+    pub(crate) fn times_emptied(&self, index: u64) -> u64 {
+        self.emptied.borrow().get(&index).copied().unwrap_or(0)
     }
 
     /// `root->rnode`.
@@ -119,7 +148,7 @@ impl RadixTree {
 
     /// What index holds, for observers.
     pub(crate) fn observe(&self, nodes: &Nodes, index: u64) -> Option<Pfn> {
-        let mut word = self.rnode.get();
+        let mut word = self.rnode().observe();
         if let Entry::Node(id) = Entry::decode(word)
             && index > max_index(nodes.get(id).height())
         {
@@ -140,7 +169,7 @@ impl RadixTree {
     /// The words on the way to what `index` holds, for observers.
     pub(crate) fn observe_path(&self, nodes: &Nodes, index: u64) -> Vec<ObjectId> {
         let mut path = vec![self.rnode().id()];
-        let mut word = self.rnode.get();
+        let mut word = self.rnode().observe();
         while let Entry::Node(id) = Entry::decode(word) {
             let node = nodes.get(id);
             if node.height() == 0 || path.len() > MAX_PATH {
@@ -156,7 +185,7 @@ impl RadixTree {
     /// Every item in the order of its index, for observers: index, page, and which tags its slot has.
     pub(crate) fn observe_all(&self, nodes: &Nodes) -> Vec<(u64, Pfn, u32)> {
         let mut found = Vec::new();
-        match Entry::decode(self.rnode.get()) {
+        match Entry::decode(self.rnode().observe()) {
             Entry::Empty => {}
             Entry::Item(pfn) => found.push((0, pfn, self.tags.get())),
             Entry::Node(id) => observe_node(nodes, id, 0, &mut found),

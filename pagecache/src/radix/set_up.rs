@@ -11,6 +11,7 @@ impl RadixTree {
         self.rnode.set(0);
         self.height.set(0);
         self.tags.set(0);
+        self.forget_emptied();
     }
 
     /// Puts an item into a tree without tags. False if the place is taken or there is no memory for a node.

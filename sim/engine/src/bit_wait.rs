@@ -18,15 +18,15 @@ impl<'a> Word<'a, u32> {
     pub fn lock_bit(self, cx: &'a Context, bit: u8) -> impl Future<Output = ()> + 'a {
         let op = self.bit_op(OpKind::ChangeBit(bit), Order::Acquire, Location::caller());
         let mask = 1 << bit;
-        let free = move || self.observe() & mask == 0;
-        BlockingStep::new(cx, op, Waiting::Sleep, free, move || self.set_up(self.observe() | mask))
+        let free = move || self.cell().get() & mask == 0;
+        BlockingStep::new(cx, op, Waiting::Sleep, free, move || self.cell().set(self.cell().get() | mask))
     }
 
     /// `wait_on_bit`: sleeps until `bit` is clear.
     #[track_caller]
     pub fn wait_on_bit(self, cx: &'a Context, bit: u8) -> impl Future<Output = ()> + 'a {
         let op = self.bit_op(OpKind::TestBit(bit), Order::Acquire, Location::caller());
-        let free = move || self.observe() & (1 << bit) == 0;
+        let free = move || self.cell().get() & (1 << bit) == 0;
         BlockingStep::new(cx, op, Waiting::Sleep, free, || ())
     }
 
@@ -37,20 +37,28 @@ impl<'a> Word<'a, u32> {
     pub fn unlock_bit(self, cx: &'a Context, bit: u8) -> impl Future<Output = bool> + 'a {
         let op = self.bit_op(OpKind::ChangeBit(bit), Order::Release, Location::caller());
         Step::new(cx, op, move || {
-            let old = self.observe();
+            let old = self.cell().get();
             self.end_bit(cx.engine(), bit);
-            let new = self.observe();
+            let new = self.cell().get();
             (old & (1 << bit) != 0, Effect { old: u64::from(old), new: u64::from(new) })
         })
     }
 
     /// Clears `bit` and wakes who sleeps for it, from an interrupt handler: the delivery is the step.
     pub fn end_bit(self, engine: &Engine, bit: u8) {
-        let old = self.observe();
-        self.set_up(old & !(1 << bit));
-        let new = self.observe();
+        let old = self.cell().get();
+        let new = old & !(1 << bit);
+        self.cell().set(new);
         engine.touch(self.id(), OpKind::ChangeBit(bit), Effect { old: u64::from(old), new: u64::from(new) });
         engine.notify_sleepers(self.id());
+    }
+
+    /// Sets `bit` in the step of an interrupt.
+    pub fn set_bit_in_step(self, engine: &Engine, bit: u8) {
+        let old = self.cell().get();
+        let new = old | 1 << bit;
+        self.cell().set(new);
+        engine.touch(self.id(), OpKind::ChangeBit(bit), Effect { old: u64::from(old), new: u64::from(new) });
     }
 
     fn bit_op(self, kind: OpKind, order: Order, location: &'static Location<'static>) -> Op {

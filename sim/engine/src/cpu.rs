@@ -67,6 +67,7 @@ pub struct Cpu {
     pub(crate) irqs_off: Cell<u32>,
     pub(crate) pending: RefCell<VecDeque<Interrupt>>,
     pub(crate) switches: Cell<u64>,
+    online: Cell<bool>,
     /// Grace periods that began on this CPU.
     pub(crate) grace_periods: Cell<u64>,
     mode: Cell<Mode>,
@@ -89,6 +90,7 @@ impl Cpu {
             irqs_off: Cell::new(0),
             pending: RefCell::default(),
             switches: Cell::new(0),
+            online: Cell::new(true),
             grace_periods: Cell::new(0),
             mode: Cell::new(Mode::Idle),
             mark: Cell::new(0),
@@ -99,6 +101,20 @@ impl Cpu {
     /// This CPU's number.
     pub fn id(&self) -> CpuId {
         self.id
+    }
+
+    /// Whether the machine uses this CPU: nobody interrupts one that is offline (`cpu_online`).
+    pub fn is_online(&self) -> bool {
+        self.online.get()
+    }
+
+    /// The machine goes on without this CPU, whose contexts have ended, until the engine is started again (`cpu_down`).
+    ///
+    /// # Panics
+    /// If a context is left on it.
+    pub fn take_offline(&self) {
+        assert!(self.current().is_none(), "{} goes offline with a context", self.id);
+        self.online.set(false);
     }
 
     /// This CPU's virtual time in cycles.
@@ -179,6 +195,7 @@ impl Cpu {
             cell.set(0);
         }
         self.current.set(None);
+        self.online.set(true);
         self.irqs_off.set(0);
         // Neither is borrowed while what it holds is dropped.
         if !self.run_queue.borrow().is_empty() {

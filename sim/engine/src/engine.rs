@@ -11,7 +11,7 @@ use crate::context::{Context, ContextId};
 use crate::cpu::{Cpu, CpuId};
 use crate::cpuset::CpuSet;
 use crate::digest::Digest;
-use crate::explore::Exploring;
+use crate::footprint::Exploring;
 use crate::lockdep::LockOrder;
 use crate::marks::Marks;
 use crate::object::ObjectId;
@@ -150,6 +150,11 @@ impl Engine {
         &self.cpus
     }
 
+    /// The CPUs that are online but `own`, by number.
+    pub fn other_cpus(&self, own: CpuId) -> impl Iterator<Item = CpuId> {
+        self.cpus.iter().filter(move |cpu| cpu.id() != own && cpu.is_online()).map(|cpu| cpu.id())
+    }
+
     /// One CPU.
     pub fn cpu(&self, id: CpuId) -> &Rc<Cpu> {
         &self.cpus[usize::from(id.0)]
@@ -181,9 +186,7 @@ impl Engine {
         let future = Box::pin(body(context));
         self.slots.borrow_mut()[id.index()].future = Some(future);
         self.live.set(self.live.get() + 1);
-        if self.exploring() {
-            self.exploring.inhabit(cpu);
-        }
+        self.note_occupied(cpu);
         self.enqueue(id);
         id
     }

@@ -4,14 +4,14 @@
 //! lock taken, a bit set, a grace period open or a word unchanged is not enabled and costs no step. Between the choices the
 //! [`Explorer`] is told of each executed step and of all it accessed, which is what dependence between steps is made from.
 
-use std::cell::{Cell, RefCell};
-
 use crate::config::Schedule;
 use crate::context::ContextId;
 use crate::cpu::{Cpu, CpuId};
 use crate::engine::Engine;
+use crate::footprint::{IRQS_OFF, RUN_QUEUE, Touch};
+use crate::glance;
 use crate::interrupt::IRQ;
-use crate::object::{Class, ObjectId};
+use crate::object::ObjectId;
 use crate::record::{Effect, Op, OpKind, Order};
 use crate::run::Stop;
 
@@ -57,17 +57,6 @@ impl Actor {
     }
 }
 
-/// One access of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Touch {
-    /// What.
-    pub object: ObjectId,
-    /// How.
-    pub kind: OpKind,
-    /// What it did, as bits.
-    pub effect: Effect,
-}
-
 /// A step that was executed.
 #[derive(Debug)]
 pub struct Executed<'a> {
@@ -79,9 +68,11 @@ pub struct Executed<'a> {
     pub op: Op,
     /// What it did.
     pub effect: Effect,
-    /// What else it accessed: the words a retry watches, what an interrupt handler changes, the queue of a CPU that
-    /// several contexts share.
+    /// What else it accessed: the words a retry watches, what an interrupt handler changes, what observers looked at, the
+    /// queue of a CPU that several contexts share.
     pub touched: &'a [Touch],
+    /// Whether its CPU had interrupts off before it.
+    pub irqs_off: bool,
 }
 
 /// Chooses, under [`Schedule::Explore`], who takes each step.
@@ -91,44 +82,6 @@ pub trait Explorer {
 
     /// What the chosen actor did.
     fn executed(&mut self, engine: &Engine, step: &Executed<'_>);
-}
-
-/// The queue of a CPU that several contexts share.
-pub static RUN_QUEUE: Class = Class::new(5, "run queue");
-
-/// Everything: the object of a step that does not say what it accesses.
-pub static ANYTHING: Class = Class::new(6, "anything");
-
-/// What the engine keeps while it is explored.
-#[derive(Default)]
-pub(crate) struct Exploring {
-    last: Cell<Option<(Op, Effect)>>,
-    touched: RefCell<Vec<Touch>>,
-    /// Who accessed what, and whether that changed it: the whole run.
-    log: RefCell<Vec<(ContextId, ObjectId, bool)>>,
-    /// Whose context has just got its CPU and has announced nothing.
-    pub(crate) fresh: Cell<u64>,
-    /// CPUs that have had more than one context.
-    pub(crate) shared: Cell<u64>,
-    occupied: Cell<u64>,
-}
-
-impl Exploring {
-    pub(crate) fn clear(&self) {
-        self.last.set(None);
-        self.touched.borrow_mut().clear();
-        self.log.borrow_mut().clear();
-        self.fresh.set(0);
-        self.shared.set(0);
-        self.occupied.set(0);
-    }
-
-    /// Another context has come to `cpu`.
-    pub(crate) fn inhabit(&self, cpu: CpuId) {
-        let bit = bit_of(cpu);
-        self.shared.set(self.shared.get() | (self.occupied.get() & bit));
-        self.occupied.set(self.occupied.get() | bit);
-    }
 }
 
 /// The CPU's bit; CPUs beyond the 64th are never explored and have none.
@@ -151,7 +104,8 @@ impl Engine {
     pub fn explore(&self, explorer: &mut dyn Explorer) -> Stop {
         assert!(self.exploring(), "an engine is explored under its explore schedule");
         assert!(self.config.cpus <= MOST_EXPLORED_CPUS, "actors fit a mask");
-        self.exploring.log.borrow_mut().clear();
+        self.settle();
+        self.exploring.begin(self);
         let stop = loop {
             self.settle();
             if let Some(reason) = self.stopped.borrow().as_ref() {
@@ -170,6 +124,7 @@ impl Engine {
             self.take_turn(actor, explorer);
         };
         if stop != Stop::Finished {
+            *self.exploring.held_back.borrow_mut() = self.held_back_now();
             self.abandon();
         }
         stop
@@ -200,46 +155,97 @@ impl Engine {
     fn take_turn(&self, actor: usize, explorer: &mut dyn Explorer) {
         let who = Actor::from_index(actor, usize::from(self.config.cpus));
         let cpu = self.cpu(who.cpu());
+        let (live, drowsy) = (self.live.get(), self.exploring.is_drowsy(cpu.id()));
+        let irqs_off = self.exploring.irqs_off.get();
         self.exploring.last.set(None);
         self.exploring.touched.borrow_mut().clear();
         self.running.set(Some(cpu.id()));
-        let context = match who {
+        glance::note_looks(true);
+        let context = self.act(who, cpu);
+        self.note_looks();
+        if let Some((op, effect)) = self.exploring.last.get() {
+            self.wake_changed(op, effect);
+        }
+        self.announce_fresh();
+        glance::note_looks(false);
+        self.note_looks();
+        self.running.set(None);
+        let Some((op, effect)) = self.exploring.last.get() else { return };
+        if context.is_some() {
+            self.note_place(cpu, drowsy, live);
+        } else {
+            self.touch(ObjectId::new(&IRQS_OFF, u64::from(cpu.id().0)), OpKind::Load, Effect::NONE);
+        }
+        self.note_irqs(irqs_off);
+        let touched = self.exploring.touched.borrow();
+        let irqs_off = irqs_off & bit_of(cpu.id()) != 0;
+        explorer.executed(self, &Executed { actor, context, op, effect, touched: &touched, irqs_off });
+    }
+
+    /// `who`, on `cpu`, takes one step; the context that did.
+    fn act(&self, who: Actor, cpu: &Cpu) -> Option<ContextId> {
+        match who {
             Actor::Cpu(_) => {
                 let context = cpu.current();
                 cpu.budget.set(1);
                 self.resume(cpu);
                 cpu.budget.set(0);
-                context
+                return context;
             }
             Actor::Interrupt(_) => {
                 self.note_event(self.interrupt_op(cpu));
                 self.deliver(cpu);
-                None
             }
             Actor::Callback(_) => {
                 let number = self.rcu.callback_due(cpu.id()).expect("the chosen callback is due");
                 self.note_event(crate::rcu::callback_op(number));
                 self.rcu.run_callback(self, cpu.id());
-                None
             }
-        };
-        self.running.set(None);
-        let Some((op, effect)) = self.exploring.last.get() else { return };
-        self.wake_changed(op, effect);
-        if context.is_some() && self.exploring.shared.get() & bit_of(cpu.id()) != 0 {
-            let queue = ObjectId::new(&RUN_QUEUE, u64::from(cpu.id().0));
-            self.touch(queue, OpKind::Load, Effect::NONE);
         }
-        let touched = self.exploring.touched.borrow();
-        explorer.executed(self, &Executed { actor, context, op, effect, touched: &touched });
+        None
     }
 
-    /// Every context that the last step let onto a CPU announces its first step, and every one whose pending step may have
-    /// become impossible looks again.
+    /// What was read and changed without a step of its own belongs to the step being executed.
+    fn note_looks(&self) {
+        glance::take_looks(|object, effect| {
+            let kind = if effect.old == effect.new { OpKind::Load } else { OpKind::Store };
+            self.touch(object, kind, effect);
+        });
+    }
+
+    /// What the step of a context says of its CPU: whether it is asleep there, over, or in line with others.
+    fn note_place(&self, cpu: &Cpu, was_drowsy: bool, were_live: usize) {
+        if was_drowsy || self.exploring.is_drowsy(cpu.id()) || self.live.get() != were_live {
+            self.note_occupied(cpu.id());
+        }
+        if self.exploring.shared.get() & bit_of(cpu.id()) != 0 {
+            self.touch(ObjectId::new(&RUN_QUEUE, u64::from(cpu.id().0)), OpKind::Load, Effect::NONE);
+        }
+    }
+
+    /// Notes on which CPUs the step turned interrupts off or on.
+    fn note_irqs(&self, before: u64) {
+        let after = self.irqs_off();
+        self.exploring.irqs_off.set(after);
+        let mut changed = before ^ after;
+        while changed != 0 {
+            let cpu = changed.trailing_zeros();
+            changed &= changed - 1;
+            let effect = Effect { old: before >> cpu & 1, new: after >> cpu & 1 };
+            self.touch(ObjectId::new(&IRQS_OFF, u64::from(cpu)), OpKind::Store, effect);
+        }
+    }
+
+    /// Every context whose pending step may have become impossible looks again.
     fn settle(&self) {
         if self.contenders.get() > 0 {
             self.look_again();
         }
+        self.announce_fresh();
+    }
+
+    /// Every context that has just got its CPU announces its first step.
+    fn announce_fresh(&self) {
         while self.exploring.fresh.get() != 0 {
             let cpu = &self.cpus[self.exploring.fresh.get().trailing_zeros() as usize];
             self.exploring.fresh.set(self.exploring.fresh.get() & !bit_of(cpu.id()));
@@ -263,10 +269,10 @@ impl Engine {
 
     fn announce_only(&self, cpu: &Cpu) {
         if cpu.current().is_some() && self.ready.contains(cpu.id()) {
-            self.running.set(Some(cpu.id()));
+            let running = self.running.replace(Some(cpu.id()));
             cpu.budget.set(0);
             self.resume(cpu);
-            self.running.set(None);
+            self.running.set(running);
         }
     }
 
@@ -294,55 +300,6 @@ impl Engine {
         self.exploring.last.set(Some((op, Effect::NONE)));
     }
 
-    /// The step just executed by `context`.
-    pub(crate) fn note_step(&self, context: ContextId, op: Op, effect: Effect) {
-        self.exploring.last.set(Some((op, effect)));
-        self.exploring.log.borrow_mut().push((context, op.object, effect.old != effect.new));
-    }
-
-    /// Notes, while schedules are explored, that the step being executed also accesses `object`: what a handler changes, or
-    /// what a synchronous part of the machine reads. `effect.old != effect.new` says that it changed. Otherwise nothing.
-    #[inline]
-    pub fn touch(&self, object: ObjectId, kind: OpKind, effect: Effect) {
-        if self.exploring() {
-            self.exploring.touched.borrow_mut().push(Touch { object, kind, effect });
-            if effect.old != effect.new {
-                // Nobody's own access: whoever waits for a change sees one.
-                self.exploring.log.borrow_mut().push((ContextId::nobody(), object, true));
-            }
-        }
-    }
-
-    /// A context was put in line for `cpu`.
-    pub(crate) fn note_queued(&self, cpu: CpuId) {
-        if self.exploring.shared.get() & bit_of(cpu) != 0 {
-            self.touch(ObjectId::new(&RUN_QUEUE, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
-        }
-    }
-
-    /// `context` knows `word` as it is now.
-    pub(crate) fn note_seen(&self, context: ContextId, word: ObjectId) {
-        self.exploring.log.borrow_mut().push((context, word, false));
-    }
-
-    /// Notes, while schedules are explored, that the step being executed may access anything. Otherwise nothing.
-    #[inline]
-    pub fn touch_anything(&self) {
-        self.touch(ObjectId::new(&ANYTHING, 0), OpKind::Store, Effect::NONE);
-    }
-
-    /// Whether one of `words` has changed since `context` last accessed it.
-    pub(crate) fn changed_since_access(&self, context: ContextId, words: &[ObjectId]) -> bool {
-        let log = self.exploring.log.borrow();
-        words.iter().any(|&word| {
-            let last = log
-                .iter()
-                .rev()
-                .find(|&&(who, object, changed)| object == word && (who == context || changed));
-            last.is_some_and(|&(who, ..)| who != context)
-        })
-    }
-
     /// The step that `actor` would take, if it were chosen.
     pub fn pending(&self, actor: usize) -> Option<Op> {
         let who = Actor::from_index(actor, usize::from(self.config.cpus));
@@ -352,6 +309,26 @@ impl Engine {
             Actor::Interrupt(_) => Some(self.interrupt_op(cpu)),
             Actor::Callback(_) => self.rcu.callback_due(cpu.id()).map(crate::rcu::callback_op),
         }
+    }
+
+    /// The interrupts and callbacks that, when the run ended before its end, only waited for their CPU to turn interrupts on,
+    /// with the actors' numbers.
+    pub fn held_back(&self) -> Vec<(usize, Op)> {
+        self.exploring.held_back.borrow().clone()
+    }
+
+    fn held_back_now(&self) -> Vec<(usize, Op)> {
+        let cpus = usize::from(self.config.cpus);
+        let mut held = Vec::new();
+        for cpu in self.cpus.iter().filter(|cpu| cpu.irqs_off.get() > 0) {
+            if self.interrupted.contains(cpu.id()) {
+                held.push((Actor::Interrupt(cpu.id()).index(cpus), self.interrupt_op(cpu)));
+            }
+            if let Some(number) = self.rcu.callback_due(cpu.id()) {
+                held.push((Actor::Callback(cpu.id()).index(cpus), crate::rcu::callback_op(number)));
+            }
+        }
+        held
     }
 
     fn interrupt_op(&self, cpu: &Cpu) -> Op {

@@ -2,6 +2,7 @@
 
 use std::cell::{Ref, RefCell, RefMut};
 
+use crate::glance;
 use crate::object::ObjectId;
 
 /// Proof that a lock is held.
@@ -44,8 +45,10 @@ impl<T> Guarded<T> {
         self.state.borrow_mut()
     }
 
-    /// The state, for observers outside the kernel text and for setting up. A kernel path must not use it.
+    /// The state, for observers outside the kernel text and for setting up. A kernel path must not use it. While schedules are
+    /// explored the look counts as an access of the step being executed to the lock.
     pub fn observe(&self) -> Ref<'_, T> {
+        glance::note_look(self.lock);
         self.state.borrow()
     }
 

@@ -118,7 +118,7 @@ impl Completion {
     pub fn complete(&self, engine: &Engine) {
         self.outstanding.set(self.outstanding.get().checked_sub(1).expect("an event too many"));
         let left = u64::from(self.outstanding.get());
-        engine.touch(self.id, OpKind::Rmw, Effect { old: left + 1, new: left });
+        engine.touch(self.id, OpKind::Count, Effect { old: left + 1, new: left });
         if left == 0 {
             engine.notify_spinners(self.id);
         }

@@ -32,6 +32,8 @@ pub enum OpKind {
     UnlockShared,
     /// Waits for a condition.
     Wait,
+    /// Counts down to what somebody waits for. The order of two of them is visible to nobody.
+    Count,
     /// Sends an interrupt to another CPU.
     Send,
     /// Enters an RCU read section.
@@ -69,7 +71,7 @@ impl OpKind {
     #[inline(always)]
     pub(crate) fn price(self) -> Price {
         match self {
-            Self::Rmw | Self::ChangeBit(_) => Price::Atomic,
+            Self::Rmw | Self::ChangeBit(_) | Self::Count => Price::Atomic,
             Self::Lock | Self::LockShared | Self::TryLock | Self::Unlock | Self::UnlockShared => Price::Lock,
             Self::Send => Price::Send,
             Self::User | Self::Yield | Self::Barrier | Self::Retry | Self::Deliver => Price::Free,

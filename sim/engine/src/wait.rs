@@ -96,6 +96,7 @@ where
         if engine.exploring() {
             self.announced = true;
             engine.announce(self.cx.id(), self.op);
+            engine.exploring.set_drowsy(self.cx.cpu().id(), true);
             if (self.enabled)() {
                 engine.contend(self.cx.id());
             } else {
@@ -110,6 +111,9 @@ where
         let result = (self.attempt)();
         if self.announced || self.slept {
             self.note_wait();
+        }
+        if self.waiting == Waiting::Sleep && self.cx.engine().exploring() {
+            self.cx.engine().exploring.set_drowsy(self.cx.cpu().id(), false);
         }
         self.cx.charge_op(&self.op);
         let new = match self.op.kind {

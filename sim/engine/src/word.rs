@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::Location;
 
 use crate::context::Context;
+use crate::glance;
 use crate::object::ObjectId;
 use crate::record::{Effect, Op, OpKind, Order};
 use crate::step::Step;
@@ -47,15 +48,25 @@ impl<'a, T: WordValue> Word<'a, T> {
         self.id
     }
 
-    /// The value, for observers outside the kernel text. No step: a kernel path must not use it.
+    /// The value, for observers outside the kernel text. No step: a kernel path must not use it. While schedules are explored
+    /// the look counts as an access of the step being executed.
+    #[inline]
     pub fn observe(self) -> T {
+        glance::note_look(self.id);
         self.cell.get()
     }
 
-    /// Sets the word outside a run (a scenario's beginning) or inside an interrupt's delivery, which is a step of its own.
-    /// A kernel path must not use it.
+    /// Sets the word outside a run (a scenario's beginning) or inside an interrupt's delivery, which is a step of its own and
+    /// accesses the word. A kernel path must not use it.
     pub fn set_up(self, value: T) {
-        self.cell.set(value);
+        let old = self.cell.replace(value);
+        glance::note_change(self.id, Effect { old: old.bits(), new: value.bits() });
+    }
+
+    /// The cell, for steps of this package that act on part of the word.
+    #[inline(always)]
+    pub(crate) fn cell(self) -> &'a Cell<T> {
+        self.cell
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Which steps depend on each other: those whose order can be told from what they do.
 
-use pagewalk_engine::{ANYTHING, Actor, Effect, Executed, Op, OpKind, Order, Touch};
+use pagewalk_engine::{ANYTHING, Actor, Effect, Executed, IRQS_OFF, Op, OpKind, Order, Touch};
 
 /// Everything that one step accessed, by whom.
 #[derive(Clone, Debug)]
@@ -24,7 +24,8 @@ impl Access {
     pub fn of(step: &Executed<'_>, cpus: usize) -> Self {
         let mut access = Self::of_op(step.actor, step.op, step.effect, cpus);
         let anything = step.touched.iter().any(|touch| touch.object.class == &ANYTHING);
-        access.wild = anything || (!access.program && step.touched.is_empty());
+        let silent = || step.touched.iter().all(|touch| touch.object.class == &IRQS_OFF);
+        access.wild = anything || (!access.program && silent());
         access.touches.extend_from_slice(step.touched);
         access
     }
@@ -58,6 +59,7 @@ enum Mode {
     OpenSection,
     BeginGrace,
     Share,
+    Count,
 }
 
 fn mode(touch: &Touch) -> Mode {
@@ -70,13 +72,15 @@ fn mode(touch: &Touch) -> Mode {
         | OpKind::Lock
         | OpKind::TryLock
         | OpKind::Unlock
-        | OpKind::Send
-        | OpKind::Deliver => Mode::Write,
+        | OpKind::Send => Mode::Write,
+        OpKind::Count => Mode::Count,
         OpKind::LockShared | OpKind::UnlockShared => Mode::Share,
         OpKind::ReadLock if touch.effect.old == 0 => Mode::OpenSection,
         OpKind::GraceBegin => Mode::BeginGrace,
         // A section's end matters to the ends of grace periods only, and that is an edge, not a race.
         OpKind::ReadLock | OpKind::ReadUnlock | OpKind::GraceEnd => Mode::Nothing,
+        // First sent, first delivered: which interrupt it is, is an edge, too.
+        OpKind::Deliver => Mode::Nothing,
         OpKind::Barrier | OpKind::User | OpKind::Yield => Mode::Nothing,
     }
 }
@@ -93,20 +97,15 @@ pub(crate) fn conflict(a: &Touch, b: &Touch) -> bool {
         | (Mode::ReadBit(one), Mode::WriteBit(other)) => one == other,
         (Mode::OpenSection, Mode::OpenSection)
         | (Mode::BeginGrace, Mode::BeginGrace)
-        | (Mode::Share, Mode::Share) => false,
+        | (Mode::Share, Mode::Share)
+        | (Mode::Count, Mode::Count) => false,
         _ => true,
     }
 }
 
-/// Whether swapping two adjacent steps could be noticed.
-///
-/// Steps of one actor are ordered anyway. An interrupt may change what the program of its CPU sees without any shared word
-/// (the TLB, whether interrupts are on), so it depends on every step of that CPU.
+/// Whether swapping two adjacent steps could be noticed. Steps of one actor are ordered anyway.
 pub fn dependent(a: &Access, b: &Access) -> bool {
     if a.actor == b.actor || a.wild || b.wild {
-        return true;
-    }
-    if a.cpu == b.cpu && !(a.program && b.program) {
         return true;
     }
     a.touches.iter().any(|one| b.touches.iter().any(|other| conflict(one, other)))
@@ -131,6 +130,7 @@ pub(crate) fn part(earlier: &Access, later: &Access) -> Part {
     }
     let change = |touch: &Touch| match (wanted.kind, touch.kind) {
         (OpKind::Lock | OpKind::LockShared, _) => (touch.effect.old & 1, touch.effect.new & 1),
+        (OpKind::Wait, OpKind::Count) => (1, u64::from(touch.effect.new != 0)),
         (
             OpKind::ChangeBit(bit) | OpKind::TestBit(bit),
             OpKind::ChangeBit(_) | OpKind::Store | OpKind::Rmw,

@@ -7,7 +7,9 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::{ANYTHING, Effect, Engine, Executed, Explorer, ObjectId, Stop, Touch};
+use pagewalk_engine::{
+    ANYTHING, Effect, Engine, Executed, Explorer, IRQS_OFF, ObjectId, OpKind, Stop, Touch,
+};
 
 use crate::depend::{Access, dependent};
 use crate::model::{Limits, Model, Run, Summary, run_once, verdict_of};
@@ -96,6 +98,14 @@ impl Search {
             }
             self.pending.push(access);
         }
+        // What waits for interrupts to be turned on could have come before they were turned off.
+        for (actor, op) in engine.held_back() {
+            let mut access = Access::of_op(actor, op, Effect::NONE, cpus);
+            access.blocking = false; // its time has come
+            let object = ObjectId::new(&IRQS_OFF, u64::from(access.cpu));
+            access.touches.push(Touch { object, kind: OpKind::Load, effect: Effect::NONE });
+            self.pending.push(access);
+        }
     }
 
     /// A step in whose midst the kernel's text panicked was executed, too. Nobody can say what it has accessed by then: anything.
@@ -104,7 +114,8 @@ impl Search {
         let Some(op) = node.label.filter(|_| !self.cut && !self.sleep_blocked) else { return };
         let (actor, effect) = (node.chosen, Effect::NONE);
         let touched = [Touch { object: ObjectId::new(&ANYTHING, 0), kind: op.kind, effect }];
-        self.executed(engine, &Executed { actor, context: None, op, effect, touched: &touched });
+        let irqs_off = false;
+        self.executed(engine, &Executed { actor, context: None, op, effect, touched: &touched, irqs_off });
     }
 
     /// Moves on to the next choice; false when nothing is left.

@@ -1,7 +1,7 @@
 //! Races of a finished run: which other choice, and where, would reverse each of them.
 
 use crate::clock::join;
-use crate::depend::Access;
+use crate::depend::{Access, dependent};
 use crate::node::Node;
 use crate::trace::Trace;
 
@@ -43,10 +43,15 @@ fn reverse(trace: &Trace, stack: &mut [Node], earlier: usize, later: usize, cloc
         kept.push(event);
     }
     let own = 1 << actor;
-    if seen & own == 0 && kept.iter().all(|&before| !trace.knows(clock, before)) {
+    let node = &mut stack[earlier];
+    // What a step accesses may depend on what it finds. If it is known what the step accessed when it came first here, that
+    // counts: it may depend on an event that the later step did not depend on.
+    let first_here = node.sleep.iter().chain(&node.done).find(|access| access.actor == actor);
+    let other = first_here
+        .is_some_and(|first| kept.iter().any(|&before| dependent(&trace.events()[before].access, first)));
+    if seen & own == 0 && !other && kept.iter().all(|&before| !trace.knows(clock, before)) {
         initials |= own;
     }
-    let node = &mut stack[earlier];
     if initials & (node.backtrack | node.sleeping()) != 0 {
         return;
     }

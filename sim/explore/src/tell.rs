@@ -137,6 +137,7 @@ fn verb(kind: OpKind) -> &'static str {
         OpKind::TryLock => "trylock",
         OpKind::Unlock | OpKind::UnlockShared => "unlock",
         OpKind::Wait => "wait for",
+        OpKind::Count => "count down",
         OpKind::Send => "send interrupt",
         OpKind::ReadLock => "rcu_read_lock",
         OpKind::ReadUnlock => "rcu_read_unlock",

@@ -1,6 +1,6 @@
 //! The events of a run, with what happened before what.
 
-use pagewalk_engine::{ContextId, Effect, Executed, Op, OpKind};
+use pagewalk_engine::{ContextId, Effect, Executed, IRQ, Op, OpKind};
 
 use crate::clock::{Clocks, join};
 use crate::depend::{Access, Part, dependent, part};
@@ -18,6 +18,8 @@ pub struct Event {
     pub context: Option<ContextId>,
     /// How many events of its actor, itself included, had happened.
     pub ordinal: u16,
+    /// Whether its CPU had interrupts off before it.
+    pub irqs_off: bool,
     /// Earlier events that are in a race with it: their order could have been the other.
     pub(crate) races: Vec<usize>,
 }
@@ -29,11 +31,19 @@ struct Section {
     left: Option<usize>,
 }
 
-/// A grace period: its number, and how many sections had been opened when it began.
+/// A grace period: its number, the event that began it, and how many sections had been opened by then.
 #[derive(Clone, Copy, Debug)]
 struct Period {
     number: u64,
+    begun: usize,
     sections: usize,
+}
+
+/// The interrupts of one CPU: the events that sent them, and how many have been delivered.
+#[derive(Clone, Debug, Default)]
+struct Line {
+    sent: Vec<usize>,
+    delivered: usize,
 }
 
 /// A run's events in the order in which they happened.
@@ -45,6 +55,7 @@ pub struct Trace {
     last: Vec<Option<usize>>,
     sections: Vec<Section>,
     periods: Vec<Period>,
+    lines: Vec<Line>,
 }
 
 /// What the analysis of one step yields.
@@ -58,7 +69,8 @@ pub(crate) struct Placed {
 impl Trace {
     /// An empty trace of a machine of `cpus` CPUs.
     pub fn new(cpus: usize) -> Self {
-        Self { cpus, clocks: Clocks::new(3 * cpus), last: vec![None; 3 * cpus], ..Self::default() }
+        let (last, lines) = (vec![None; 3 * cpus], vec![Line::default(); cpus]);
+        Self { cpus, clocks: Clocks::new(3 * cpus), last, lines, ..Self::default() }
     }
 
     /// Forgets everything.
@@ -68,6 +80,10 @@ impl Trace {
         self.last.fill(None);
         self.sections.clear();
         self.periods.clear();
+        for line in &mut self.lines {
+            line.sent.clear();
+            line.delivered = 0;
+        }
     }
 
     /// The events, in the order in which they happened.
@@ -102,22 +118,33 @@ impl Trace {
         let ordinal = clock[access.actor] + 1;
         clock[access.actor] = ordinal;
         self.note_rcu(index, &access, step.op, step.effect);
+        self.note_interrupts(index, &access);
         self.clocks.push(&clock);
         self.last[access.actor] = Some(index);
         let (op, effect, context) = (step.op, step.effect, step.context);
-        self.events.push(Event { access, op, effect, context, ordinal, races });
+        let irqs_off = step.irqs_off;
+        self.events.push(Event { access, op, effect, context, ordinal, irqs_off, races });
     }
 
     /// Where a step that accesses `access` stands after all events so far; `waiting`: it is not possible now.
     pub(crate) fn place(&self, access: &Access, waiting: bool) -> Placed {
         let own = self.last[access.actor].map(|event| self.clocks.of(event));
         let mut clock = own.map_or_else(|| vec![0; 3 * self.cpus], <[u16]>::to_vec);
+        if let Some(cause) = self.cause(access) {
+            join(&mut clock, self.clocks.of(cause));
+        }
         let (mut ordered, mut races) = (Vec::new(), Vec::new());
         // Backwards from the release that let it happen to the taking that kept it waiting it was not possible.
         let mut impossible = waiting;
         for earlier in (0..self.events.len()).rev() {
             let event = &self.events[earlier];
             if self.knows(&clock, earlier) || !dependent(&event.access, access) {
+                continue;
+            }
+            // Nothing interrupts a CPU before a step that it takes with interrupts off.
+            let own_cpu = event.access.program && event.access.cpu == access.cpu;
+            if !access.program && own_cpu && event.irqs_off {
+                ordered.push(earlier);
                 continue;
             }
             match part(&event.access, access) {
@@ -142,10 +169,37 @@ impl Trace {
         Placed { clock, races }
     }
 
+    /// The event without which there would be no such step: it sent the interrupt, or asked for the callback.
+    fn cause(&self, access: &Access) -> Option<usize> {
+        let touch = &access.touches[0];
+        match touch.kind {
+            OpKind::Deliver => {
+                let line = &self.lines[usize::from(access.cpu)];
+                line.sent.get(line.delivered).copied()
+            }
+            OpKind::GraceEnd => self.period(touch.object.index).map(|period| period.begun),
+            _ => None,
+        }
+    }
+
+    fn period(&self, number: u64) -> Option<&Period> {
+        self.periods.iter().find(|period| period.number == number)
+    }
+
+    fn note_interrupts(&mut self, index: usize, access: &Access) {
+        for touch in access.touches.iter().filter(|touch| touch.object.class == &IRQ) {
+            let line = &mut self.lines[touch.object.index as usize];
+            match touch.kind {
+                OpKind::Send => line.sent.push(index),
+                OpKind::Deliver => line.delivered += 1,
+                _ => {}
+            }
+        }
+    }
+
     /// The end of a grace period comes after every section that was opened before it began, left by then or not.
     fn join_readers(&self, number: u64, clock: &mut [u16]) {
-        let period = self.periods.iter().find(|period| period.number == number);
-        let sections = period.map_or(0, |period| period.sections);
+        let sections = self.period(number).map_or(0, |period| period.sections);
         for left in self.sections[..sections].iter().filter_map(|section| section.left) {
             join(clock, self.clocks.of(left));
         }
@@ -160,8 +214,8 @@ impl Trace {
                 own.expect("a section is left by who opened it").left = Some(index);
             }
             OpKind::GraceBegin => {
-                let period = Period { number: effect.new, sections: self.sections.len() };
-                self.periods.push(period);
+                let (number, sections) = (effect.new, self.sections.len());
+                self.periods.push(Period { number, begun: index, sections });
             }
             _ => {}
         }

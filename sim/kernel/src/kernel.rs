@@ -168,6 +168,11 @@ impl Kernel {
         &self.disk.stat
     }
 
+    /// What the disk holds for page `index` of a file now.
+    pub fn disk_content(&self, inode: &Inode, index: u64) -> u64 {
+        self.disk.content(&self.engine, inode, index)
+    }
+
     /// The file at `path`; the first to name it says how many bytes it has.
     pub fn open_inode(&self, path: &str, size: u64) -> Rc<Inode> {
         self.inodes.open(path, size)

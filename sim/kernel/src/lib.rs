@@ -26,7 +26,7 @@ mod user;
 mod vmscan;
 
 pub use antagonist::{Antagonist, AntagonistSpec};
-pub use check::{Leftover, Oracle};
+pub use check::{FileTicket, Leftover, Oracle};
 pub use config::KernelConfig;
 pub use file_calls::{
     sys_drop_caches, sys_fadvise, sys_fsync, sys_invalidate, sys_madvise, sys_msync, sys_punch_hole,

@@ -52,6 +52,20 @@ struct Flush {
 }
 
 impl Kernel {
+    /// Whether `cpu`, which asks this of itself, has the tables of `mm` loaded.
+    #[inline]
+    pub(crate) fn has_loaded(&self, cpu: CpuId, mm: &Mm) -> bool {
+        self.hw.look_at_translations(&self.engine, cpu);
+        self.cpus[usize::from(cpu.0)].is_active(mm)
+    }
+
+    /// The tables that `cpu` has loaded.
+    #[inline]
+    pub(crate) fn loaded_root(&self, cpu: CpuId) -> Option<Root> {
+        self.hw.look_at_translations(&self.engine, cpu);
+        self.hw.core(cpu).root()
+    }
+
     /// Does `flush` on `cpu` itself, which has `mm` loaded (`flush_tlb_func`).
     ///
     /// Flushes of different CPUs may arrive in another order than that of their generations. A tag whose generation is
@@ -97,11 +111,12 @@ impl Kernel {
     /// `smp_invalidate_interrupt`: one step of the receiver.
     fn flush_received(&self, cpu: &Cpu, mm: &Mm, flush: Flush) {
         self.stat.nr_tlb_remote_flush_received.add(1);
+        self.hw.look_at_translations(&self.engine, cpu.id());
         if !self.cpus[usize::from(cpu.id().0)].is_active(mm) {
             return;
         }
         // An idle CPU, or one that has not yet switched away from an address space without users.
-        if cpu.current().is_none() || mm.users().observe() == 0 {
+        if self.engine.is_idle(cpu.id()) || mm.users().observe() == 0 {
             self.leave_mm(cpu, mm);
         } else {
             self.local_flush(cpu, mm, flush);
@@ -111,7 +126,7 @@ impl Kernel {
     /// `leave_mm`: an idle CPU lets go of the address space it kept lazily, so that it gets no more flushes for it.
     fn leave_mm(&self, cpu: &Cpu, mm: &Mm) {
         self.stat.tlb_lazy_leaves.add(1);
-        mm.cpu_vm_mask.clear_in_step(cpu.id());
+        mm.cpu_vm_mask.clear_in_step(&self.engine, cpu.id());
         self.unload(cpu);
     }
 
@@ -152,6 +167,7 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     let kernel = current.kernel();
     let cpu = current.cpu().id();
     let state = &kernel.cpus[usize::from(cpu.0)];
+    kernel.hw.touch_translations(&kernel.engine, cpu);
     current.local_irq_disable();
     let previous = state.active.replace(Some(Rc::clone(next)));
     let (first, last) =
@@ -184,7 +200,7 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
 pub(crate) async fn drop_active_mm(current: &Task, mm: &Mm) {
     let kernel = current.kernel();
     let cpu = current.cpu();
-    if kernel.cpus[usize::from(cpu.id().0)].is_active(mm) {
+    if kernel.has_loaded(cpu.id(), mm) {
         mm.cpu_vm_mask.clear(current, cpu.id()).await;
         kernel.unload(cpu);
     }
@@ -199,7 +215,7 @@ pub(crate) async fn flush_tlb_range(current: &Task, mm: &Rc<Mm>, range: VaddrRan
     let flush = Flush { range, single, tlb_gen };
     // The page-table stores that made this flush necessary are visible before the mask is read.
     current.smp_mb();
-    if kernel.cpus[usize::from(current.cpu().id().0)].is_active(mm) {
+    if kernel.has_loaded(current.cpu().id(), mm) {
         kernel.local_flush(current.cpu(), mm, flush);
     }
     let others = mm.cpu_vm_mask.others(current).await;

@@ -86,11 +86,11 @@ pub(crate) async fn load_mm(current: &Task) -> Root {
     let kernel = current.kernel();
     loop {
         let mm = current.mm();
-        if !kernel.cpus[usize::from(current.cpu().id().0)].is_active(&mm) {
+        if !kernel.has_loaded(current.cpu().id(), &mm) {
             switch_mm(current, &mm).await;
             current.event(event::SWITCH, u64::from(mm.id()), 0);
         }
-        if let Some(root) = kernel.hw.core(current.cpu().id()).root() {
+        if let Some(root) = kernel.loaded_root(current.cpu().id()) {
             return root;
         }
     }
@@ -102,13 +102,13 @@ async fn return_to_user(current: &Task) -> (Root, u64) {
     loop {
         current.cond_resched().await;
         let mm = current.mm();
-        if !kernel.cpus[usize::from(current.cpu().id().0)].is_active(&mm) {
+        if !kernel.has_loaded(current.cpu().id(), &mm) {
             switch_mm(current, &mm).await;
             current.event(event::SWITCH, u64::from(mm.id()), 0);
         }
         let limit = current.run_user().await;
         // An idle CPU may have let go of the address space meanwhile, never one with a task on it.
-        if let Some(root) = kernel.hw.core(current.cpu().id()).root() {
+        if let Some(root) = kernel.loaded_root(current.cpu().id()) {
             return (root, limit);
         }
     }
@@ -124,6 +124,7 @@ fn run_until_event(
     limit: u64,
 ) -> RunEnd {
     let kernel = current.kernel();
+    kernel.hw.look_at_translations(&kernel.engine, current.cpu().id());
     let mut clock = current.cpu().clock();
     let mut tlb = core.tlb().borrow_mut();
     let cost = kernel.hw.costs().access;

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::{Context, Effect, OpKind};
+use pagewalk_engine::Context;
 use pagewalk_kernel::{
-    File, Inode, Task, Transfer, run_program, sys_drop_caches, sys_invalidate, sys_madvise_dontneed,
+    File, FileTicket, Inode, Task, Transfer, run_program, sys_drop_caches, sys_invalidate, sys_madvise_dontneed,
     sys_read, sys_truncate,
 };
 use pagewalk_mmu::{
-    Access, AccessKind, BASE_PAGE_BYTES, Hardware, PG_LOCKED, PG_UPTODATE, PageRef, Pfn, Vaddr,
+    Access, AccessKind, BASE_PAGE_BYTES, Hardware, PG_DIRTY, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK,
+    PageRef, Pfn, Vaddr,
 };
 use pagewalk_pagecache::{
     __remove_mapping, add_to_page_cache, add_to_page_cache_locked, find_get_page, find_get_pages,
@@ -98,8 +99,9 @@ impl Subject<'_> {
     }
 
     async fn lookup(&self, inode: &Inode, index: u64) {
+        let ticket = self.task.kernel().file_op_begin();
         if let Some(page) = find_get_page(self.cx(), &inode.mapping, index).await {
-            self.use_page(inode, index, page.pfn()).await;
+            self.use_page(&ticket, inode, index, page.pfn()).await;
             self.hw().put_page(self.cx(), page).await;
         }
     }
@@ -111,31 +113,27 @@ impl Subject<'_> {
     }
 
     async fn lookup_locked(&self, inode: &Inode, index: u64) {
+        let ticket = self.task.kernel().file_op_begin();
         if let Some(page) = find_lock_page(self.cx(), &inode.mapping, index).await {
-            self.use_page(inode, index, page.pfn()).await;
+            self.use_page(&ticket, inode, index, page.pfn()).await;
             unlock_page(self.cx(), self.hw(), page.pfn()).await;
             self.hw().put_page(self.cx(), page).await;
         }
     }
 
-    /// What a reader does with the page: its contents, if they are valid, are those of this page of this file.
-    async fn use_page(&self, inode: &Inode, index: u64, pfn: Pfn) {
+    /// What a reader does with the page: its contents, if they are valid, are those that this page of this file has, or has had
+    /// since the lookup began.
+    async fn use_page(&self, ticket: &FileTicket, inode: &Inode, index: u64, pfn: Pfn) {
         let words = self.hw().memory.words(pfn);
         if !words.flags().test_bit(self.cx(), PG_UPTODATE).await {
             return;
         }
         let stamp = self.hw().memory.read_page(self.cx(), pfn).await;
-        let engine = self.cx().engine();
-        engine.touch(words.count().id(), OpKind::Load, Effect::NONE);
         if words.count().observe() < 1 {
-            engine.violation("I3", format!("{pfn:?} is used by who has a reference, and it is free"));
+            let message = format!("{pfn:?} is used by who has a reference, and it is free");
+            self.cx().engine().violation("I3", message);
         }
-        if stamp != inode.initial_stamp(index) {
-            let message = format!(
-                "a reader of page {index} of {inode:?} finds contents that are not that page's in {pfn:?}"
-            );
-            engine.violation("I15", message);
-        }
+        self.task.kernel().shadow_file_read(ticket, inode.id(), index, stamp);
     }
 
     /// `shrink_page_list` of mm/vmscan.c, for one page: not waited for if it is locked, freed without a put as its count is
@@ -155,26 +153,36 @@ impl Subject<'_> {
         hw.put_page(cx, PageRef::counted(cx, pfn)).await;
     }
 
-    /// What a read that misses does: a new page, in the cache before it is filled.
+    /// What a read that misses does (`do_generic_file_read`): within the file a new page, in the cache before it is filled.
     async fn add(&self, inode: &Inode, index: u64) {
         let (cx, hw) = (self.cx(), self.hw());
+        if index >= inode.i_size().read_once(cx).await.div_ceil(BASE_PAGE_BYTES) {
+            return;
+        }
         let Some(page) = hw.alloc_page(cx).await else { return };
         if add_to_page_cache(cx, &page, &inode.mapping, index).await.is_ok() {
             let pfn = page.pfn();
-            hw.memory.fill_page(cx, pfn, inode.initial_stamp(index)).await;
+            let content = || self.task.kernel().disk_content(inode, index);
+            hw.memory.change_page(cx, pfn, |_| content()).await;
             hw.memory.words(pfn).flags().set_bit(cx, PG_UPTODATE).await;
             unlock_page(cx, hw, pfn).await;
         }
         hw.put_page(cx, page).await;
     }
 
+    /// The page leaves its place and comes back. A page that is mapped, dirty or under writeback stays: whoever takes such a page
+    /// out of the cache unmaps or writes it first, or loses what it holds.
     async fn reinsert(&self, inode: &Inode, index: u64) {
         let (cx, hw) = (self.cx(), self.hw());
         let Some(page) = find_lock_page(cx, &inode.mapping, index).await else { return };
-        remove_from_page_cache(cx, &inode.mapping, page.pfn()).await;
-        hw.put_page(cx, PageRef::counted(cx, page.pfn())).await; // the cache's
-        // It fails where another page has come meanwhile.
-        let _ = add_to_page_cache_locked(cx, &page, &inode.mapping, index).await;
+        let words = hw.memory.words(page.pfn());
+        let kept = words.flags().read_once(cx).await & (1 << PG_DIRTY | 1 << PG_WRITEBACK) != 0;
+        if !kept && words.mapcount().read_once(cx).await == 0 {
+            remove_from_page_cache(cx, &inode.mapping, page.pfn()).await;
+            hw.put_page(cx, PageRef::counted(cx, page.pfn())).await; // the cache's
+            // It fails where another page has come meanwhile.
+            let _ = add_to_page_cache_locked(cx, &page, &inode.mapping, index).await;
+        }
         unlock_page(cx, hw, page.pfn()).await;
         hw.put_page(cx, page).await;
     }

@@ -10,7 +10,7 @@ use super::oracle::mix;
 use crate::kernel::Kernel;
 
 /// A call under way that reads a file's contents: what it may see is any value since it began. Dropping it ends the call.
-pub(crate) struct FileTicket {
+pub struct FileTicket {
     open: Option<(Rc<FileShadow>, u64)>,
 }
 
@@ -45,14 +45,15 @@ impl Kernel {
     }
 
     /// A call that reads contents of files begins.
-    pub(crate) fn file_op_begin(&self) -> FileTicket {
+    pub fn file_op_begin(&self) -> FileTicket {
         FileTicket {
             open: self.asked_oracle().map(|oracle| (Rc::clone(&oracle.files), oracle.files.begin())),
         }
     }
 
-    /// The call of `ticket` has read `seen` from a page: right if the page has had that value since the call began.
-    pub(crate) fn shadow_file_read(&self, ticket: &FileTicket, inode: u32, index: u64, seen: u64) {
+    /// The call of `ticket` has read `seen` from a page: right if the page has had that value since the call began. A reader may
+    /// keep what the page held when its reference became real.
+    pub fn shadow_file_read(&self, ticket: &FileTicket, inode: u32, index: u64, seen: u64) {
         let (Some((_, began)), Some(files)) = (&ticket.open, self.files(inode)) else { return };
         let right = files.admitted_since(inode, index, *began);
         if !right.contains(&seen) {

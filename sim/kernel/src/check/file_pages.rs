@@ -66,7 +66,7 @@ impl Kernel {
         let known = has(PG_DIRTY) || has(PG_WRITEBACK) || dirty_pte;
         if self.oracle().is_some() && has(PG_UPTODATE) && !beyond && !known {
             // Behind memory without a disk are zeros.
-            let (stamp, disk) = (self.hw.memory.stamp(pfn), self.disk.content(inode, index));
+            let (stamp, disk) = (self.hw.memory.stamp(pfn), self.disk.content(&self.engine, inode, index));
             if stamp != disk {
                 let message = format!("{place}, is clean and holds {stamp:#x}; behind it is {disk:#x}");
                 self.engine.violation("I16", message);

@@ -79,7 +79,8 @@ impl Disk {
     }
 
     /// What the disk holds for a page of a file.
-    pub(crate) fn content(&self, inode: &Inode, index: u64) -> u64 {
+    pub(crate) fn content(&self, engine: &Engine, inode: &Inode, index: u64) -> u64 {
+        engine.touch(ObjectId::new(&BLOCKS, u64::from(inode.id())), OpKind::Load, Effect::NONE);
         let written = self.blocks.borrow().get(&(inode.id(), index)).copied();
         written.unwrap_or_else(|| inode.initial_stamp(index))
     }
@@ -157,7 +158,7 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
             let index = bio.first + n as u64;
             match bio.direction {
                 Direction::Read if contents => {
-                    let found = kernel.disk.content(&bio.inode, index);
+                    let found = kernel.disk.content(engine, &bio.inode, index);
                     kernel.hw.memory.set_stamp_in_step(engine, pfn, found);
                 }
                 Direction::Write if contents => kernel.disk.write(&bio.inode, index, taken[n]),

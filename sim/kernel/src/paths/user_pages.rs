@@ -116,6 +116,7 @@ async fn access(current: &Task, root: Root, vaddr: Vaddr, kind: AccessKind) -> R
     let kernel = current.kernel();
     current.charge(kernel.hw.costs().access);
     let core = kernel.hw.core(current.cpu().id());
+    current.kernel().hw.look_at_translations(current.engine(), current.cpu().id());
     let hit = core.tlb().borrow().peek(vaddr, root.asid, kind);
     let Some(entry) = hit else {
         let entry = kernel.hw.walk(current, root, vaddr, kind).await?;
