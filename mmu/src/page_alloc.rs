@@ -6,9 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pagewalk_engine::{
-    Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind,
-};
+use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind};
 
 use crate::page::{
     PG_ACTIVE, PG_DIRTY, PG_ERROR, PG_MAPPEDTODISK, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED, PG_SWAPBACKED,

@@ -7,9 +7,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pagewalk_engine::{
-    Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind, Word,
-};
+use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind, Word};
 
 use crate::Hardware;
 

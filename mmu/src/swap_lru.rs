@@ -5,9 +5,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pagewalk_engine::{
-    Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind, SpinGuard,
-};
+use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind, SpinGuard};
 
 use crate::lru::{LruList, LruVec};
 use crate::page::{PG_ACTIVE, PG_DIRTY, PG_LOCKED, PG_LRU};

@@ -67,12 +67,9 @@ fn mode(touch: &Touch) -> Mode {
         OpKind::Load | OpKind::Wait | OpKind::Retry => Mode::Read,
         OpKind::TestBit(bit) => Mode::ReadBit(bit),
         OpKind::ChangeBit(bit) => Mode::WriteBit(bit),
-        OpKind::Store
-        | OpKind::Rmw
-        | OpKind::Lock
-        | OpKind::TryLock
-        | OpKind::Unlock
-        | OpKind::Send => Mode::Write,
+        OpKind::Store | OpKind::Rmw | OpKind::Lock | OpKind::TryLock | OpKind::Unlock | OpKind::Send => {
+            Mode::Write
+        }
         OpKind::Count => Mode::Count,
         OpKind::LockShared | OpKind::UnlockShared => Mode::Share,
         OpKind::ReadLock if touch.effect.old == 0 => Mode::OpenSection,
@@ -109,6 +106,15 @@ pub fn dependent(a: &Access, b: &Access) -> bool {
         return true;
     }
     a.touches.iter().any(|one| b.touches.iter().any(|other| conflict(one, other)))
+}
+
+/// Whether `earlier` and `later` depend on each other by more than the object that `later` waits for.
+pub(crate) fn dependent_beside(earlier: &Access, later: &Access) -> bool {
+    let awaited = later.touches[0].object;
+    let beside = later.touches.iter().filter(|touch| touch.object != awaited);
+    earlier.wild
+        || later.wild
+        || beside.into_iter().any(|one| earlier.touches.iter().any(|other| conflict(one, other)))
 }
 
 /// What an earlier step was to a blocked one on the object that it waits for.

@@ -3,7 +3,7 @@
 use pagewalk_engine::{ContextId, Effect, Executed, IRQ, Op, OpKind};
 
 use crate::clock::{Clocks, join};
-use crate::depend::{Access, Part, dependent, part};
+use crate::depend::{Access, Part, dependent, dependent_beside, part};
 
 /// One executed step.
 #[derive(Clone, Debug)]
@@ -152,7 +152,9 @@ impl Trace {
                 Part::Blocks => impossible = false,
                 Part::Other => {}
             }
-            if impossible {
+            // Only while what it waits for is not there: what it does beside may come before an event that had no part in that.
+            let had_part = || ordered.iter().any(|&enabling| self.precedes(earlier, enabling));
+            if impossible && (!dependent_beside(&event.access, access) || had_part()) {
                 ordered.push(earlier);
             } else {
                 races.push(earlier);

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use pagewalk_engine::Context;
 use pagewalk_kernel::{
-    File, FileTicket, Inode, Task, Transfer, run_program, sys_drop_caches, sys_invalidate, sys_madvise_dontneed,
-    sys_read, sys_truncate,
+    File, FileTicket, Inode, Task, Transfer, run_program, sys_drop_caches, sys_invalidate,
+    sys_madvise_dontneed, sys_read, sys_truncate,
 };
 use pagewalk_mmu::{
-    Access, AccessKind, BASE_PAGE_BYTES, Hardware, PG_DIRTY, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK,
-    PageRef, Pfn, Vaddr,
+    Access, AccessKind, BASE_PAGE_BYTES, Hardware, PG_DIRTY, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK, PageRef,
+    Pfn, Vaddr,
 };
 use pagewalk_pagecache::{
     __remove_mapping, add_to_page_cache, add_to_page_cache_locked, find_get_page, find_get_pages,

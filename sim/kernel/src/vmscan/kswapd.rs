@@ -31,7 +31,8 @@ impl Kernel {
     pub(crate) fn idle_cpu(&self, own: CpuId) -> CpuId {
         let cpus = self.engine.cpus();
         let after = (1..cpus.len()).map(|n| &cpus[(usize::from(own.0) + n) % cpus.len()]);
-        after.into_iter()
+        after
+            .into_iter()
             .find(|cpu| cpu.is_online() && self.engine.is_idle(cpu.id()))
             .map_or(own, |cpu| cpu.id())
     }
