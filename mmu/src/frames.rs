@@ -170,6 +170,12 @@ impl PhysicalMemory {
         }
     }
 
+    /// What is in a frame, read within a step that says no more of it.
+    pub fn stamp_in_step(&self, engine: &Engine, pfn: Pfn) -> u64 {
+        self.touch_contents(engine, pfn, OpKind::Load, Effect::NONE);
+        self.stamp(pfn)
+    }
+
     /// Sets the contents of a frame within a step of an interrupt handler.
     pub fn set_stamp_in_step(&self, engine: &Engine, pfn: Pfn, stamp: u64) {
         let old = self.stamp(pfn);

@@ -178,7 +178,12 @@ impl WaitQueue {
         BlockingStep::new(cx, op, Waiting::Sleep, condition, || ())
     }
 
-    /// The same in the step of an interrupt.
+    /// The step being executed reads what a condition of this queue is made of, or changes it without making any true.
+    pub fn touch(&self, engine: &Engine, kind: OpKind) {
+        engine.touch(self.id, kind, Effect::NONE);
+    }
+
+    /// [`WaitQueue::wake_up`] in the step of an interrupt.
     pub fn wake_up_from_interrupt(&self, engine: &Engine) {
         engine.touch(self.id, OpKind::Store, Effect { old: 0, new: 1 });
         engine.notify_sleepers(self.id);

@@ -10,6 +10,7 @@ mod depend;
 mod differ;
 mod dpor;
 mod guided;
+pub mod matrix;
 mod model;
 mod node;
 mod race;

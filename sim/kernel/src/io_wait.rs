@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use pagewalk_engine::{Class, Engine, WaitQueue};
+use pagewalk_engine::{Class, Engine, OpKind, WaitQueue};
 
 use crate::task::Task;
 
@@ -27,7 +27,8 @@ impl Default for Io {
 
 impl Io {
     /// A request was handed to a device.
-    pub(crate) fn begin(&self) {
+    pub(crate) fn begin(&self, engine: &Engine) {
+        self.queue.touch(engine, OpKind::Count);
         self.under_way.set(self.under_way.get() + 1);
     }
 
@@ -39,7 +40,8 @@ impl Io {
     }
 
     /// Whether any is under way.
-    pub(crate) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self, engine: &Engine) -> bool {
+        self.queue.touch(engine, OpKind::Load);
         self.under_way.get() > 0
     }
 }
@@ -48,8 +50,8 @@ impl Io {
 pub(crate) async fn congestion_wait(current: &Task) {
     let io = &current.kernel().io;
     let before = io.ended.get();
-    if io.is_busy() {
-        io.queue.wait_event(current, || io.ended.get() != before || !io.is_busy()).await;
+    if io.is_busy(current.engine()) {
+        io.queue.wait_event(current, || io.ended.get() != before || io.under_way.get() == 0).await;
     } else {
         current.yield_cpu().await;
     }

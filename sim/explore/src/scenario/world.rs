@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use pagewalk_engine::{CpuId, Engine, EngineConfig, Executed, Explorer, OpKind, Schedule, Stop, Violation};
@@ -35,6 +37,12 @@ struct Prepared {
     /// One address space for each CPU whose program is a thread of the process.
     threads: BTreeMap<usize, Rc<Mm>>,
 }
+
+/// Free pages that each CPU has on its own list when the programs begin.
+const STOCK: u32 = 4;
+
+/// A part of the beginning that every CPU goes through.
+type LocalStage<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// Runs the beginning: the lowest number goes first.
 struct InOrder;
@@ -72,17 +80,19 @@ impl World {
             ..EngineConfig::default()
         };
         let (pcp_batch, pcp_high) = match self.scenario.pool {
-            Pool::PerCpu => (4, 32),
+            Pool::PerCpu => (STOCK, 2 * STOCK),
             Pool::Shared => (1, 1),
         };
-        let hardware =
-            HardwareSpec { pcp_batch, pcp_high, ..HardwareSpec::minimal(cpus, self.scenario.frames) };
+        // The CPUs' own lists have an eighth of all frames at most: what they keep is beside the scenario's.
+        let frames = self.scenario.frames + 16 * STOCK * u32::from(cpus);
+        let hardware = HardwareSpec { pcp_batch, pcp_high, ..HardwareSpec::minimal(cpus, frames) };
         let config = KernelConfig {
             switches: self.switches,
             readahead_pages: 0,
             writeback_interval: 0,
-            // Reclaim is an operation; it does not come of itself when there are few frames.
+            // Reclaim and writeback are operations: they do not come of themselves when few frames are free or many dirty.
             pages_min: Some(0),
+            dirty_ratio: 0,
             ..KernelConfig::default()
         };
         Kernel::new(engine, &hardware, config).expect("a possible machine")
@@ -91,17 +101,20 @@ impl World {
     /// Brings the machine to the scenario's beginning: files, cached pages, mappings, and on each CPU free pages of its own.
     fn prepare(&self, kernel: &Rc<Kernel>) -> Prepared {
         let prepared: Rc<RefCell<Prepared>> = Rc::default();
+        let each_cpu = |stage: fn(&Task) -> LocalStage<'_>| {
+            for cpu in 0..self.maker().0 {
+                let shared = Rc::clone(kernel);
+                kernel.engine.spawn(CpuId(cpu), async move |cx| {
+                    stage(&Task::kernel_thread(cx, shared)).await;
+                });
+                run_in_order(kernel);
+            }
+        };
         for spec in &self.scenario.files {
             let inode = kernel.open_inode(&spec.name, spec.pages * BASE_PAGE_BYTES);
             prepared.borrow_mut().files.push((spec.name.clone(), File::open(&inode)));
         }
-        for cpu in 0..self.scenario.cpus.len() {
-            let shared = Rc::clone(kernel);
-            kernel
-                .engine
-                .spawn(CpuId(cpu as u16), async move |cx| stock(&Task::kernel_thread(cx, shared)).await);
-        }
-        run_in_order(kernel);
+        each_cpu(|task| Box::pin(preload(task)));
         let (scenario, shared, made) = (Rc::clone(&self.scenario), Rc::clone(kernel), Rc::clone(&prepared));
         kernel.engine.spawn(self.maker(), async move |cx| {
             let task = Task::kernel_thread(cx, shared);
@@ -118,6 +131,9 @@ impl World {
             shared.hw.drain_local_pages(&cx).await;
         });
         run_in_order(kernel);
+        if self.scenario.pool == Pool::PerCpu {
+            each_cpu(|task| Box::pin(stock(task)));
+        }
         kernel.engine.cpu(self.maker()).take_offline();
         prepared.take()
     }
@@ -150,8 +166,8 @@ fn run_in_order(kernel: &Kernel) {
     assert_eq!(stop, Stop::Finished, "a scenario's beginning has one task at a time");
 }
 
-/// Gives the CPU free pages and nodes of its own, so that later allocations touch nothing shared.
-async fn stock(task: &Task) {
+/// Gives the CPU nodes of trees of its own, so that an insertion touches nothing shared.
+async fn preload(task: &Task) {
     let hw = &task.kernel().hw;
     let scratch = task.kernel().cache.address_space(1 << 20 | u32::from(task.cpu().id().0));
     let Some(page) = hw.alloc_page(task).await else { return };
@@ -160,6 +176,20 @@ async fn stock(task: &Task) {
     hw.put_page(task, PageRef::counted(task, page.pfn())).await;
     unlock_page(task, hw, page.pfn()).await;
     hw.put_page(task, page).await;
+}
+
+/// Gives the CPU free pages of its own, as many as every other has: some can be taken and some given back without the zone's
+/// lock.
+async fn stock(task: &Task) {
+    let hw = &task.kernel().hw;
+    hw.drain_local_pages(task).await;
+    let mut pages = Vec::new();
+    for _ in 0..STOCK {
+        pages.extend(hw.alloc_page(task).await);
+    }
+    for page in pages {
+        hw.put_page(task, page).await;
+    }
 }
 
 async fn fill_cache(task: &Task, scenario: &Scenario, made: &RefCell<Prepared>) {

@@ -66,7 +66,7 @@ async fn throttle(current: &Task) {
                 return;
             }
         }
-        if !kernel.io.is_busy() {
+        if !kernel.io.is_busy(&kernel.engine) {
             return; // what is dirty cannot be written just now
         }
         congestion_wait(current).await;

@@ -120,7 +120,8 @@ pub(crate) fn submit_bio<'a>(current: &'a Task, bio: Bio) -> impl Future<Output 
 
 /// What a request to write takes from its frames.
 fn taken_contents(kernel: &Kernel, bio: &Bio) -> Vec<u64> {
-    let stamps: Vec<u64> = bio.frames.iter().map(|&pfn| kernel.hw.memory.stamp(pfn)).collect();
+    let memory = &kernel.hw.memory;
+    let stamps: Vec<u64> = bio.frames.iter().map(|&pfn| memory.stamp_in_step(&kernel.engine, pfn)).collect();
     if bio.direct {
         for (&stamp, index) in stamps.iter().zip(bio.first..) {
             kernel.shadow_file_set(bio.inode.id(), index, stamp);
@@ -140,7 +141,7 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
     };
     requests.set(requests.get() + 1);
     moved.set(moved.get() + pages);
-    kernel.io.begin();
+    kernel.io.begin(&kernel.engine);
     let kernel = Rc::clone(kernel);
     let taken: Vec<u64> = if contents && bio.direction == Direction::Write {
         taken_contents(&kernel, &bio)
@@ -152,7 +153,7 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
         let blocks = ObjectId::new(&BLOCKS, u64::from(bio.inode.id()));
         match bio.direction {
             Direction::Read => engine.touch(blocks, OpKind::Load, Effect::NONE),
-            Direction::Write => engine.touch_anything(), // the end of writeback changes page and tree
+            Direction::Write => engine.touch(blocks, OpKind::Store, Effect::NONE),
         }
         for (n, &pfn) in bio.frames.iter().enumerate() {
             let index = bio.first + n as u64;

@@ -202,7 +202,7 @@ impl Progress {
             return self.rounds > 1;
         }
         let now = Self::look(current);
-        if now != self.seen || current.kernel().io.is_busy() {
+        if now != self.seen || current.kernel().io.is_busy(current.engine()) {
             self.seen = now;
             self.idle = 0;
         } else {

@@ -19,6 +19,9 @@ use crate::task::Task;
 /// The request queue of a swap device.
 static SWAP_QUEUE: Class = Class::new(46, "swap device queue");
 
+/// What a swap device has at an entry.
+static SWAP_CONTENTS: Class = Class::new(61, "swap contents");
+
 /// What the swap devices have done.
 #[derive(Debug, Default)]
 pub struct SwapStat {
@@ -78,16 +81,14 @@ fn start(current: &Task, direction: Direction, entry: SwapEntry, pfn: Pfn) {
     let (end, synchronous) = kernel.swap.schedule(entry, now);
     kernel.swap_stat.requests.set(kernel.swap_stat.requests.get() + 1);
     kernel.swap_stat.busy.set(kernel.swap_stat.busy.get() + (end - now));
-    let taken = kernel.hw.memory.stamp(pfn);
+    let taken = kernel.hw.memory.stamp_in_step(&kernel.engine, pfn);
     if synchronous {
-        current.engine().touch_anything();
         current.cpu().charge(end - now);
         return finish(kernel, current.cpu(), direction, entry, (pfn, taken));
     }
-    kernel.io.begin();
+    kernel.io.begin(&kernel.engine);
     let owner = Rc::clone(kernel);
     let handler = move |engine: &Engine, cpu: &Cpu| {
-        engine.touch_anything(); // the end of writeback changes page and tree
         finish(&owner, cpu, direction, entry, (pfn, taken));
         owner.io.end(engine);
     };
@@ -96,13 +97,16 @@ fn start(current: &Task, direction: Direction, entry: SwapEntry, pfn: Pfn) {
 
 /// The end of a request: `end_swap_bio_read`, `end_swap_bio_write`.
 fn finish(kernel: &Kernel, cpu: &Cpu, direction: Direction, entry: SwapEntry, (pfn, taken): (Pfn, u64)) {
+    let blocks = ObjectId::new(&SWAP_CONTENTS, u64::from(entry.word()));
     match direction {
         Direction::Read => {
+            kernel.engine.touch(blocks, OpKind::Load, Effect::NONE);
             let found = kernel.swap.content(entry);
             kernel.hw.memory.set_stamp_in_step(&kernel.engine, pfn, found);
             end_page_read(kernel, pfn, true);
         }
         Direction::Write => {
+            kernel.engine.touch(blocks, OpKind::Store, Effect::NONE);
             kernel.swap.set_content(entry, taken);
             end_page_writeback(&kernel.engine, cpu, &kernel.hw, &kernel.swap.swapper_space, pfn);
         }

@@ -131,7 +131,7 @@ async fn try_to_unuse(current: &Task, area: u8) -> bool {
         unlock_page(current, hw, pfn).await;
         hw.put_page(current, page).await;
         current.cond_resched().await;
-        if !kernel.io.is_busy() {
+        if !kernel.io.is_busy(&kernel.engine) {
             // Whoever still has entries may be on this CPU.
             current.yield_cpu().await;
         }

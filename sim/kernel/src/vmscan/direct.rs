@@ -31,7 +31,7 @@ pub(crate) async fn shrink_all(current: &Task) {
     while idle < LOOKS {
         current.kernel().hw.lru_add_drain_all(current).await;
         let freed = do_try_to_free_pages(current, ScanControl::new(None, false), u64::MAX).await;
-        idle = if freed > 0 || current.kernel().io.is_busy() { 0 } else { idle + 1 };
+        idle = if freed > 0 || current.kernel().io.is_busy(current.engine()) { 0 } else { idle + 1 };
     }
 }
 
