@@ -202,7 +202,8 @@ pub(super) const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
         race: "R03",
         invariants: &["I3", "I2", "I4", "I6"],
         without: None,
-        what: "The remover compares the count and goes on, instead of freezing it by compare-and-swap (step A).",
+        what: "The remover compares the count and then stores 0, in two steps, instead of freezing it by \
+               compare-and-swap (step A): a reference that a lookup takes between them is lost.",
     },
     MutantInfo {
         name: "freeze-leak-dirty",

@@ -82,7 +82,7 @@ pub enum Mutant {
     SkipRecheck,
     /// The lookup increments the count whatever it is, also where it is 0 (step 2).
     PlainInc,
-    /// The remover compares the count and goes on, instead of freezing it by compare-and-swap (step A).
+    /// The remover compares the count and then stores 0, two steps, instead of freezing it by compare-and-swap (step A).
     CheckThenRemove,
     /// A remover that finds the frozen page dirty leaves without restoring its count.
     FreezeLeakDirty,
