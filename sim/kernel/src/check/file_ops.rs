@@ -19,6 +19,13 @@ impl FileTicket {
     pub(super) fn admitted(&self, inode: u32, index: u64) -> Vec<u64> {
         self.open.as_ref().map_or(Vec::new(), |(files, began)| files.admitted_since(inode, index, *began))
     }
+
+    /// A device has written to a frame that was the file's page when the call began: it held `before`, and holds `after`.
+    pub(super) fn device_wrote(&self, inode: u32, index: u64, before: u64, after: u64) {
+        if let Some((files, began)) = &self.open {
+            files.device_wrote(inode, index, (before, after), *began);
+        }
+    }
 }
 
 impl Drop for FileTicket {
