@@ -34,7 +34,7 @@ pub use page::{
     PG_REFERENCED, PG_SWAPBACKED, PG_SWAPCACHE, PG_UPTODATE, PG_WRITEBACK, PageMapping, PageRef, PageWords,
 };
 pub use per_cpu::PerCpuPages;
-pub use pin::Pin;
+pub use pin::{GUP_PIN_COUNTING_BIAS, Pin};
 pub use pte::{Format, Pte};
 pub use pwc::{WalkCache, WalkCacheCounters, WalkCacheGeometry, WalkCacheSpec, WalkCached};
 pub use run::{Position, RunEnd, complete_touch, run_hits};

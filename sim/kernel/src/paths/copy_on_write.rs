@@ -118,6 +118,9 @@ async fn copy_page(
 async fn can_reuse(current: &Task, pfn: Pfn) -> bool {
     let kernel = current.kernel();
     let hw = &kernel.hw;
+    if is_exclusive(current, pfn).await {
+        return true;
+    }
     let words = hw.memory.words(pfn);
     let by_count = hw.switches().has(Fix::ReuseByCount);
     if by_count && !words.flags().test_bit(current, PG_LRU).await {
@@ -137,4 +140,12 @@ async fn can_reuse(current: &Task, pfn: Pfn) -> bool {
     };
     unlock_page(current, hw, pfn).await;
     alone
+}
+
+/// Whether the anonymous page is nobody else's because a device fills it (`PageAnonExclusive`, 6c287605fd56, as far as pins need it). A
+/// page is pinned for that through an entry that allows stores, so it was nobody else's then; fork does not share it afterwards, and
+/// `try_to_unmap` leaves it where it is. Holds the PTL.
+pub(super) async fn is_exclusive(current: &Task, pfn: Pfn) -> bool {
+    let hw = &current.kernel().hw;
+    hw.switches().has(Fix::AnonExclusive) && hw.page_maybe_dma_pinned(current, pfn).await
 }

@@ -25,6 +25,9 @@ pub(crate) async fn get_user_pages<'a>(
     let mmap_sem = mm.mmap_sem.down_read(current).await;
     let vma = mm.areas.get(&mmap_sem).find_vma(address).cloned();
     let allowed = |vma: &Rc<Vma>| if write { vma.prot.write } else { vma.prot.read };
+    if write && current.kernel().hw.switches().has(Fix::ForkCopiesPinned) {
+        mm.set_has_pinned(current).await; // before there is a pin: fork looks here first
+    }
     let page = match vma.filter(|vma| vma.range.contains(address) && allowed(vma)) {
         Some(vma) => pin(current, &mm, &mmap_sem, &vma, address, write).await,
         None => None,
@@ -76,7 +79,7 @@ async fn follow_page<'a>(
         ptl.unlock().await;
         return None;
     }
-    let page = hw.get_page_for_io(current, pte.pfn()).await;
+    let page = hw.pin_page(current, pte.pfn(), fill).await;
     let ticket = if fill { current.kernel().shadow_pinned(mm, address) } else { PinTicket::default() };
     if write && !pte.is_dirty() && !hw.memory.words(pte.pfn()).flags().test_bit(current, PG_DIRTY).await {
         set_page_dirty(current, pte.pfn()).await;
