@@ -146,3 +146,122 @@ impl Kernel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pagewalk_mmu::BASE_SHIFT;
+
+    use super::*;
+
+    const MM: u32 = 1;
+    const PAGE: u64 = 16;
+
+    fn place(vpn: u64) -> VaddrRange {
+        VaddrRange::with_len(Vaddr(vpn << BASE_SHIFT), 1 << BASE_SHIFT).expect("a page")
+    }
+
+    /// A program whose page holds 5, and which a device has.
+    fn pinned() -> (Oracle, u64) {
+        let oracle = Oracle::default();
+        oracle.shadows.borrow_mut().entry(MM).or_default().set(PAGE, 5);
+        let number = oracle.pins.add(oracle.pinned(MM, PAGE));
+        (oracle, number)
+    }
+
+    /// The device writes 9 where the frame holds `before`.
+    fn arrives(oracle: &Oracle, number: u64, before: u64) {
+        let page = oracle.pins.pages.borrow()[&number].clone();
+        oracle.dma(&page, &FileTicket::default(), before, 9);
+    }
+
+    fn admitted(oracle: &Oracle, mm: u32, vpn: u64) -> Vec<u64> {
+        oracle.shadows.borrow()[&mm].admitted(vpn)
+    }
+
+    /// Whether a load of the page, which a discard covers, may find this.
+    fn loads(oracle: &Oracle, stamp: u64) -> bool {
+        let shadows = oracle.shadows.borrow();
+        oracle.discards.borrow_mut().touch((MM, PAGE), &shadows[&MM], false, stamp, stamp).is_ok()
+    }
+
+    #[test]
+    fn what_was_read_is_expected_even_if_the_device_had_another_page() {
+        for before in [5, 6, 0] {
+            let (oracle, number) = pinned();
+            arrives(&oracle, number, before);
+            assert_eq!(admitted(&oracle, MM, PAGE), [9]);
+        }
+    }
+
+    #[test]
+    fn a_page_that_goes_may_show_what_the_device_wrote_until_every_cpu_has_flushed_it() {
+        let (oracle, number) = pinned();
+        oracle.discard_begins(MM, place(PAGE));
+        assert!(loads(&oracle, 5) && !loads(&oracle, 9));
+        arrives(&oracle, number, 5);
+        assert!(
+            loads(&oracle, 9) && !loads(&oracle, 5),
+            "there is one frame, and the device has written to it"
+        );
+        oracle.discard_ends(MM, place(PAGE));
+        assert_eq!(admitted(&oracle, MM, PAGE), [0], "neither of them any more");
+    }
+
+    #[test]
+    fn a_page_of_zeroes_that_goes_takes_along_what_the_device_wrote() {
+        let (oracle, _) = pinned();
+        oracle.shadows.borrow_mut().entry(MM).or_default().set(PAGE, 0);
+        let number = oracle.pins.add(oracle.pinned(MM, PAGE));
+        oracle.discard_begins(MM, place(PAGE));
+        arrives(&oracle, number, 0);
+        assert!(loads(&oracle, 9));
+        oracle.discard_ends(MM, place(PAGE));
+        assert_eq!(admitted(&oracle, MM, PAGE), [0]);
+    }
+
+    #[test]
+    fn what_arrives_when_the_page_is_gone_is_nobodys() {
+        let (oracle, number) = pinned();
+        oracle.discard_begins(MM, place(PAGE));
+        oracle.discard_ends(MM, place(PAGE));
+        arrives(&oracle, number, 5);
+        assert_eq!(admitted(&oracle, MM, PAGE), [0]);
+    }
+
+    #[test]
+    fn a_page_pinned_while_a_discard_is_under_way_is_the_old_one_or_the_new_one() {
+        let (oracle, _) = pinned();
+        oracle.discard_begins(MM, place(PAGE));
+        let number = oracle.pins.add(oracle.pinned(MM, PAGE));
+        oracle.discard_ends(MM, place(PAGE));
+        arrives(&oracle, number, 5);
+        assert_eq!(admitted(&oracle, MM, PAGE), [0, 9]);
+    }
+
+    #[test]
+    fn a_child_has_what_was_there_when_it_was_made() {
+        let (oracle, number) = pinned();
+        oracle.fork_begins(MM, 2);
+        oracle.fork_ends(MM, 2);
+        oracle.fork_begins(MM, 3);
+        arrives(&oracle, number, 5);
+        oracle.fork_ends(MM, 3);
+        assert_eq!(admitted(&oracle, 2, PAGE), [5]);
+        assert_eq!(
+            admitted(&oracle, 3, PAGE),
+            [5, 9],
+            "fork comes to the page before the device or after it"
+        );
+        assert_eq!(admitted(&oracle, MM, PAGE), [9]);
+    }
+
+    #[test]
+    fn what_is_read_is_where_its_page_was_moved() {
+        let (oracle, number) = pinned();
+        let to = Vaddr(64 << BASE_SHIFT);
+        oracle.move_begins(MM, place(PAGE), to);
+        oracle.move_ends(MM, place(PAGE), to);
+        arrives(&oracle, number, 5);
+        assert_eq!((admitted(&oracle, MM, 64), admitted(&oracle, MM, PAGE)), (vec![9], vec![0]));
+    }
+}

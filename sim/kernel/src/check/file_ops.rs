@@ -10,6 +10,7 @@ use super::oracle::mix;
 use crate::kernel::Kernel;
 
 /// A call under way that reads a file's contents: what it may see is any value since it began. Dropping it ends the call.
+#[derive(Default)]
 pub(crate) struct FileTicket {
     open: Option<(Rc<FileShadow>, u64)>,
 }

@@ -302,6 +302,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_device_writes_is_the_files_unless_its_page_went_meanwhile() {
+        let files = FileShadow::default();
+        files.set(1, 0, 7);
+        files.settle(1, 0, 1);
+        let kept = files.begin();
+        files.device_wrote(1, 0, (6, 20), kept);
+        assert_eq!(files.admitted(1, 0), [20], "whichever frame the device had");
+        files.cut(1, 0, u64::MAX);
+        files.device_wrote(1, 0, (20, 21), kept);
+        assert_eq!(files.admitted(1, 0), [0, 21], "a mapping may have it still");
+        let within = files.begin();
+        files.settle(1, 0, u64::MAX);
+        files.device_wrote(1, 0, (21, 22), kept);
+        assert_eq!(files.admitted(1, 0), [0], "it is out of the file");
+        files.device_wrote(1, 0, (0, 23), within);
+        assert_eq!(
+            files.admitted(1, 0),
+            [0, 23],
+            "pinned while the file was cut: the old page or the new one"
+        );
+    }
+
+    #[test]
     fn beyond_its_first_pages_a_file_holds_zeroes() {
         let files = FileShadow::default();
         files.sizes.borrow_mut().insert(2, FileSize { initial: 1, ..FileSize::default() });

@@ -197,7 +197,7 @@ impl Oracle {
         }
     }
 
-    fn discard_begins(&self, mm: u32, range: VaddrRange) {
+    pub(super) fn discard_begins(&self, mm: u32, range: VaddrRange) {
         self.discards.borrow_mut().begin(mm, range);
         let mut shadows = self.shadows.borrow_mut();
         for &(_, child) in self.forks.borrow().iter().filter(|&&(parent, _)| parent == mm) {
@@ -207,13 +207,13 @@ impl Oracle {
         }
     }
 
-    fn discard_ends(&self, mm: u32, range: VaddrRange) {
+    pub(super) fn discard_ends(&self, mm: u32, range: VaddrRange) {
         let mut shadows = self.shadows.borrow_mut();
         let began = self.discards.borrow_mut().end(mm, range, shadows.entry(mm).or_default());
         self.pins.discarded(mm, range, began);
     }
 
-    fn fork_begins(&self, parent: u32, child: u32) {
+    pub(super) fn fork_begins(&self, parent: u32, child: u32) {
         let mut shadows = self.shadows.borrow_mut();
         let mut copy = shadows.entry(parent).or_default().clone();
         // What a truncation is taking from the parent may or may not be there still when fork comes to it.
@@ -226,7 +226,7 @@ impl Oracle {
         self.forks.borrow_mut().push((parent, child));
     }
 
-    fn fork_ends(&self, parent: u32, child: u32) {
+    pub(super) fn fork_ends(&self, parent: u32, child: u32) {
         self.forks.borrow_mut().retain(|&fork| fork != (parent, child));
     }
 
@@ -239,11 +239,11 @@ impl Oracle {
         true
     }
 
-    fn move_begins(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
+    pub(super) fn move_begins(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
         self.moves.borrow_mut().push(Move { mm, old, new_first: new_start.vpn().0 });
     }
 
-    fn move_ends(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
+    pub(super) fn move_ends(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
         self.moves.borrow_mut().retain(|under_way| under_way.mm != mm || under_way.old != old);
         let mut shadows = self.shadows.borrow_mut();
         let shadow = shadows.entry(mm).or_default();
