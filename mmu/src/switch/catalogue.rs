@@ -219,7 +219,7 @@ pub(super) const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
     MutantInfo {
         name: "check-then-remove",
         race: "R03",
-        invariants: &["I3", "I2", "I4", "I6"],
+        invariants: &["I3", "I2", "I1", "I4", "I6"],
         without: None,
         what: "The remover compares the count and then stores 0, in two steps, instead of freezing it by \
                compare-and-swap (step A): a reference that a lookup takes between them is lost.",
