@@ -22,9 +22,6 @@ static TLB_FLUSH_PENDING: Class = Class::new(38, "mm->tlb_flush_pending");
 /// `mm->context.tlb_gen` (Linux 4.14).
 static TLB_GEN: Class = Class::new(37, "mm->tlb_gen");
 
-/// `mm->has_pinned` (Linux 5.9).
-static HAS_PINNED: Class = Class::new(60, "mm->has_pinned");
-
 /// `list_empty(&mm->mmlist)`, negated.
 static ON_MMLIST: Class = Class::new(45, "mm->mmlist");
 
@@ -57,7 +54,9 @@ pub struct Mm {
     tlb_gen: Cell<u64>,
     flush_pending: Cell<u32>,
     on_mmlist: Cell<bool>,
-    has_pinned: Cell<bool>,
+    /// Whether a page of it has ever been pinned for a device to write to (`mm->has_pinned`, Linux 5.9). It is set under `mmap_sem`,
+    /// before there is a pin, and stays set; who asks, under `mmap_sem` for writing or the PTL, goes on to look at the page's count.
+    pub(crate) has_pinned: Cell<bool>,
     /// The memory group that its pages are charged to; 0 none.
     pub(crate) group: Cell<u16>,
     /// Anonymous pages mapped, and pages of files. Counters of their own in Linux; they commute.
@@ -136,18 +135,6 @@ impl Mm {
     /// Whether it is on `mmlist`.
     pub(crate) fn on_mmlist(&self) -> Word<'_, bool> {
         Word::new(&self.on_mmlist, ObjectId::new(&ON_MMLIST, u64::from(self.id)))
-    }
-
-    /// `mm->has_pinned`: whether a page of it has ever been pinned for a device to write to.
-    pub(crate) fn has_pinned(&self) -> Word<'_, bool> {
-        Word::new(&self.has_pinned, ObjectId::new(&HAS_PINNED, u64::from(self.id)))
-    }
-
-    /// `mm_set_has_pinned_flag`: it stays set.
-    pub(crate) async fn set_has_pinned(&self, cx: &Context) {
-        if !self.has_pinned().read_once(cx).await {
-            self.has_pinned().write_once(cx, true).await;
-        }
     }
 
     /// From now on its pages are charged to memory group `group` (0: none). Before its first page.

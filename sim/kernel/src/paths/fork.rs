@@ -154,8 +154,7 @@ async fn copy_one_pte<'a>(
         copy_swap_pte(current, fork.child, (target, word, pte), address).await;
         return true;
     }
-    let kind = page_kind(current, fork.vma, pte.pfn()).await;
-    if kind == PageKind::Anon && page_needs_cow_for_dma(current, fork.parent, pte.pfn()).await {
+    if page_needs_cow_for_dma(current, fork, pte.pfn()).await {
         let Some(new) = prealloc.take() else { return false };
         copy_present_page(current, fork, target, address, (pte.pfn(), new)).await;
         return true;
@@ -166,18 +165,19 @@ async fn copy_one_pte<'a>(
     }
     let page: PageRef<'_> = hw.memory.get_page(current, pte.pfn()).await;
     page_dup_rmap(current, page.pfn()).await;
-    fork.child.add_rss(kind);
+    fork.child.add_rss(page_kind(current, fork.vma, page.pfn()).await);
     pte_word(current, target, address).write_once(current, pte.accessed(false)).await;
     page.into_pfn(); // the reference is the child's PTE's now
     true
 }
 
-/// `page_needs_cow_for_dma`: whether a device may be filling the page. It has been pinned under the PTL, which is held, if at all; and
-/// the address space says beforehand whether that can be.
-async fn page_needs_cow_for_dma(current: &Task, parent: &Mm, pfn: Pfn) -> bool {
+/// `page_needs_cow_for_dma`, of anonymous pages: whether a device may be filling it. It has been pinned under the PTL, which is held,
+/// if at all.
+async fn page_needs_cow_for_dma(current: &Task, fork: &Fork<'_>, pfn: Pfn) -> bool {
     let hw = &current.kernel().hw;
     hw.switches().has(Fix::ForkCopiesPinned)
-        && parent.has_pinned().read_once(current).await
+        && fork.parent.has_pinned.get()
+        && page_kind(current, fork.vma, pfn).await == PageKind::Anon
         && hw.page_maybe_dma_pinned(current, pfn).await
 }
 

@@ -64,9 +64,9 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     }
     let old = word.xchg(current, Pte::NONE).await; // 3
     flush_tlb_page(current, &place.mm, place.address).await;
-    let words = kernel.hw.memory.words(pfn);
-    let kind = page_kind(current, &place.vma, pfn).await;
-    if kind == PageKind::Anon && is_exclusive(current, pfn).await {
+    if is_exclusive(current, &place.mm, pfn).await
+        && page_kind(current, &place.vma, pfn).await == PageKind::Anon
+    {
         word.write_once(current, old).await; // 4
         ptl.unlock().await;
         return false;
@@ -74,6 +74,8 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     if old.is_dirty() {
         set_page_dirty(current, pfn).await; // 4
     }
+    let words = kernel.hw.memory.words(pfn);
+    let kind = page_kind(current, &place.vma, pfn).await;
     let mut late = None;
     if kind == PageKind::Anon && words.flags().test_bit(current, PG_SWAPCACHE).await {
         let entry =
