@@ -10,6 +10,7 @@ mod named;
 mod page;
 mod page_alloc;
 mod per_cpu;
+mod pin;
 mod pte;
 mod pwc;
 mod run;
@@ -33,6 +34,7 @@ pub use page::{
     PG_REFERENCED, PG_SWAPBACKED, PG_SWAPCACHE, PG_UPTODATE, PG_WRITEBACK, PageMapping, PageRef, PageWords,
 };
 pub use per_cpu::PerCpuPages;
+pub use pin::{GUP_PIN_COUNTING_BIAS, Pin};
 pub use pte::{Format, Pte};
 pub use pwc::{WalkCache, WalkCacheCounters, WalkCacheGeometry, WalkCacheSpec, WalkCached};
 pub use run::{Position, RunEnd, complete_touch, run_hits};

@@ -8,6 +8,17 @@ pub async fn page_freeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, expected: i
     hw.memory.words(pfn).count().cmpxchg(cx, expected, 0).await.is_ok()
 }
 
+/// Step A as two steps: a comparison, and then a store of 0. Right as long as nobody takes a reference between them; the reference
+/// of whoever does is lost.
+pub(crate) async fn freeze_unguarded(cx: &Context, hw: &Hardware, pfn: Pfn, expected: i32) -> bool {
+    let count = hw.memory.words(pfn).count();
+    if count.read_once(cx).await != expected {
+        return false;
+    }
+    count.write_once(cx, 0).await;
+    true
+}
+
 /// Step C: a frozen count becomes `count` (at least 1). A plain store, as nobody else changes a count of 0.
 pub async fn page_unfreeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, count: i32) {
     let word = hw.memory.words(pfn).count();

@@ -6,7 +6,7 @@ use pagewalk_engine::Context;
 use pagewalk_mmu::{Mutant, PG_PRIVATE, PageRef, Pfn};
 
 use crate::address_space::AddressSpace;
-use crate::freeze::{page_freeze_refs, page_unfreeze_refs};
+use crate::freeze::{freeze_unguarded, page_freeze_refs, page_unfreeze_refs};
 use crate::radix::Entry;
 
 /// Both pages are locked, and the caller has a reference to each; `old` is mapped nowhere. False if somebody else has a reference to
@@ -32,8 +32,12 @@ pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old
         return false;
     }
     // b. From here on no lookup takes a reference to the old page: its holder would go on with a page that nobody else sees.
-    let freezes = !hw.switches().mutant(Mutant::CheckThenRemove);
-    if freezes && !page_freeze_refs(cx, hw, old, expected).await {
+    let frozen = if hw.switches().mutant(Mutant::CheckThenRemove) {
+        freeze_unguarded(cx, hw, old, expected).await // MUTANT R03
+    } else {
+        page_freeze_refs(cx, hw, old, expected).await
+    };
+    if !frozen {
         cx.mark("migrate_page_move_mapping:frozen-too-late");
         tree.unlock().await;
         return false;
@@ -41,9 +45,7 @@ pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old
     hw.memory.get_page(cx, new).await.into_pfn(); // c
     mapping.claim(cx, new, index).await;
     slot.expect("the page is there").replace(cx, new).await; // d
-    if freezes {
-        page_unfreeze_refs(cx, hw, old, expected).await; // e
-    }
+    page_unfreeze_refs(cx, hw, old, expected).await; // e
     // f. The cache's reference; it is not the last one, so nothing is freed under the lock.
     let held = PageRef::counted(cx, old).into_pfn();
     hw.put_page_testzero(cx, held).await;

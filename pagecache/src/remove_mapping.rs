@@ -4,7 +4,7 @@ use pagewalk_engine::Context;
 use pagewalk_mmu::{Fix, Mutant, PG_DIRTY, PageRef, Pfn};
 
 use crate::address_space::AddressSpace;
-use crate::freeze::{page_freeze_refs, page_unfreeze_refs};
+use crate::freeze::{freeze_unguarded, page_freeze_refs, page_unfreeze_refs};
 use crate::remove_from_page_cache::__remove_from_page_cache;
 
 /// The references of a page that may go: the cache's and the caller's.
@@ -21,11 +21,12 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
     // 3. A: no lookup can take a reference from here on. Before the dirty flag is read: whoever dirtied the page and has
     // gone by now did so before giving back its reference.
     let lockless = kernel.has(Fix::LocklessLookup);
-    let alone = if lockless && !kernel.mutant(Mutant::CheckThenRemove) {
-        page_freeze_refs(cx, hw, pfn, EXPECTED).await
+    let alone = if !lockless {
+        words.count().read_once(cx).await == EXPECTED // lookups take the lock too (2.6.22)
+    } else if kernel.mutant(Mutant::CheckThenRemove) {
+        freeze_unguarded(cx, hw, pfn, EXPECTED).await // MUTANT R03
     } else {
-        // Right under a lock that lookups take too (2.6.22), else MUTANT R03.
-        words.count().read_once(cx).await == EXPECTED
+        page_freeze_refs(cx, hw, pfn, EXPECTED).await
     };
     if !alone {
         cx.mark("__remove_mapping:referenced");

@@ -179,6 +179,25 @@ pub(super) const FIXES: [FixInfo; Fix::ALL.len()] = [
                walk of the reverse mapping can look at the new place before and at the old place after the \
                move, and miss the entry.",
     },
+    FixInfo {
+        name: "fork_copies_pinned",
+        commit: "70e806e4e645",
+        version: "5.9",
+        race: "",
+        what: "fork copies an anonymous page that a device is filling, instead of sharing it until somebody \
+               stores to it. Without it the first store of the parent moves the parent to a copy: the child has \
+               the page that the device fills, and the parent never sees what it has read.",
+    },
+    FixInfo {
+        name: "anon_exclusive",
+        commit: "6c287605fd56",
+        version: "5.19",
+        race: "",
+        what: "An anonymous page that a device is filling is nobody else's, and stays where it is mapped: reclaim \
+               and migration leave it, and a store to it needs no copy. Without it, where references are counted \
+               (reuse_by_count), a store to a page that has been to swap and back meanwhile, or was read-only for \
+               a while, moves the program to a copy, and it never sees what it has read.",
+    },
 ];
 
 /// By [`Mutant`].
@@ -200,9 +219,10 @@ pub(super) const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
     MutantInfo {
         name: "check-then-remove",
         race: "R03",
-        invariants: &["I3", "I2", "I4", "I6"],
+        invariants: &["I3", "I2", "I1", "I4", "I6"],
         without: None,
-        what: "The remover compares the count and goes on, instead of freezing it by compare-and-swap (step A).",
+        what: "The remover compares the count and then stores 0, in two steps, instead of freezing it by \
+               compare-and-swap (step A): a reference that a lookup takes between them is lost.",
     },
     MutantInfo {
         name: "freeze-leak-dirty",

@@ -72,6 +72,14 @@ pub enum Fix {
     /// mremap moves entries of anonymous memory under the lock of the reverse mapping. Without it a walk of the
     /// reverse mapping can look at the new place before and at the old place after the move, and miss the entry.
     MovePtesRmapLock,
+    /// fork copies an anonymous page that a device is filling, instead of sharing it until somebody stores to it. Without it
+    /// the first store of the parent moves the parent to a copy: the child has the page that the device fills, and the
+    /// parent never sees what it has read.
+    ForkCopiesPinned,
+    /// An anonymous page that a device is filling is nobody else's, and stays where it is mapped: reclaim and migration leave it, and
+    /// a store to it needs no copy. Without it a store to a page that has been to swap and back meanwhile, or was read-only for a
+    /// while, moves the program to a copy, and it never sees what it has read.
+    AnonExclusive,
 }
 
 /// A kernel wrong by one step.
@@ -82,7 +90,7 @@ pub enum Mutant {
     SkipRecheck,
     /// The lookup increments the count whatever it is, also where it is 0 (step 2).
     PlainInc,
-    /// The remover compares the count and goes on, instead of freezing it by compare-and-swap (step A).
+    /// The remover compares the count and then stores 0, two steps, instead of freezing it by compare-and-swap (step A).
     CheckThenRemove,
     /// A remover that finds the frozen page dirty leaves without restoring its count.
     FreezeLeakDirty,
@@ -116,7 +124,7 @@ pub enum Mutant {
 
 impl Fix {
     /// Every fix.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::FlushNested,
         Self::ReuseByCount,
         Self::LeaveMaskLast,
@@ -134,6 +142,8 @@ impl Fix {
         Self::GetSwapDevice,
         Self::MigrationPteLocked,
         Self::MovePtesRmapLock,
+        Self::ForkCopiesPinned,
+        Self::AnonExclusive,
     ];
 
     /// What is told of it.

@@ -202,6 +202,19 @@ fn a_remover_that_only_compares_frees_a_page_in_use() {
 }
 
 #[test]
+fn a_remover_that_only_compares_is_right_when_it_is_alone() {
+    let alone: Scenario = |world, [file, _]| {
+        cached(world, &file, &[0, 1]);
+        world.spawn(0, |cx| async move {
+            for index in [0, 1] {
+                assert!(reclaim(&cx, &file, index).await, "nobody else has page {index}");
+            }
+        });
+    };
+    assert_eq!(search(Switches::FIXED.with_mutant(Mutant::CheckThenRemove), alone, 1), None);
+}
+
+#[test]
 fn a_remover_that_finds_the_page_dirty_must_give_the_count_back() {
     caught(Mutant::FreezeLeakDirty, dirty_meets_removal);
 }

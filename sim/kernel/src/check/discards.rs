@@ -27,6 +27,22 @@ struct Chain {
     born: u64,
 }
 
+/// A frame that held `stamp` holds `after`: the chain that ends with `stamp` goes on, and where several do, any of them may. False if
+/// none does.
+fn continue_chains(chains: &mut Vec<Chain>, stamp: u64, after: u64) -> bool {
+    let of_stamp = |chain: &&Chain| chain.stamp == stamp;
+    let grown: Vec<Chain> =
+        chains.iter().filter(of_stamp).map(|chain| Chain { stamp: after, ..*chain }).collect();
+    if grown.len() == 1 {
+        chains.retain(|chain| chain.stamp != stamp);
+    }
+    let found = !grown.is_empty();
+    if stamp != after || grown.len() == 1 {
+        chains.extend(grown);
+    }
+    found
+}
+
 /// The discards of all address spaces.
 #[derive(Debug, Default)]
 pub(crate) struct Discards {
@@ -43,7 +59,8 @@ impl Discards {
         self.under_way.is_empty()
     }
 
-    fn tick(&mut self) -> u64 {
+    /// A moment: later than all before.
+    pub(super) fn tick(&mut self) -> u64 {
         self.ticks += 1;
         self.ticks
     }
@@ -84,11 +101,28 @@ impl Discards {
             chains.push(Chain { stamp: after, born: now });
             return Ok(());
         }
-        match chains.iter_mut().find(|chain| chain.stamp == stamp) {
-            Some(chain) => chain.stamp = after,
-            None => return Err(chains.iter().map(|chain| chain.stamp).chain([0]).collect()),
+        if !continue_chains(chains, stamp, after) {
+            return Err(chains.iter().map(|chain| chain.stamp).chain([0]).collect());
         }
         Ok(())
+    }
+
+    /// A device has written to a covered page: its frame, pinned at `since`, held `before` and holds `after`. With `doubtful` the frame
+    /// may be of an earlier page.
+    pub(super) fn device_wrote(
+        &mut self,
+        page: (u32, u64),
+        shadow: &Shadow,
+        (since, doubtful): (u64, bool),
+        (before, after): (u64, u64),
+    ) {
+        let chains = self.chains(page, shadow);
+        if before == 0 || doubtful {
+            // Born when it was pinned at the latest: a discard that began after that takes it.
+            chains.push(Chain { stamp: after, born: since });
+        } else {
+            continue_chains(chains, before, after);
+        }
     }
 
     /// A child of `mm` begins with the shadow `copy` of its parent: each page that a call under way may discard has been
@@ -108,8 +142,8 @@ impl Discards {
         self.under_way.push(Discard { mm, range, began });
     }
 
-    /// The call returns: no CPU can reach a frame that was there when it began.
-    pub(crate) fn end(&mut self, mm: u32, range: VaddrRange, shadow: &mut Shadow) {
+    /// The call returns: no CPU can reach a frame that was there when it began. Yields when that was.
+    pub(crate) fn end(&mut self, mm: u32, range: VaddrRange, shadow: &mut Shadow) -> u64 {
         let mine = |discard: &Discard| discard.mm == mm && discard.range == range;
         let place = self.under_way.iter().position(mine).expect("a discard that began");
         let Discard { began, .. } = self.under_way.remove(place);
@@ -127,6 +161,7 @@ impl Discards {
                 self.chains.remove(&(mm, vpn));
             }
         }
+        began
     }
 }
 

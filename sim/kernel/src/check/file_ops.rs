@@ -10,6 +10,7 @@ use super::oracle::mix;
 use crate::kernel::Kernel;
 
 /// A call under way that reads a file's contents: what it may see is any value since it began. Dropping it ends the call.
+#[derive(Default)]
 pub struct FileTicket {
     open: Option<(Rc<FileShadow>, u64)>,
 }
@@ -18,6 +19,13 @@ impl FileTicket {
     /// The values that the call may find in a page.
     pub(super) fn admitted(&self, inode: u32, index: u64) -> Vec<u64> {
         self.open.as_ref().map_or(Vec::new(), |(files, began)| files.admitted_since(inode, index, *began))
+    }
+
+    /// A device has written to a frame that was the file's page when the call began: it held `before`, and holds `after`.
+    pub(super) fn device_wrote(&self, inode: u32, index: u64, before: u64, after: u64) {
+        if let Some((files, began)) = &self.open {
+            files.device_wrote(inode, index, (before, after), *began);
+        }
     }
 }
 

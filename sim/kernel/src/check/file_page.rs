@@ -11,11 +11,21 @@ pub(super) struct FilePage {
     pub(super) past: Vec<(u64, u64)>,
     /// When a program last stored to it through a mapping.
     pub(super) last_store: u64,
+    /// When a call last gave it other contents, and when such a call last returned.
+    pub(super) last_set: u64,
+    pub(super) last_settled: u64,
 }
 
 impl FilePage {
     pub(super) fn holding(stamp: u64) -> Self {
-        Self { current: vec![stamp], replaced: Vec::new(), past: Vec::new(), last_store: 0 }
+        Self {
+            current: vec![stamp],
+            replaced: Vec::new(),
+            past: Vec::new(),
+            last_store: 0,
+            last_set: 0,
+            last_settled: 0,
+        }
     }
 
     pub(super) fn admits(&self, stamp: u64) -> bool {
@@ -42,6 +52,26 @@ impl FilePage {
         }
         normalize(&mut self.current);
         normalize(&mut self.replaced);
+    }
+
+    /// A device that has had a frame of the page since `since` has written to it: it held `before`, and holds `after`.
+    pub(super) fn device_wrote(&mut self, before: u64, after: u64, since: u64) {
+        if !self.replaced.is_empty() {
+            // The frame is the old one, or the new one.
+            if self.admits(before) {
+                self.stored(before, after);
+            }
+        } else if self.last_set > since {
+            // The page was given other contents, and the frame is not in the file any more.
+        } else if self.last_settled > since {
+            // The frame was in the file before the page got other contents, or came after that.
+            if self.admits(before) {
+                self.current.push(after);
+                normalize(&mut self.current);
+            }
+        } else {
+            self.current = vec![after];
+        }
     }
 
     /// The call that gave it other contents, and began at `began`, returns. Who stored to what was there meanwhile has made it dirty, and

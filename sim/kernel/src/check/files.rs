@@ -32,6 +32,7 @@ struct FileSize {
 struct Cut {
     first: u64,
     end: u64,
+    made: u64,
     /// When the call returned.
     settled: Option<u64>,
 }
@@ -72,8 +73,11 @@ impl FileShadow {
     fn initial(&self, inode: u32, index: u64) -> FilePage {
         let sizes = self.sizes.borrow();
         let Some(size) = sizes.get(&inode) else { return FilePage::holding(0) };
-        let mut cuts = size.cuts.iter().filter(|cut| (cut.first..cut.end).contains(&index));
+        let inside = |cut: &&Cut| (cut.first..cut.end).contains(&index);
+        let mut cuts = size.cuts.iter().filter(inside);
         let mut page = FilePage::holding(0);
+        page.last_set = cuts.clone().map(|cut| cut.made).max().unwrap_or(0);
+        page.last_settled = cuts.clone().filter_map(|cut| cut.settled).max().unwrap_or(0);
         // The first hole took the contents away; those after it found zeroes.
         if index < size.initial && !size.gone.contains(index) {
             let stamp = initial_stamp(inode, index);
@@ -97,7 +101,7 @@ impl FileShadow {
             pages.range((inode, first)..(inode, end)).map(|(&(_, index), _)| index).collect()
         };
         known.into_iter().for_each(|index| self.set(inode, index, 0));
-        let oldest = self.open.borrow().keys().next().copied();
+        let (made, oldest) = (self.tick(), self.open.borrow().keys().next().copied());
         let mut sizes = self.sizes.borrow_mut();
         let FileSize { initial, cuts, gone } = sizes.entry(inode).or_default();
         let matters = |cut: &Cut| cut.settled.is_none_or(|at| oldest.is_some_and(|oldest| at > oldest));
@@ -106,7 +110,7 @@ impl FileShadow {
             cuts.remove(0);
         }
         if first < end {
-            cuts.push(Cut { first, end, settled: None });
+            cuts.push(Cut { first, end, made, settled: None });
         }
     }
 
@@ -169,14 +173,20 @@ impl FileShadow {
     }
 
     pub(super) fn set(&self, inode: u32, index: u64, value: u64) {
-        self.change(inode, index, |page| page.set(value));
+        let now = self.tick();
+        self.change(inode, index, |page| {
+            page.set(value);
+            page.last_set = now;
+        });
     }
 
-    /// The page holds exactly `value` from now on: a device has written to its frame.
-    pub(super) fn replace(&self, inode: u32, index: u64, value: u64) {
+    /// A device has written to a frame that was the page's at `since`: it held `before`, and holds `after`. So does the page from
+    /// now on, unless it has been given other contents meanwhile.
+    pub(super) fn device_wrote(&self, inode: u32, index: u64, (before, after): (u64, u64), since: u64) {
+        let now = self.tick();
         self.change(inode, index, |page| {
-            page.current = vec![value];
-            page.replaced.clear();
+            page.device_wrote(before, after, since);
+            page.last_store = now;
         });
     }
 
@@ -187,15 +197,23 @@ impl FileShadow {
         inside.filter(|(_, page)| !page.replaced.is_empty()).map(|(&(_, index), _)| index).collect()
     }
 
+    fn settle_page(&self, inode: u32, index: u64, settle: impl FnOnce(&mut FilePage)) {
+        let now = self.tick();
+        self.change(inode, index, |page| {
+            settle(page);
+            page.last_settled = now;
+        });
+    }
+
     pub(super) fn settle_direct(&self, inode: u32, first: u64, end: u64, began: u64) {
         for index in self.replaced(inode, first, end) {
-            self.change(inode, index, |page| page.settle_direct(began));
+            self.settle_page(inode, index, |page| page.settle_direct(began));
         }
     }
 
     pub(super) fn settle(&self, inode: u32, first: u64, end: u64) {
         for index in self.replaced(inode, first, end) {
-            self.change(inode, index, |page| page.replaced.clear());
+            self.settle_page(inode, index, |page| page.replaced.clear());
         }
         let now = self.tick();
         if let Some(size) = self.sizes.borrow_mut().get_mut(&inode) {
@@ -281,6 +299,29 @@ mod tests {
             files.settle(1, page, u64::MAX);
             assert!(files.admits(1, page, 0), "page {page}");
         }
+    }
+
+    #[test]
+    fn what_a_device_writes_is_the_files_unless_its_page_went_meanwhile() {
+        let files = FileShadow::default();
+        files.set(1, 0, 7);
+        files.settle(1, 0, 1);
+        let kept = files.begin();
+        files.device_wrote(1, 0, (6, 20), kept);
+        assert_eq!(files.admitted(1, 0), [20], "whichever frame the device had");
+        files.cut(1, 0, u64::MAX);
+        files.device_wrote(1, 0, (20, 21), kept);
+        assert_eq!(files.admitted(1, 0), [0, 21], "a mapping may have it still");
+        let within = files.begin();
+        files.settle(1, 0, u64::MAX);
+        files.device_wrote(1, 0, (21, 22), kept);
+        assert_eq!(files.admitted(1, 0), [0], "it is out of the file");
+        files.device_wrote(1, 0, (0, 23), within);
+        assert_eq!(
+            files.admitted(1, 0),
+            [0, 23],
+            "pinned while the file was cut: the old page or the new one"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod oracle;
 mod shadow;
 mod swapped;
 
+pub(crate) use dma::PinTicket;
 pub use file_ops::FileTicket;
 pub(crate) use files::initial_stamp;
 pub use leftover::Leftover;

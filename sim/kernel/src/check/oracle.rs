@@ -13,6 +13,7 @@ use pagewalk_mmu::{AccessKind, AccessObserver, Pfn, PhysicalMemory, Vaddr, Vaddr
 
 use super::backing::{Backing, Backings, token};
 use super::discards::Discards;
+use super::dma::Pins;
 use super::file_ops::FileTicket;
 use super::files::FileShadow;
 use super::shadow::Shadow;
@@ -25,13 +26,24 @@ static SHADOW: Class = Class::new(59, "oracle");
 
 /// A move under way: pages of `old` appear one by one from `new_first` on.
 #[derive(Clone, Copy, Debug)]
-struct Move {
+pub(super) struct Move {
     mm: u32,
     old: VaddrRange,
     new_first: u64,
 }
 
 impl Move {
+    /// Whether it is of this address space.
+    pub(super) fn is_of(&self, mm: u32) -> bool {
+        self.mm == mm
+    }
+
+    /// Where page `vpn`, if it is of the old range, goes.
+    pub(super) fn target(&self, vpn: u64) -> Option<u64> {
+        let old = self.old.start().vpn().0..self.old.end().vpn().0;
+        old.contains(&vpn).then(|| self.new_first + (vpn - old.start))
+    }
+
     /// Where page `vpn`, if it is of the new range, came from.
     fn source(&self, mm: u32, vpn: u64) -> Option<u64> {
         let old = vpn.checked_sub(self.new_first)? + self.old.start().vpn().0;
@@ -42,11 +54,13 @@ impl Move {
 /// The shadow of all address spaces.
 #[derive(Default)]
 pub struct Oracle {
-    shadows: RefCell<BTreeMap<u32, Shadow>>,
-    discards: RefCell<Discards>,
-    moves: RefCell<Vec<Move>>,
+    pub(super) shadows: RefCell<BTreeMap<u32, Shadow>>,
+    pub(super) discards: RefCell<Discards>,
+    pub(super) moves: RefCell<Vec<Move>>,
     /// Forks under way: parent and child.
-    forks: RefCell<Vec<(u32, u32)>>,
+    pub(super) forks: RefCell<Vec<(u32, u32)>>,
+    /// Pages that devices have.
+    pub(super) pins: Rc<Pins>,
     stores: Cell<u64>,
     loads: Cell<u64>,
     pub(super) files: Rc<FileShadow>,
@@ -85,7 +99,7 @@ impl Oracle {
 
     /// What file is behind a page.
     #[inline]
-    fn backing(&self, mm: u32, vpn: u64) -> Option<Backing> {
+    pub(super) fn backing(&self, mm: u32, vpn: u64) -> Option<Backing> {
         self.backings.borrow().get(&mm)?.of(vpn)
     }
 
@@ -183,17 +197,7 @@ impl Oracle {
         }
     }
 
-    /// A device has written `stamp` to the page that is mapped at `vpn`.
-    pub(super) fn dma(&self, mm: u32, vpn: u64, stamp: u64) {
-        let value = match self.backing(mm, vpn) {
-            Some(Backing { inode, index, shared: true }) => return self.files.replace(inode, index, stamp),
-            Some(_) => token(stamp),
-            None => stamp,
-        };
-        self.shadows.borrow_mut().entry(mm).or_default().set(vpn, value);
-    }
-
-    fn discard_begins(&self, mm: u32, range: VaddrRange) {
+    pub(super) fn discard_begins(&self, mm: u32, range: VaddrRange) {
         self.discards.borrow_mut().begin(mm, range);
         let mut shadows = self.shadows.borrow_mut();
         for &(_, child) in self.forks.borrow().iter().filter(|&&(parent, _)| parent == mm) {
@@ -203,12 +207,13 @@ impl Oracle {
         }
     }
 
-    fn discard_ends(&self, mm: u32, range: VaddrRange) {
+    pub(super) fn discard_ends(&self, mm: u32, range: VaddrRange) {
         let mut shadows = self.shadows.borrow_mut();
-        self.discards.borrow_mut().end(mm, range, shadows.entry(mm).or_default());
+        let began = self.discards.borrow_mut().end(mm, range, shadows.entry(mm).or_default());
+        self.pins.discarded(mm, range, began);
     }
 
-    fn fork_begins(&self, parent: u32, child: u32) {
+    pub(super) fn fork_begins(&self, parent: u32, child: u32) {
         let mut shadows = self.shadows.borrow_mut();
         let mut copy = shadows.entry(parent).or_default().clone();
         // What a truncation is taking from the parent may or may not be there still when fork comes to it.
@@ -221,7 +226,7 @@ impl Oracle {
         self.forks.borrow_mut().push((parent, child));
     }
 
-    fn fork_ends(&self, parent: u32, child: u32) {
+    pub(super) fn fork_ends(&self, parent: u32, child: u32) {
         self.forks.borrow_mut().retain(|&fork| fork != (parent, child));
     }
 
@@ -234,11 +239,11 @@ impl Oracle {
         true
     }
 
-    fn move_begins(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
+    pub(super) fn move_begins(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
         self.moves.borrow_mut().push(Move { mm, old, new_first: new_start.vpn().0 });
     }
 
-    fn move_ends(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
+    pub(super) fn move_ends(&self, mm: u32, old: VaddrRange, new_start: Vaddr) {
         self.moves.borrow_mut().retain(|under_way| under_way.mm != mm || under_way.old != old);
         let mut shadows = self.shadows.borrow_mut();
         let shadow = shadows.entry(mm).or_default();
@@ -248,6 +253,7 @@ impl Oracle {
             shadow.set_any(new_start.vpn().0 + (vpn - first), values);
         }
         shadow.clear(first, end);
+        self.pins.moved(mm, old, new_start);
     }
 }
 

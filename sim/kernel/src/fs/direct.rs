@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, Vaddr};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Pin, Vaddr};
 
 use super::disk::Direction;
 use super::inode::{page_of, pages_of};
@@ -13,7 +13,7 @@ use super::invalidate::invalidate_inode_pages2_range;
 use super::io::transfer_and_wait;
 use super::writeback::{filemap_write_and_wait, set_page_dirty};
 use super::{File, Inode};
-use crate::kernel::Kernel;
+use crate::check::PinTicket;
 use crate::paths::{Errno, get_user_pages, unmap_mapping_range};
 use crate::task::Task;
 
@@ -101,12 +101,16 @@ async fn transfer(
     let mut moved = 0;
     while moved < pages {
         let chunk = DIO_PAGES.min(pages - moved);
-        let mut pinned: Vec<PageRef<'_>> = Vec::new();
+        let mut pinned: Vec<Pin<'_>> = Vec::new();
+        let mut tickets: Vec<PinTicket> = Vec::new();
         let mut fault = false;
         for n in 0..chunk {
             let address = Vaddr(buffer.0 + (moved + n) * BASE_PAGE_BYTES);
             match get_user_pages(current, address, direction == Direction::Read).await {
-                Some(page) => pinned.push(page),
+                Some((page, ticket)) => {
+                    pinned.push(page);
+                    tickets.push(ticket);
+                }
                 None => {
                     fault = true;
                     break;
@@ -114,21 +118,14 @@ async fn transfer(
             }
         }
         if !fault {
-            let frames = pinned.iter().map(PageRef::pfn).collect();
-            let at = first + moved;
-            let (mm, to) = (current.mm(), buffer.0 + moved * BASE_PAGE_BYTES);
-            let arrived = move |kernel: &Kernel, pfn, index: u64| {
-                if direction == Direction::Read {
-                    kernel.shadow_dma(&mm, Vaddr(to + (index - at) * BASE_PAGE_BYTES), pfn);
-                }
-            };
-            transfer_and_wait(current, inode, direction, at, frames, true, arrived).await;
+            let frames = pinned.iter().map(Pin::pfn).collect();
+            transfer_and_wait(current, inode, direction, first + moved, frames, Some(tickets.into())).await;
         }
         for page in pinned {
             if direction == Direction::Read && !fault {
                 set_page_dirty(current, page.pfn()).await;
             }
-            current.kernel().hw.put_page(current, page).await;
+            current.kernel().hw.unpin_page(current, page).await;
         }
         if fault {
             return if moved > 0 { Ok(moved) } else { Err(Errno::Efault) };

@@ -13,6 +13,7 @@ use pagewalk_mmu::Pfn;
 use pagewalk_swap::{Device, DeviceSpec};
 
 use super::Inode;
+use crate::check::PinTicket;
 use crate::kernel::Kernel;
 use crate::task::Task;
 
@@ -53,8 +54,9 @@ pub(crate) struct Bio {
     /// The first page's place in the file.
     pub(crate) first: u64,
     pub(crate) frames: Vec<Pfn>,
-    /// The frames are the program's own pages, not the cache's: what is written is what the file ought to hold from now on.
-    pub(crate) direct: bool,
+    /// The frames are the program's own pages, not the cache's, pinned with these tickets where the request reads: then that is what the
+    /// program ought to find. What such a request writes is what the file ought to hold from now on.
+    pub(crate) direct: Option<Rc<[PinTicket]>>,
     pub(crate) end_io: EndIo,
 }
 
@@ -122,7 +124,7 @@ pub(crate) fn submit_bio<'a>(current: &'a Task, bio: Bio) -> impl Future<Output 
 fn taken_contents(kernel: &Kernel, bio: &Bio) -> Vec<u64> {
     let memory = &kernel.hw.memory;
     let stamps: Vec<u64> = bio.frames.iter().map(|&pfn| memory.stamp_in_step(&kernel.engine, pfn)).collect();
-    if bio.direct {
+    if bio.direct.is_some() {
         for (&stamp, index) in stamps.iter().zip(bio.first..) {
             kernel.shadow_file_set(bio.inode.id(), index, stamp);
         }
@@ -160,6 +162,9 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
             match bio.direction {
                 Direction::Read if contents => {
                     let found = kernel.disk.content(engine, &bio.inode, index);
+                    if let Some(tickets) = &bio.direct {
+                        kernel.shadow_dma(&tickets[n], pfn, found);
+                    }
                     kernel.hw.memory.set_stamp_in_step(engine, pfn, found);
                 }
                 Direction::Write if contents => kernel.disk.write(&bio.inode, index, taken[n]),

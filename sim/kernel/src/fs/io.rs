@@ -11,6 +11,7 @@ use pagewalk_pagecache::{AddError, add_to_page_cache};
 use super::disk::{Bio, Direction, EndIo, submit_bio};
 use super::inode::pages_of;
 use super::{Inode, InodeKind};
+use crate::check::PinTicket;
 use crate::kernel::Kernel;
 use crate::task::Task;
 
@@ -42,37 +43,30 @@ async fn read_pages(current: &Task, inode: &Rc<Inode>, first: u64, frames: Vec<P
     let end_io: EndIo =
         Rc::new(move |kernel: &Kernel, _: &Cpu, pfn, index| end_page_read(kernel, pfn, index < limit));
     let bio =
-        Bio { inode: Rc::clone(inode), direction: Direction::Read, first, frames, direct: false, end_io };
+        Bio { inode: Rc::clone(inode), direction: Direction::Read, first, frames, direct: None, end_io };
     submit_bio(current, bio).await;
 }
 
 /// Reads a locked page and waits for it with the lock held (`block_prepare_write` of a part of a page).
 pub(crate) async fn read_locked_page(current: &Task, inode: &Rc<Inode>, index: u64, pfn: Pfn) {
     let kernel = current.kernel();
-    let nothing = |_: &Kernel, _, _| ();
-    transfer_and_wait(current, inode, Direction::Read, index, vec![pfn], false, nothing).await;
+    transfer_and_wait(current, inode, Direction::Read, index, vec![pfn], None).await;
     kernel.hw.memory.words(pfn).flags().set_bit(current, PG_UPTODATE).await;
 }
 
-/// A request that the caller sleeps for, which touches no page state (buffers, direct I/O). `each` is called for every page at
-/// the request's end.
+/// A request that the caller sleeps for, which touches no page state (buffers, direct I/O).
 pub(crate) async fn transfer_and_wait(
     current: &Task,
     inode: &Rc<Inode>,
     direction: Direction,
     first: u64,
     frames: Vec<Pfn>,
-    direct: bool,
-    each: impl Fn(&Kernel, Pfn, u64) + 'static,
+    direct: Option<Rc<[PinTicket]>>,
 ) {
     let left = u32::try_from(frames.len()).expect("a request of fewer than 2^32 pages");
     let done = Rc::new(Completion::new(&READ_BUFFERS, u64::from(current.id().number()), left));
     let signal = Rc::clone(&done);
-    let end_io: EndIo = Rc::new(move |kernel: &Kernel, _: &Cpu, pfn, index| {
-        kernel.engine.touch_anything(); // `each` may look at page tables
-        each(kernel, pfn, index);
-        signal.complete(&kernel.engine);
-    });
+    let end_io: EndIo = Rc::new(move |kernel: &Kernel, _: &Cpu, _, _| signal.complete(&kernel.engine));
     submit_bio(current, Bio { inode: Rc::clone(inode), direction, first, frames, direct, end_io }).await;
     done.wait(current).await;
 }

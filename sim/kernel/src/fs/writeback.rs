@@ -139,7 +139,7 @@ pub(crate) async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index
         direction: Direction::Write,
         first: index,
         frames: vec![pfn],
-        direct: false,
+        direct: None,
         end_io,
     };
     submit_bio(current, bio).await;

@@ -54,6 +54,9 @@ pub struct Mm {
     tlb_gen: Cell<u64>,
     flush_pending: Cell<u32>,
     on_mmlist: Cell<bool>,
+    /// Whether a page of it has ever been pinned for a device to write to (`mm->has_pinned`, Linux 5.9). It is set under `mmap_sem`,
+    /// before there is a pin, and stays set; who asks, under `mmap_sem` for writing or the PTL, goes on to look at the page's count.
+    pub(crate) has_pinned: Cell<bool>,
     /// The memory group that its pages are charged to; 0 none.
     pub(crate) group: Cell<u16>,
     /// Anonymous pages mapped, and pages of files. Counters of their own in Linux; they commute.
@@ -82,6 +85,7 @@ impl Mm {
             tlb_gen: Cell::new(1),
             flush_pending: Cell::new(0),
             on_mmlist: Cell::new(false),
+            has_pinned: Cell::new(false),
             group: Cell::new(0),
             anon_rss: Cell::new(0),
             file_rss: Cell::new(0),

@@ -12,7 +12,7 @@ use super::gather::free_page;
 use super::rmap::{page_add_new_anon_rmap, page_kind, page_remove_rmap};
 use super::swap_fault::can_share_swap_page;
 use crate::fs::{balance_dirty_pages, set_page_dirty};
-use crate::mm::{PageKind, anon_vma_prepare};
+use crate::mm::{Mm, PageKind, anon_vma_prepare};
 use crate::task::Task;
 use crate::tlb::flush_tlb_page;
 
@@ -24,7 +24,7 @@ pub(crate) async fn do_wp_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl
         return share_file_page(current, fault, orig, ptl).await;
     }
     let kind = page_kind(current, fault.vma, old).await;
-    if kind == PageKind::Anon && can_reuse(current, old).await {
+    if kind == PageKind::Anon && can_reuse(current, fault.mm, old).await {
         // Nobody else has the page: the entry only needs permission. Write protection on other CPUs is stale in
         // the harmless direction, so the local TLB is enough; the hardware walks again on a denied entry.
         let entry = orig.accessed(true).dirty(true).writable(true);
@@ -115,9 +115,12 @@ async fn copy_page(
 /// is held and must not wait.
 ///
 /// Who counts references must not count those of the lists' pagevecs and of the swap cache (d4c470970d45, 53a05ad9f21d).
-async fn can_reuse(current: &Task, pfn: Pfn) -> bool {
+async fn can_reuse(current: &Task, mm: &Mm, pfn: Pfn) -> bool {
     let kernel = current.kernel();
     let hw = &kernel.hw;
+    if is_exclusive(current, mm, pfn).await {
+        return true;
+    }
     let words = hw.memory.words(pfn);
     let by_count = hw.switches().has(Fix::ReuseByCount);
     if by_count && !words.flags().test_bit(current, PG_LRU).await {
@@ -137,4 +140,14 @@ async fn can_reuse(current: &Task, pfn: Pfn) -> bool {
     };
     unlock_page(current, hw, pfn).await;
     alone
+}
+
+/// Whether the anonymous page is nobody else's because a device fills it (`PageAnonExclusive`, 6c287605fd56, as far as pins need it). A
+/// page is pinned for that through an entry that allows stores, so it was nobody else's then; fork does not share it afterwards, and
+/// `try_to_unmap` leaves it where it is. Holds the PTL.
+pub(super) async fn is_exclusive(current: &Task, mm: &Mm, pfn: Pfn) -> bool {
+    let hw = &current.kernel().hw;
+    hw.switches().has(Fix::AnonExclusive)
+        && mm.has_pinned.get()
+        && hw.page_maybe_dma_pinned(current, pfn).await
 }

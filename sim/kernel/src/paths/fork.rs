@@ -1,16 +1,17 @@
 //! `fork`: a child with a copy-on-write copy of the address space.
 //!
-//! Follows kernel/fork.c (`dup_mmap`) and mm/memory.c (`copy_page_range`, `copy_one_pte`) of v2.6.27.
+//! Follows kernel/fork.c (`dup_mmap`) and mm/memory.c (`copy_page_range`, `copy_one_pte`) of v2.6.27, with `copy_present_page` of 5.9.
 
 use std::rc::Rc;
 
 use pagewalk_engine::Word;
-use pagewalk_mmu::{BASE_PAGE_BYTES, PageRef, Pte, Vaddr};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PageRef, Pfn, Pte, Vaddr};
 use pagewalk_swap::{SwapEntry, swap_duplicate};
 
-use super::rmap::{page_dup_rmap, page_kind};
+use super::fault::vma_pte;
+use super::rmap::{page_add_new_anon_rmap, page_dup_rmap, page_kind};
 use crate::mm::{
-    Mm, Table, Vma, alloc_table, anon_vma_link, find_table, next_boundary, pte_word, vma_link_file,
+    Mm, PageKind, Table, Vma, alloc_table, anon_vma_link, find_table, next_boundary, pte_word, vma_link_file,
 };
 use crate::task::Task;
 use crate::tlb::flush_tlb_mm;
@@ -32,7 +33,7 @@ pub(crate) async fn do_fork(current: &Task) -> Rc<Mm> {
         anon_vma_link(current, &child, &copy).await;
         // Without anonymous pages there is nothing that a fault would not bring back from the file.
         if vma.anon_vma.get().is_some() {
-            copy_page_range(current, &child, &parent, &vma).await;
+            copy_page_range(current, &Fork { child: &child, parent: &parent, vma: &vma, copy: &copy }).await;
         }
     }
     let heap = *parent.heap.get(&mmap_sem);
@@ -54,17 +55,27 @@ pub(crate) async fn do_clone(current: &Task) -> Rc<Mm> {
     mm
 }
 
+/// One area on its way from parent to child.
+struct Fork<'a> {
+    child: &'a Rc<Mm>,
+    parent: &'a Mm,
+    /// The parent's area, and the child's copy of it.
+    vma: &'a Vma,
+    copy: &'a Vma,
+}
+
 /// `copy_page_range`: the parent's page tables of one area, into the child's.
-async fn copy_page_range(current: &Task, child: &Rc<Mm>, parent: &Mm, vma: &Vma) {
+async fn copy_page_range(current: &Task, fork: &Fork<'_>) {
     let format = *current.kernel().hw.format();
-    let mut address = vma.range.start();
-    while address < vma.range.end() {
-        match find_table(current, parent, address).await {
+    let range = fork.vma.range;
+    let mut address = range.start();
+    while address < range.end() {
+        match find_table(current, fork.parent, address).await {
             Err(resume) => address = resume,
             Ok(source) => {
-                let end = next_boundary(&format, address, 2).min(vma.range.end());
-                let target = alloc_table(current, child, address).await;
-                copy_pte_range(current, child, vma, (target, source), address, end).await;
+                let end = next_boundary(&format, address, 2).min(range.end());
+                let target = alloc_table(current, fork.child, address).await;
+                copy_pte_range(current, fork, (target, source), address, end).await;
                 address = end;
             }
         }
@@ -72,23 +83,34 @@ async fn copy_page_range(current: &Task, child: &Rc<Mm>, parent: &Mm, vma: &Vma)
 }
 
 /// `copy_pte_range`: both PTLs are held, the child's outside.
+///
+/// Where a page must be copied at once, the page for the copy is allocated without them, and the PTE is looked at anew: it may have
+/// changed, and the page may not be needed any more.
 async fn copy_pte_range(
     current: &Task,
-    child: &Rc<Mm>,
-    vma: &Vma,
+    fork: &Fork<'_>,
     (target, source): (Table, Table),
     start: Vaddr,
     end: Vaddr,
 ) {
-    let child_ptl = target.lock(current).lock(current).await;
-    let parent_ptl = source.lock(current).lock_nested(current).await;
+    let kernel = current.kernel();
+    let mut prealloc = None;
     let mut address = start;
     while address < end {
-        copy_one_pte(current, child, vma, (target, source), address).await;
-        address = Vaddr(address.0 + BASE_PAGE_BYTES);
+        let child_ptl = target.lock(current).lock(current).await;
+        let parent_ptl = source.lock(current).lock_nested(current).await;
+        while address < end && copy_one_pte(current, fork, (target, source), address, &mut prealloc).await {
+            address = Vaddr(address.0 + BASE_PAGE_BYTES);
+        }
+        parent_ptl.unlock().await;
+        child_ptl.unlock().await;
+        if address < end && prealloc.is_none() {
+            prealloc = Some(kernel.alloc_page(current, "a copy of a pinned page").await);
+        }
     }
-    parent_ptl.unlock().await;
-    child_ptl.unlock().await;
+    if let Some(page) = prealloc {
+        kernel.hw.put_page(current, page).await;
+    }
 }
 
 /// The same of a PTE that is not present: a swap entry has one user more; a migration entry that allowed stores allows none, in
@@ -113,29 +135,66 @@ async fn copy_swap_pte(
     pte_word(current, target, address).write_once(current, pte).await;
 }
 
-/// `copy_one_pte`, for a private area: both entries become read-only, and the page has one more user.
-async fn copy_one_pte(
-    current: &Task,
-    child: &Rc<Mm>,
-    vma: &Vma,
+/// `copy_one_pte`, for a private area: both entries become read-only, and the page has one more user. False (`-EAGAIN`) if a copy is
+/// needed, and a page for it.
+async fn copy_one_pte<'a>(
+    current: &'a Task,
+    fork: &Fork<'_>,
     (target, source): (Table, Table),
     address: Vaddr,
-) {
+    prealloc: &mut Option<PageRef<'a>>,
+) -> bool {
+    let hw = &current.kernel().hw;
     let word = pte_word(current, source, address);
     let mut pte = word.read_once(current).await;
     if pte.is_none() {
-        return;
+        return true;
     }
     if !pte.is_present() {
-        return copy_swap_pte(current, child, (target, word, pte), address).await;
+        copy_swap_pte(current, fork.child, (target, word, pte), address).await;
+        return true;
+    }
+    if page_needs_cow_for_dma(current, fork, pte.pfn()).await {
+        let Some(new) = prealloc.take() else { return false };
+        copy_present_page(current, fork, target, address, (pte.pfn(), new)).await;
+        return true;
     }
     if pte.is_writable() {
         // ptep_set_wrprotect: a locked operation, for the hardware may set dirty at any time.
         pte = word.modify(current, |pte| pte.writable(false)).await.writable(false);
     }
-    let page: PageRef<'_> = current.kernel().hw.memory.get_page(current, pte.pfn()).await;
+    let page: PageRef<'_> = hw.memory.get_page(current, pte.pfn()).await;
     page_dup_rmap(current, page.pfn()).await;
-    child.add_rss(page_kind(current, vma, page.pfn()).await);
+    fork.child.add_rss(page_kind(current, fork.vma, page.pfn()).await);
     pte_word(current, target, address).write_once(current, pte.accessed(false)).await;
     page.into_pfn(); // the reference is the child's PTE's now
+    true
+}
+
+/// `page_needs_cow_for_dma`, of anonymous pages: whether a device may be filling it. It has been pinned under the PTL, which is held,
+/// if at all.
+async fn page_needs_cow_for_dma(current: &Task, fork: &Fork<'_>, pfn: Pfn) -> bool {
+    let hw = &current.kernel().hw;
+    hw.switches().has(Fix::ForkCopiesPinned)
+        && fork.parent.has_pinned.get()
+        && page_kind(current, fork.vma, pfn).await == PageKind::Anon
+        && hw.page_maybe_dma_pinned(current, pfn).await
+}
+
+/// `copy_present_page` (70e806e4e645): the child gets a copy at once. The parent's entry stays as it is, writable, so that no store moves
+/// the parent away from the page that the device fills.
+async fn copy_present_page(
+    current: &Task,
+    fork: &Fork<'_>,
+    target: Table,
+    address: Vaddr,
+    (pfn, new): (Pfn, PageRef<'_>),
+) {
+    let kernel = current.kernel();
+    kernel.hw.memory.copy_page(current, pfn, new.pfn()).await;
+    current.charge(kernel.hw.costs().copy_page);
+    page_add_new_anon_rmap(current, new.pfn(), fork.copy, address).await;
+    fork.child.add_rss(PageKind::Anon);
+    let entry = vma_pte(new.into_pfn(), fork.copy.prot).dirty(true);
+    pte_word(current, target, address).write_once(current, entry).await;
 }

@@ -5,6 +5,7 @@
 use pagewalk_mmu::{Mutant, PG_SWAPCACHE, Pfn, Pte};
 use pagewalk_swap::{SwapEntry, swap_duplicate};
 
+use super::copy_on_write::is_exclusive;
 use super::gather::free_page;
 use super::rmap::{page_kind, page_mapped, page_remove_rmap};
 use super::rmap_walk::{Place, names, page_check_address, rmap_walk};
@@ -20,7 +21,7 @@ pub(crate) enum Unmapped {
     Success,
     /// Some PTE was not found, or was mapped meanwhile.
     Again,
-    /// Some PTE was used just now.
+    /// Some PTE was used just now, or must stay.
     Fail,
 }
 
@@ -40,12 +41,13 @@ pub(crate) async fn try_to_unmap(current: &Task, pfn: Pfn, migration: bool) -> U
     }
 }
 
-/// `try_to_unmap_one`: one place. False if the page was used there just now.
+/// `try_to_unmap_one`: one place. False if the page was used there just now, or must stay there.
 ///
 ///  1. find the PTE and lock its table;
 ///  2. a page in use stays, unless it must move;
 ///  3. clear the PTE and flush it everywhere;
-///  4. only now is what the hardware noted complete: the dirty bit goes to the page;
+///  4. a page that a device fills is back at once (`page_try_share_anon_rmap`): it is looked for only now, as nobody pins a page that
+///     is not mapped; what the hardware noted is complete, and the dirty bit of any other goes to the page;
 ///  5. what the PTE becomes;
 ///  6. the mapping and its reference go; 7. unlock.
 async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bool) -> bool {
@@ -62,6 +64,13 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     }
     let old = word.xchg(current, Pte::NONE).await; // 3
     flush_tlb_page(current, &place.mm, place.address).await;
+    if is_exclusive(current, &place.mm, pfn).await
+        && page_kind(current, &place.vma, pfn).await == PageKind::Anon
+    {
+        word.write_once(current, old).await; // 4
+        ptl.unlock().await;
+        return false;
+    }
     if old.is_dirty() {
         set_page_dirty(current, pfn).await; // 4
     }

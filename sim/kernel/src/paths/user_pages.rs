@@ -5,27 +5,29 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, ReadGuard};
-use pagewalk_mmu::{
-    AccessKind, AccessObserver, BASE_PAGE_BYTES, Fix, PG_DIRTY, PageFault, PageRef, Root, Vaddr,
-};
+use pagewalk_mmu::{AccessKind, AccessObserver, BASE_PAGE_BYTES, Fix, PG_DIRTY, PageFault, Pin, Root, Vaddr};
 
 use super::fault::{Resolved, fault_in, handle_mm_fault};
+use crate::check::PinTicket;
 use crate::fs::{mark_page_accessed, set_page_dirty};
 use crate::mm::{Mm, Vma, find_table, pte_word};
 use crate::task::Task;
 use crate::user::load_mm;
 
-/// `get_user_pages` for one page: the page that the program has at `address`, with a reference, for a device to read, or to
-/// write. `None` if the program may not do the same.
+/// `get_user_pages` for one page: the page that the program has at `address`, pinned, for a device to read, or to write. `None` if
+/// the program may not do the same.
 pub(crate) async fn get_user_pages<'a>(
     current: &'a Task,
     address: Vaddr,
     write: bool,
-) -> Option<PageRef<'a>> {
+) -> Option<(Pin<'a>, PinTicket)> {
     let mm = current.mm();
     let mmap_sem = mm.mmap_sem.down_read(current).await;
     let vma = mm.areas.get(&mmap_sem).find_vma(address).cloned();
     let allowed = |vma: &Rc<Vma>| if write { vma.prot.write } else { vma.prot.read };
+    if write && current.kernel().hw.switches().has(Fix::ForkCopiesPinned) {
+        mm.has_pinned.set(true);
+    }
     let page = match vma.filter(|vma| vma.range.contains(address) && allowed(vma)) {
         Some(vma) => pin(current, &mm, &mmap_sem, &vma, address, write).await,
         None => None,
@@ -46,12 +48,12 @@ async fn pin<'a>(
     vma: &Rc<Vma>,
     address: Vaddr,
     write: bool,
-) -> Option<PageRef<'a>> {
+) -> Option<(Pin<'a>, PinTicket)> {
     let mut wanted = write;
     loop {
         current.cond_resched().await;
-        if let Some(page) = follow_page(current, mm, address, wanted).await {
-            return Some(page);
+        if let Some(found) = follow_page(current, mm, address, wanted, write).await {
+            return Some(found);
         }
         let resolved = handle_mm_fault(current, mm, mmap_sem, vma, address, wanted).await.ok()?;
         let may_write = matches!(resolved, Resolved::Copied | Resolved::Permission);
@@ -61,8 +63,14 @@ async fn pin<'a>(
     }
 }
 
-/// `follow_page`: the page that the tables have, if its entry is good enough.
-async fn follow_page<'a>(current: &'a Task, mm: &Mm, address: Vaddr, write: bool) -> Option<PageRef<'a>> {
+/// `follow_page`: the page that the tables have, if its entry is good enough; `fill` says that a device will write to it.
+async fn follow_page<'a>(
+    current: &'a Task,
+    mm: &Mm,
+    address: Vaddr,
+    write: bool,
+    fill: bool,
+) -> Option<(Pin<'a>, PinTicket)> {
     let hw = &current.kernel().hw;
     let table = find_table(current, mm, address).await.ok()?;
     let ptl = table.lock(current).lock(current).await;
@@ -71,13 +79,14 @@ async fn follow_page<'a>(current: &'a Task, mm: &Mm, address: Vaddr, write: bool
         ptl.unlock().await;
         return None;
     }
-    let page = hw.memory.get_page(current, pte.pfn()).await;
+    let page = hw.pin_page(current, pte.pfn(), fill).await;
+    let ticket = if fill { current.kernel().shadow_pinned(mm, address) } else { PinTicket::default() };
     if write && !pte.is_dirty() && !hw.memory.words(pte.pfn()).flags().test_bit(current, PG_DIRTY).await {
         set_page_dirty(current, pte.pfn()).await;
     }
-    mark_page_accessed(current, &page).await;
+    mark_page_accessed(current, page.page()).await;
     ptl.unlock().await;
-    Some(page)
+    Some((page, ticket))
 }
 
 /// `copy_to_user` (with `write`) and `copy_from_user`: touches `len` bytes of the program's memory from `address` on, page by

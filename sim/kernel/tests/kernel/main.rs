@@ -11,6 +11,7 @@ mod files;
 mod flush;
 mod memory;
 mod op;
+mod pins;
 mod pressure;
 mod races;
 mod stress;
