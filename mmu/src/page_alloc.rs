@@ -47,7 +47,7 @@ impl Hardware {
         // The count of a free page is 0, so a plain store is legal here and only here.
         self.check_free(cx, pfn, "allocated");
         self.memory.words(pfn).count().write_once(cx, 1).await;
-        if self.switches().mutant(Mutant::SetCountClobber) {
+        if self.mutant(Mutant::SetCountClobber) {
             self.memory.words(pfn).count().write_once(cx, 1).await; // MUTANT R13: over what a lookup added meanwhile
         }
         PageRef::counted(cx, pfn)

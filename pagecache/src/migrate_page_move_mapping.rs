@@ -32,7 +32,7 @@ pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old
         return false;
     }
     // b. From here on no lookup takes a reference to the old page: its holder would go on with a page that nobody else sees.
-    let freezes = !hw.switches().mutant(Mutant::CheckThenRemove);
+    let freezes = !hw.mutant(Mutant::CheckThenRemove);
     if freezes && !page_freeze_refs(cx, hw, old, expected).await {
         cx.mark("migrate_page_move_mapping:frozen-too-late");
         tree.unlock().await;

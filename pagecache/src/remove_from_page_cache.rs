@@ -41,7 +41,7 @@ pub(crate) async fn __remove_from_page_cache(
     let index = mapping.page_index(cx, pfn).await;
     mapping.note_emptied(cx, index);
     // 3. The slot, with its tags; from here on lookups do not find the page.
-    let deleted = mapping.tree.delete(cx, mapping.nodes(), index, mapping.hw().switches()).await;
+    let deleted = mapping.tree.delete(cx, mapping.nodes(), index, mapping.hw()).await;
     mapping.check_removed(cx, pfn, index, deleted);
     mapping.disclaim(cx, pfn).await; // 4
     mapping.note_removed(pfn);

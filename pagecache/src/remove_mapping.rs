@@ -21,7 +21,7 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
     // 3. A: no lookup can take a reference from here on. Before the dirty flag is read: whoever dirtied the page and has
     // gone by now did so before giving back its reference.
     let lockless = kernel.has(Fix::LocklessLookup);
-    let alone = if lockless && !kernel.mutant(Mutant::CheckThenRemove) {
+    let alone = if lockless && !hw.mutant(Mutant::CheckThenRemove) {
         page_freeze_refs(cx, hw, pfn, EXPECTED).await
     } else {
         // Right under a lock that lookups take too (2.6.22), else MUTANT R03.
@@ -35,7 +35,7 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
     // 4
     if words.flags().test_bit(cx, PG_DIRTY).await {
         cx.mark("__remove_mapping:dirty");
-        if lockless && !kernel.mutant(Mutant::FreezeLeakDirty) {
+        if lockless && !hw.mutant(Mutant::FreezeLeakDirty) {
             page_unfreeze_refs(cx, hw, pfn, EXPECTED).await; // MUTANT R05 leaves it frozen
         }
         mapping.check_not_frozen(cx, pfn);

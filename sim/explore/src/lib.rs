@@ -5,6 +5,7 @@
 //! with a proof: no schedule of this scenario breaks a promise.
 
 mod brute;
+mod bug;
 mod clock;
 mod depend;
 mod differ;
