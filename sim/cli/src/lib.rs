@@ -21,6 +21,7 @@ pub mod style;
 pub mod sweep;
 pub mod switches;
 mod text_file;
+pub mod time_limit;
 pub mod trace_cmd;
 pub mod trace_error;
 pub mod watch;

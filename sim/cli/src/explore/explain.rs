@@ -8,8 +8,10 @@ use serde::Serialize;
 
 use super::args::kernel_words;
 use super::case::{Case, actor_name};
+use super::watch::Watch;
 use super::{MOST_STEPS, lanes, run_along};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::exit::Exit;
 use crate::style::{Paint, WIDTH, visible, wrap};
 
 /// One failing schedule, explained.
@@ -18,6 +20,8 @@ pub(super) struct Story {
     file: String,
     shrunk: Shrunk,
     missing: Option<Missing>,
+    /// Whether shortening was interrupted.
+    interrupted: bool,
 }
 
 /// What the kernel without the mistake does at the place where they part.
@@ -43,11 +47,14 @@ pub(super) fn explain(file: &str, case: &Case) -> Result<Story, Diagnostic> {
     verify(case, &run).map_err(|message| {
         problem(message).help("it was saved by another version, or edited: explore the scenario again")
     })?;
-    let mut world = World::new(case.scenario.clone(), case.switches());
-    let shrunk = shrink(&mut world, &choices, MOST_STEPS)
-        .ok_or_else(|| problem("the schedule breaks nothing any more".into()))?;
+    let watch = Watch::begin("explain", None, None);
+    let mut world = World::new(case.scenario.clone(), case.switches()).asking(watch.asked());
+    let shrunk = shrink(&mut world, &choices, MOST_STEPS);
+    watch.finish();
+    let shrunk = shrunk.ok_or_else(|| problem("the schedule breaks nothing any more".into()))?;
     let missing = missing_step(case, &shrunk.run);
-    Ok(Story { case: case.clone(), file: file.to_owned(), shrunk, missing })
+    let interrupted = !shrunk.minimal && watch.ended_early().is_some();
+    Ok(Story { case: case.clone(), file: file.to_owned(), shrunk, missing, interrupted })
 }
 
 /// Whether the run is the one that was saved.
@@ -94,6 +101,10 @@ fn missing_step(case: &Case, run: &GuidedRun) -> Option<Missing> {
 }
 
 impl Story {
+    pub(super) fn exit(&self) -> Exit {
+        if self.interrupted { Exit::Interrupted } else { Exit::Held }
+    }
+
     fn violation(&self) -> (&str, &str) {
         let violation = self.shrunk.run.violation.as_ref();
         violation.map_or(("", ""), |violation| (violation.invariant, &violation.message))
@@ -140,6 +151,8 @@ impl Story {
         let changes = (switches(&self.case.choices()), switches(&self.shrunk.run.choices));
         let minimal = if self.shrunk.minimal {
             " No two blocks of steps of one CPU can be joined, and none left out, without the failure going away."
+        } else if self.interrupted {
+            " Then it was interrupted: it may become shorter."
         } else {
             ""
         };
@@ -169,6 +182,8 @@ impl Story {
             steps: Vec<Step>,
             switches: usize,
             minimal: bool,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            interrupted: bool,
             runs: usize,
             missing: Option<&'a Missing>,
         }
@@ -192,6 +207,7 @@ impl Story {
             steps: self.shrunk.run.trace.events().iter().map(step).collect(),
             switches: switches(&self.shrunk.run.choices),
             minimal: self.shrunk.minimal,
+            interrupted: self.interrupted,
             runs: self.shrunk.runs,
             missing: self.missing.as_ref(),
         };

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use pagewalk_engine::Violation;
-use pagewalk_explore::{GuidedRun, Scenario, Summary, switches};
+use pagewalk_explore::{GuidedRun, Scenario, switches};
 use serde::Serialize;
 
 use super::args::{ExploreArgs, StrategyArg, kernel_words};
+use super::watch::Ended;
+use super::{MOST_STEPS, Outcome};
 use crate::exit::Exit;
 use crate::style::{Paint, WIDTH, group, visible, wrap};
 
@@ -54,6 +56,9 @@ pub(super) struct ExploreReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fixes: Vec<String>,
     mutants: Vec<String>,
+    /// Those of them whose line no run has reached.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mutants_not_reached: Vec<String>,
     strategy: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
@@ -65,6 +70,9 @@ pub(super) struct ExploreReport {
     cut_off: u64,
     steps: u64,
     complete: bool,
+    ended: Ended,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<String>,
     failing: u64,
     broken: Vec<BrokenInvariant>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,12 +94,12 @@ impl ExploreReport {
         args: &ExploreArgs,
         scenario: &Scenario,
         command: &str,
-        summary: Summary,
-        broken: Broken,
+        outcome: Outcome,
         shown: Option<&GuidedRun>,
     ) -> Self {
         let random = args.strategy == StrategyArg::Random;
-        let mut broken: Vec<_> = broken.0.into_values().collect();
+        let Outcome { summary, findings, ended, not_reached } = outcome;
+        let mut broken: Vec<_> = findings.broken.0.into_values().collect();
         broken.sort_by(|a, b| b.runs.cmp(&a.runs).then(a.invariant.cmp(b.invariant)));
         Self {
             schema: "pagewalk.explore/1",
@@ -101,6 +109,7 @@ impl ExploreReport {
             kernel: args.kernel.kernel.name(),
             fixes: args.kernel.fix.iter().map(ToString::to_string).collect(),
             mutants: args.kernel.mutant.iter().map(ToString::to_string).collect(),
+            mutants_not_reached: not_reached.iter().map(ToString::to_string).collect(),
             strategy: args.strategy.name(),
             seed: random.then_some(args.seed),
             programs: scenario
@@ -114,6 +123,8 @@ impl ExploreReport {
             cut_off: summary.cut,
             steps: summary.steps,
             complete: summary.complete,
+            ended,
+            budget: args.budget.map(|budget| budget.to_string()),
             failing: summary.failing,
             broken,
             shown: shown.map(|run| Shown {
@@ -129,10 +140,12 @@ impl ExploreReport {
     }
 
     pub(super) fn exit(&self) -> Exit {
-        match (self.failing > 0, self.strategy == "dpor" && !self.complete) {
-            (true, _) => Exit::Broken,
-            (false, true) => Exit::Incomplete,
-            (false, false) => Exit::Held,
+        let all = self.complete || (self.seed.is_some() && self.ended == Ended::Runs);
+        match (self.ended, self.failing > 0) {
+            (Ended::Interrupted, _) => Exit::Interrupted,
+            (_, true) => Exit::Broken,
+            (_, false) if all && self.mutants_not_reached.is_empty() => Exit::Held,
+            (_, false) => Exit::Incomplete,
         }
     }
 
@@ -147,12 +160,13 @@ impl ExploreReport {
             lines.push(format!("  CPU {cpu}  {}", visible(&program.join("; "))));
         }
         lines.push(String::new());
-        lines.push(self.searched());
+        lines.extend(wrap(&visible(&self.searched()), WIDTH));
         if self.failing == 0 {
             lines.push(self.held());
         } else {
             lines.extend(self.told_broken(paint));
         }
+        lines.extend(self.told_not_reached(paint));
         lines.join("\n") + "\n"
     }
 
@@ -163,27 +177,53 @@ impl ExploreReport {
     /// What was tried.
     fn searched(&self) -> String {
         let (runs, steps, kernel) = (group(self.runs), group(self.steps), self.kernel());
-        match self.seed {
-            Some(seed) => format!("{kernel}: {runs} random schedules, seed {seed}, {steps} steps"),
+        let head = if self.ended == Ended::Interrupted { format!("{kernel}, interrupted") } else { kernel };
+        let tried = match self.seed {
+            Some(seed) => format!("{runs} random schedules, seed {seed}, {steps} steps"),
             None if self.complete => {
-                format!(
-                    "{kernel}: all {} classes of schedules, in {runs} runs of {steps} steps",
-                    group(self.finished)
-                )
+                format!("all {} classes of schedules, in {runs} runs of {steps} steps", group(self.finished))
             }
-            None => format!(
-                "{kernel}: {} classes of schedules in {runs} runs of {steps} steps; not all (--runs allows more)",
-                group(self.finished)
-            ),
+            None => format!("{} classes of schedules in {runs} runs of {steps} steps", group(self.finished)),
+        };
+        format!("{head}: {tried}{}", self.not_all())
+    }
+
+    /// Why that was not all.
+    fn not_all(&self) -> String {
+        match self.ended {
+            Ended::Complete => String::new(),
+            Ended::Runs if self.seed.is_some() => String::new(),
+            Ended::Runs => "; not all (--runs allows more)".to_owned(),
+            Ended::CutOff => {
+                format!("; not all (some were cut off after {} steps)", group(MOST_STEPS as u64))
+            }
+            Ended::Budget => {
+                format!("; not all (--budget {} is used up)", self.budget.as_deref().unwrap_or_default())
+            }
+            Ended::Interrupted => "; not all".to_owned(),
         }
     }
 
     fn held(&self) -> String {
         match (self.seed, self.complete) {
-            (Some(_), _) => format!("● none of them broke an invariant{}", self.cut()),
+            (Some(_), _) if self.ended == Ended::Runs && self.mutants_not_reached.is_empty() => {
+                format!("● none of them broke an invariant{}", self.cut())
+            }
+            // Nothing that was asked about has happened.
+            (None, true) if !self.mutants_not_reached.is_empty() => {
+                "○ no schedule breaks an invariant".to_owned()
+            }
             (None, true) => "● no schedule breaks an invariant".to_owned(),
-            (None, false) => format!("○ none of those broke an invariant{}", self.cut()),
+            _ => format!("○ none of those broke an invariant{}", self.cut()),
         }
+    }
+
+    /// A mutant that did nothing was not tried, whatever the runs show.
+    fn told_not_reached(&self, paint: Paint) -> Vec<String> {
+        let told = self.mutants_not_reached.iter().map(|mutant| {
+            format!("○ mutant {mutant} was not reached by any run: this scenario says nothing about it")
+        });
+        told.flat_map(|text| wrap(&text, WIDTH)).map(|line| paint.strong(&line)).collect()
     }
 
     fn cut(&self) -> String {

@@ -4,6 +4,7 @@ mod common;
 mod determinism;
 mod diff;
 mod errors;
+mod explore;
 mod fault_model;
 mod help;
 mod interrupt;
