@@ -8,6 +8,7 @@ pub mod diff;
 pub mod exit;
 pub mod explore;
 mod host_memory;
+mod invariants;
 mod json;
 pub mod kernel_args;
 pub mod machine;

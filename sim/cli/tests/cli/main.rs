@@ -8,6 +8,7 @@ mod explore;
 mod fault_model;
 mod help;
 mod interrupt;
+mod invariants;
 mod order;
 mod origin;
 mod perfetto;
