@@ -12,7 +12,7 @@ use super::watch::Watch;
 use super::{MOST_STEPS, lanes, run_along};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::exit::Exit;
-use crate::style::{Paint, WIDTH, visible, wrap};
+use crate::style::{Paint, visible, wrap};
 
 /// One failing schedule, explained.
 pub(super) struct Story {
@@ -110,28 +110,28 @@ impl Story {
         violation.map_or(("", ""), |violation| (violation.invariant, &violation.message))
     }
 
-    pub(super) fn to_text(&self, paint: Paint) -> String {
+    pub(super) fn to_text(&self, paint: Paint, width: usize) -> String {
         let case = &self.case;
         let kernel = kernel_words(&case.kernel, &case.fixes, &case.mutants);
         let title = format!("{} · {} · {kernel}", self.file, case.source);
         let mut lines = vec![paint.dim(&visible(&title)), String::new()];
         for mutant in case.mutants.iter().filter_map(|name| Mutant::from_name(name)) {
-            lines.extend(wrap(&format!("{mutant}: {}", mutant.info().what), WIDTH));
+            lines.extend(wrap(&format!("{mutant}: {}", mutant.info().what), width));
             lines.push(String::new());
         }
-        lines.extend(lanes::lanes(&case.scenario, &self.shrunk.run.trace, paint));
+        lines.extend(lanes::lanes(&case.scenario, &self.shrunk.run.trace, paint, width));
         let (invariant, message) = self.violation();
         lines.push(String::new());
-        for line in wrap(&visible(&format!("✘ {invariant}: {message}")), WIDTH) {
+        for line in wrap(&visible(&format!("✘ {invariant}: {message}")), width) {
             lines.push(paint.alarm(&line));
         }
         lines.push(String::new());
-        lines.extend(self.missing_text());
-        lines.extend(wrap(&self.shortened(), WIDTH));
+        lines.extend(self.missing_text(width));
+        lines.extend(wrap(&self.shortened(), width));
         lines.join("\n") + "\n"
     }
 
-    fn missing_text(&self) -> Vec<String> {
+    fn missing_text(&self, width: usize) -> Vec<String> {
         let Some(missing) = &self.missing else { return Vec::new() };
         let (place, step) = &missing.there;
         let mut text = format!(
@@ -141,7 +141,7 @@ impl Story {
         if let Some((place, step)) = &missing.here {
             text.push_str(&format!(" Here it was, at {place}: {step}."));
         }
-        let mut lines = wrap(&visible(&text), WIDTH);
+        let mut lines = wrap(&visible(&text), width);
         lines.push(String::new());
         lines
     }

@@ -19,7 +19,7 @@ use pagewalk_mmu::{Mutant, Switches};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::replay::write_answer;
-use crate::style::ColorChoice;
+use crate::style::{ColorChoice, columns};
 use crate::time_limit::TimeLimit;
 use args::{AnswerFormat, ExplainArgs, ExploreArgs, StrategyArg};
 use case::Case;
@@ -89,7 +89,7 @@ fn try_explore(args: &ExploreArgs, command: &str, color: ColorChoice) -> Result<
     }
     let report = ExploreReport::new(args, &scenario, command, outcome, shown.as_ref());
     let text = match args.format {
-        AnswerFormat::Text => report.to_text(color.for_stdout()),
+        AnswerFormat::Text => report.to_text(color.for_stdout(), columns()),
         AnswerFormat::Json => report.to_json(),
     };
     Ok(write_answer(&text, report.exit()))
@@ -134,7 +134,7 @@ pub fn explain(args: &ExplainArgs, color: ColorChoice) -> Exit {
     match explained {
         Ok(story) => {
             let text = match args.format {
-                AnswerFormat::Text => story.to_text(color.for_stdout()),
+                AnswerFormat::Text => story.to_text(color.for_stdout(), columns()),
                 AnswerFormat::Json => story.to_json(),
             };
             write_answer(&text, story.exit())
@@ -146,4 +146,47 @@ pub fn explain(args: &ExplainArgs, color: ColorChoice) -> Exit {
 /// The scenario on the kernel, run along `choices`.
 fn run_along(scenario: &Scenario, switches: Switches, choices: &[usize]) -> GuidedRun {
     follow(&mut World::new(scenario.clone(), switches), choices, MOST_STEPS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::style::Paint;
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        args: ExploreArgs,
+    }
+
+    /// The longest line of both answers about a mutant, the commands to type apart.
+    fn widest(scenario: &str, mutant: &str, width: usize) -> usize {
+        let file = format!("{}/../../configs/scenarios/{scenario}.ron", env!("CARGO_MANIFEST_DIR"));
+        let args = Words::parse_from(["explore", &file, "--mutant", mutant]).args;
+        let (scenario, _) = read_scenario(&file).expect("a shipped scenario");
+        let outcome = search(&args, &scenario);
+        let (_, choices) = outcome.findings.failing.clone().expect("the mutant is caught");
+        let run = run_along(&scenario, args.kernel.switches(), &choices);
+        let case = Case::new("s", &scenario, &args, &run);
+        let report = ExploreReport::new(&args, &scenario, "explore s", outcome, Some(&run));
+        let story = explain::explain("c", &case).expect("it fails again");
+        let text = report.to_text(Paint::PLAIN, width) + &story.to_text(Paint::PLAIN, width);
+        text.lines().map(|line| line.chars().count()).max().expect("there are lines")
+    }
+
+    #[test]
+    fn answers_fit_the_columns_there_are() {
+        for (scenario, mutant) in [
+            ("lookup-and-reuse", "skip-recheck"),
+            ("insertion", "publish-before-init"),
+            ("discard-and-reuse", "zap-free-before-flush"),
+        ] {
+            for width in [60, 80, 100] {
+                let widest = widest(scenario, mutant, width);
+                assert!(widest <= width, "{scenario}: {widest} of {width} columns");
+            }
+        }
+    }
 }

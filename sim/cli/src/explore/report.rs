@@ -10,7 +10,7 @@ use super::args::{ExploreArgs, StrategyArg, kernel_words};
 use super::watch::Ended;
 use super::{MOST_STEPS, Outcome};
 use crate::exit::Exit;
-use crate::style::{Paint, WIDTH, group, visible, wrap};
+use crate::style::{Paint, group, visible, wrap};
 
 /// One invariant that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -153,20 +153,20 @@ impl ExploreReport {
         serde_json::to_string_pretty(self).expect("a report is plain data with text keys") + "\n"
     }
 
-    pub(super) fn to_text(&self, paint: Paint) -> String {
+    pub(super) fn to_text(&self, paint: Paint, width: usize) -> String {
         let mut lines = vec![paint.dim(&visible(&self.command)), String::new()];
-        lines.extend(wrap(&visible(&self.about), WIDTH));
+        lines.extend(wrap(&visible(&self.about), width));
         for (cpu, program) in self.programs.iter().enumerate() {
-            lines.push(format!("  CPU {cpu}  {}", visible(&program.join("; "))));
+            lines.extend(under(&format!("  CPU {cpu}  "), &visible(&program.join("; ")), width));
         }
         lines.push(String::new());
-        lines.extend(wrap(&visible(&self.searched()), WIDTH));
+        lines.extend(wrap(&visible(&self.searched()), width));
         if self.failing == 0 {
             lines.push(self.held());
         } else {
-            lines.extend(self.told_broken(paint));
+            lines.extend(self.told_broken(paint, width));
         }
-        lines.extend(self.told_not_reached(paint));
+        lines.extend(self.told_not_reached(paint, width));
         lines.join("\n") + "\n"
     }
 
@@ -219,34 +219,32 @@ impl ExploreReport {
     }
 
     /// A mutant that did nothing was not tried, whatever the runs show.
-    fn told_not_reached(&self, paint: Paint) -> Vec<String> {
+    fn told_not_reached(&self, paint: Paint, width: usize) -> Vec<String> {
         let told = self.mutants_not_reached.iter().map(|mutant| {
             format!("○ mutant {mutant} was not reached by any run: this scenario says nothing about it")
         });
-        told.flat_map(|text| wrap(&text, WIDTH)).map(|line| paint.strong(&line)).collect()
+        told.flat_map(|text| wrap(&text, width)).map(|line| paint.strong(&line)).collect()
     }
 
     fn cut(&self) -> String {
         if self.cut_off == 0 { String::new() } else { format!("; {} were cut off", group(self.cut_off)) }
     }
 
-    fn told_broken(&self, paint: Paint) -> Vec<String> {
+    fn told_broken(&self, paint: Paint, width: usize) -> Vec<String> {
         let what = if self.seed.is_some() { "schedules" } else { "classes" };
         let count =
             format!("✘ {} of {} {what} break an invariant", group(self.failing), group(self.finished));
         let mut lines = vec![paint.alarm(&count)];
         for broken in &self.broken {
             let head = format!("  {:5} in {:>6}  ", broken.invariant, group(broken.runs));
-            let indent = " ".repeat(head.chars().count());
-            for (n, line) in wrap(&visible(&broken.message), WIDTH - indent.len()).into_iter().enumerate() {
-                lines.push(format!("{}{line}", if n == 0 { &head } else { &indent }));
-            }
+            lines.extend(under(&head, &visible(&broken.message), width));
         }
         if let Some(shown) = &self.shown {
-            lines.push(format!(
+            let told = format!(
                 "The simplest breaks {} after {} steps; switches between CPUs: {}.",
                 shown.invariant, shown.steps, shown.switches
-            ));
+            );
+            lines.extend(wrap(&told, width));
         }
         match &self.saved {
             Some(file) => lines.push(format!("It is saved: pagewalk explain {}", visible(file))),
@@ -254,4 +252,11 @@ impl ExploreReport {
         }
         lines
     }
+}
+
+/// Words after a head, wrapped under where they begin.
+fn under(head: &str, words: &str, width: usize) -> Vec<String> {
+    let indent = " ".repeat(head.chars().count());
+    let lines = wrap(words, width - indent.len()).into_iter().enumerate();
+    lines.map(|(n, line)| format!("{}{line}", if n == 0 { head } else { &indent })).collect()
 }
