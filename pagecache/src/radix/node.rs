@@ -246,7 +246,7 @@ impl Nodes {
         if let Some(slots) = kept.slots
             && slots.iter().zip(&node.slots).any(|(then, now)| *then != now.get())
         {
-            engine.violation("I34", format!("radix node {id} changed between its retirement and its end"));
+            engine.violation("I34", format!("the slots of radix node {id} changed after its retirement: expected as they were until its grace period ends"));
         }
         engine.touch(node.life(), OpKind::Store, Effect::NONE);
         engine.touch(ObjectId::new(&NODES, 0), OpKind::Store, Effect::NONE);

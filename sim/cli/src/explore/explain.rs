@@ -105,9 +105,12 @@ impl Story {
         if self.interrupted { Exit::Interrupted } else { Exit::Held }
     }
 
-    fn violation(&self) -> (&str, &str) {
+    fn violation(&self) -> (&str, String) {
+        let teller = Teller::new(&self.case.scenario);
         let violation = self.shrunk.run.violation.as_ref();
-        violation.map_or(("", ""), |violation| (violation.invariant, &violation.message))
+        violation.map_or(("", String::new()), |violation| {
+            (violation.invariant, teller.message(&violation.message))
+        })
     }
 
     pub(super) fn to_text(&self, paint: Paint, width: usize) -> String {
@@ -178,7 +181,7 @@ impl Story {
             fixes: &'a [String],
             mutants: &'a [String],
             invariant: &'a str,
-            message: &'a str,
+            message: String,
             steps: Vec<Step>,
             switches: usize,
             minimal: bool,

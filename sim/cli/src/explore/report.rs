@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pagewalk_engine::Violation;
-use pagewalk_explore::{GuidedRun, Scenario, switches};
+use pagewalk_explore::{GuidedRun, Scenario, Teller, switches};
 use serde::Serialize;
 
 use super::args::{ExploreArgs, StrategyArg, kernel_words};
@@ -100,6 +100,10 @@ impl ExploreReport {
         let random = args.strategy == StrategyArg::Random;
         let Outcome { summary, findings, ended, not_reached } = outcome;
         let mut broken: Vec<_> = findings.broken.0.into_values().collect();
+        let teller = Teller::new(scenario);
+        for one in &mut broken {
+            one.message = teller.message(&one.message);
+        }
         broken.sort_by(|a, b| b.runs.cmp(&a.runs).then(a.invariant.cmp(b.invariant)));
         Self {
             schema: "pagewalk.explore/1",
@@ -160,7 +164,8 @@ impl ExploreReport {
             lines.extend(under(&format!("  CPU {cpu}  "), &visible(&program.join("; ")), width));
         }
         lines.push(String::new());
-        lines.extend(wrap(&visible(&self.searched()), width));
+        let searched = wrap(&self.searched(), width).into_iter();
+        lines.extend(searched.map(|line| line.replace(TIE, " ")));
         if self.failing == 0 {
             lines.push(self.held());
         } else {
@@ -176,14 +181,14 @@ impl ExploreReport {
 
     /// What was tried.
     fn searched(&self) -> String {
-        let (runs, steps, kernel) = (group(self.runs), group(self.steps), self.kernel());
+        let (runs, steps, kernel) = (tied(self.runs), tied(self.steps), self.kernel());
         let head = if self.ended == Ended::Interrupted { format!("{kernel}, interrupted") } else { kernel };
         let tried = match self.seed {
             Some(seed) => format!("{runs} random schedules, seed {seed}, {steps} steps"),
             None if self.complete => {
-                format!("all {} classes of schedules, in {runs} runs of {steps} steps", group(self.finished))
+                format!("all {} classes of schedules, in {runs} runs of {steps} steps", tied(self.finished))
             }
-            None => format!("{} classes of schedules in {runs} runs of {steps} steps", group(self.finished)),
+            None => format!("{} classes of schedules in {runs} runs of {steps} steps", tied(self.finished)),
         };
         format!("{head}: {tried}{}", self.not_all())
     }
@@ -195,7 +200,7 @@ impl ExploreReport {
             Ended::Runs if self.seed.is_some() => String::new(),
             Ended::Runs => "; not all (--runs allows more)".to_owned(),
             Ended::CutOff => {
-                format!("; not all (some were cut off after {} steps)", group(MOST_STEPS as u64))
+                format!("; not all (some were cut off after {} steps)", tied(MOST_STEPS as u64))
             }
             Ended::Budget => {
                 format!("; not all (--budget {} is used up)", self.budget.as_deref().unwrap_or_default())
@@ -252,6 +257,14 @@ impl ExploreReport {
         }
         lines
     }
+}
+
+/// Stands for the space between groups of digits while lines are wrapped.
+const TIE: &str = "\u{e000}";
+
+/// A number in groups that stay on one line.
+fn tied(number: u64) -> String {
+    group(number).replace(' ', TIE)
 }
 
 /// Words after a head, wrapped under where they begin.

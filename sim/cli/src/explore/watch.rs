@@ -115,7 +115,9 @@ impl Watch {
         let rate = (runs as f64 / elapsed.as_secs_f64().max(1e-9)) as u64;
         let failing = group(self.failing.get());
         let told = match (self.bar.length(), self.classes.get()) {
-            (Some(_), _) => format!("{} a second  {failing} failing", group(rate)),
+            (Some(_), _) => {
+                format!("{} a second  {failing} failing  {}", group(rate), self.time(elapsed))
+            }
             (None, None) => format!("{} runs", group(runs)),
             (None, Some(classes)) => format!(
                 "{} classes in {} runs  {} a second  {failing} failing  {}",

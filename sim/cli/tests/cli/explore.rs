@@ -113,3 +113,19 @@ fn frames_that_cannot_hold_the_scenario_are_refused_where_they_are_said() {
         assert_eq!(problem["place"]["line"], line, "{problem}");
     }
 }
+
+#[test]
+fn what_is_broken_is_told_in_the_words_of_the_scenario() {
+    for (scenario, mutant, told) in [
+        ("lookup-and-reuse", "skip-recheck", "a lookup of index 0 of a returns page 1: expected"),
+        ("lookup-and-reuse", "plain-inc", "all expected to be 0"),
+        ("dirty-page", "freeze-leak-dirty", "expected to be unfrozen"),
+        ("insertion", "publish-before-init", "expected to say so"),
+    ] {
+        let file = format!("configs/scenarios/{scenario}.ron");
+        let text = pagewalk(&["explore", &file, "--mutant", mutant]).expect(1);
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(told), "{mutant}: {text}");
+        assert!(!words.contains("Pfn(") && !words.contains("of mapping"), "{mutant}: {text}");
+    }
+}

@@ -128,11 +128,15 @@ impl Subject<'_> {
         let engine = self.cx().engine();
         engine.touch(words.count().id(), OpKind::Load, Effect::NONE);
         if words.count().observe() < 1 {
-            engine.violation("I3", format!("{pfn:?} is used by who has a reference, and it is free"));
+            engine.violation(
+                "I3",
+                format!("{pfn:?} is used by who has a reference and its count is 0: expected 1 or more"),
+            );
         }
         if stamp != inode.initial_stamp(index) {
             let message = format!(
-                "a reader of page {index} of {inode:?} finds contents that are not that page's in {pfn:?}"
+                "a reader of page {index} of {inode:?} finds contents {stamp:#x} in {pfn:?}, expected {:#x}",
+                inode.initial_stamp(index)
             );
             engine.violation("I15", message);
         }
@@ -187,7 +191,8 @@ impl Subject<'_> {
         }
         let count = hw.memory.words(page.pfn()).count().read_once(cx).await;
         if exact && count != 1 {
-            let message = format!("{:?} is new, has one owner, and its count is {count}", page.pfn());
+            let message =
+                format!("{:?} is new, has one owner, and its count is {count}, expected 1", page.pfn());
             cx.engine().violation("count-is-exact", message);
         }
         hw.put_page(cx, page).await;

@@ -247,17 +247,21 @@ impl World {
                 let (count, mapped) = (words.count().observe(), words.mapcount().observe());
                 let passing = pagevecs.iter().filter(|&&page| page == pfn).count() as i32;
                 if count != 1 + mapped + passing {
-                    let message =
-                        format!("page {index} of {inode:?} has {mapped} mappings and its count is {count}");
+                    let message = format!(
+                        "page {index} of {}, {pfn:?}, has count {count} at the end: expected {}, for the cache, {mapped} mappings and {passing} lists in passing",
+                        spec.name,
+                        1 + mapped + passing
+                    );
                     kernel.engine.violation("I5", message);
                 }
             }
         }
         let used = kernel.hw.memory.frames() - 1 - kernel.hw.free_frames();
         if self.scenario.maps.is_empty() && used != cached {
-            kernel
-                .engine
-                .violation("I5", format!("{used} pages are not free, and {cached} are in the cache"));
+            kernel.engine.violation(
+                "I5",
+                format!("{used} pages are not free at the end: expected {cached}, those in the cache"),
+            );
         }
     }
 }
