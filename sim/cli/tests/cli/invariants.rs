@@ -52,7 +52,7 @@ fn every_invariant_that_is_reported_is_in_the_catalogue_and_those_observed_are_r
 
 #[test]
 fn what_shows_an_invariant_broken_shows_it() {
-    for info in INVARIANTS.iter() {
+    for info in &INVARIANTS {
         let Some((scenario, mutant)) = info.shown else { continue };
         let file = format!("configs/scenarios/{scenario}.ron");
         let mut words = vec!["explore", &file, "--format", "json"];
@@ -65,7 +65,7 @@ fn what_shows_an_invariant_broken_shows_it() {
 
 #[test]
 fn invariants_and_switches_are_explained_by_their_names_alone() {
-    for info in INVARIANTS.iter() {
+    for info in &INVARIANTS {
         let text = pagewalk(&["config", "explain", info.name]).expect(0);
         assert!(text.starts_with(info.name), "{text}");
         assert_eq!(text.contains("not observed by this version"), !info.observed, "{text}");
