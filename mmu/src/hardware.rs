@@ -216,6 +216,8 @@ pub struct Hardware {
     pub(crate) allocated: Cell<u64>,
     pub(crate) freed: Cell<u64>,
     pub(crate) switches: Cell<Switches>,
+    /// The mutants whose line was reached, a bit each.
+    pub(crate) reached: Cell<u32>,
     this: Weak<Hardware>,
 }
 
@@ -281,6 +283,7 @@ impl Hardware {
             allocated: Cell::new(0),
             freed: Cell::new(0),
             switches: Cell::default(),
+            reached: Cell::new(0),
             this: Weak::clone(this),
         }))
     }

@@ -201,7 +201,10 @@ impl PhysicalMemory {
         let add = self.words(pfn).count().fetch_add(cx, 1);
         async move {
             if add.await <= 0 {
-                cx.engine().violation("I1", format!("get_page of {pfn:?}, whose count was 0, at {taken}"));
+                cx.engine().violation(
+                    "I1",
+                    format!("get_page of {pfn:?} at {taken}, and its count was 0, not 1 or more"),
+                );
             }
             PageRef { pfn, cx, taken, armed: true }
         }

@@ -51,7 +51,7 @@ impl Hardware {
         self.note_free(cx, pfn, false);
         self.check_free(cx, pfn, "allocated");
         self.memory.words(pfn).count().write_once(cx, 1).await;
-        if self.switches().mutant(Mutant::SetCountClobber) {
+        if self.mutant(Mutant::SetCountClobber) {
             self.memory.words(pfn).count().write_once(cx, 1).await; // MUTANT R13: over what a lookup added meanwhile
         }
         PageRef::counted(cx, pfn)
@@ -85,7 +85,10 @@ impl Hardware {
     pub async fn put_page_testzero(&self, cx: &Context, pfn: Pfn) -> bool {
         let before = self.memory.words(pfn).count().fetch_add(cx, -1).await;
         if before <= 0 {
-            cx.engine().violation("I1", format!("the count of {pfn:?} went below 0"));
+            cx.engine().violation(
+                "I1",
+                format!("a reference to {pfn:?} is given back and its count was {before}, not 1 or more"),
+            );
         }
         before == 1
     }
@@ -108,7 +111,8 @@ impl Hardware {
             return;
         }
         if !self.note_free(cx, pfn, true) {
-            cx.engine().violation("I4", format!("{pfn:?} is freed, and is free already"));
+            cx.engine()
+                .violation("I4", format!("{pfn:?} is freed and is free already: expected to be freed once"));
             return;
         }
         self.freed.set(self.freed.get() + 1);
@@ -203,7 +207,7 @@ impl Hardware {
         if !unused {
             engine.violation(
                 "I2",
-                format!("{pfn:?} {verb} with count {count}, mapcount {mapcount}, flags {flags:#x}, mapping {mapping}"),
+                format!("{pfn:?} is {verb} with count {count}, map count {mapcount}, flags {flags:#x} and mapping word {mapping}, all expected to be 0"),
             );
         }
         self.observe_translations(engine);
@@ -229,7 +233,10 @@ impl Hardware {
                     let tlb = format!("TLB of {cpu}");
                     engine.violation(
                         "I19",
-                        format!("{pfn:?} {verb} while the {tlb} names it at {:?}", tag.page),
+                        format!(
+                            "{pfn:?} is {verb} while the {tlb} names it at {:?}: expected a flush before",
+                            tag.page
+                        ),
                     );
                 }
             }
@@ -237,7 +244,7 @@ impl Hardware {
                 named |= table == pfn;
                 if Some(asid) == root && table == pfn {
                     let cache = format!("walk cache of {cpu} for level {level}");
-                    engine.violation("I19", format!("{pfn:?} {verb} while the {cache} names it at {page:?}"));
+                    engine.violation("I19", format!("{pfn:?} is {verb} while the {cache} names it at {page:?}: expected a flush before"));
                 }
             }
         }

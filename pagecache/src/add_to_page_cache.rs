@@ -28,7 +28,7 @@ pub async fn add_to_page_cache(
 ) -> Result<(), AddError> {
     let hw = mapping.hw();
     let flags = hw.memory.words(page.pfn()).flags();
-    let late = hw.switches().mutant(Mutant::PublishBeforeInit);
+    let late = hw.mutant(Mutant::PublishBeforeInit);
     if !late {
         flags.set_bit(cx, PG_LOCKED).await; // 1. before it is found: who finds it waits until it is read
     }
@@ -53,7 +53,7 @@ pub async fn add_to_page_cache_locked(
     mapping: &AddressSpace,
     index: PageIndex,
 ) -> Result<(), AddError> {
-    let late = mapping.hw().switches().mutant(Mutant::PublishBeforeInit);
+    let late = mapping.hw().mutant(Mutant::PublishBeforeInit);
     // 1. Nodes for the insertion, before the lock: with it there is no waiting for memory.
     if !mapping.nodes().preload(cx) {
         cx.mark("add_to_page_cache:no-memory");

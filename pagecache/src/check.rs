@@ -40,7 +40,7 @@ impl Watch {
         match page {
             None if self.occupied && now.is_some() && mapping.tree.times_emptied(index) == self.emptied => {
                 let message = format!(
-                    "a lookup found nothing at index {index} of mapping {id}, where {now:?} was all the time"
+                    "a lookup of index {index} of mapping {id} returns nothing: expected {now:?}, which was there all the time"
                 );
                 engine.violation("I9", message);
             }
@@ -48,7 +48,7 @@ impl Watch {
             Some(pfn) if now == Some(pfn) => mapping.check_owner(cx, pfn, index),
             Some(pfn) if !self.there.get() => {
                 let message = format!(
-                    "a lookup of index {index} of mapping {id} returns {pfn:?}, which was not there while it was referenced"
+                    "a lookup of index {index} of mapping {id} returns {pfn:?}: expected a page that was there when it was referenced, or nothing"
                 );
                 engine.violation("I9", message);
             }
@@ -91,7 +91,7 @@ impl AddressSpace {
             let words = self.hw().memory.words(pfn);
             let (mapping, at) = (words.mapping().observe(), words.index().observe());
             let message = format!(
-                "{pfn:?} is at index {index} of mapping {} and says mapping word {mapping}, index {at}, private {}",
+                "{pfn:?} is at index {index} of mapping {}: expected to say so, and says mapping word {mapping}, index {at}, private {}",
                 self.id(),
                 words.private().observe()
             );
@@ -117,20 +117,24 @@ impl AddressSpace {
     pub(crate) fn check_page_locked(&self, cx: &Context, pfn: Pfn) {
         let words = self.hw().memory.words(pfn);
         if words.flags().observe() & 1 << PG_LOCKED == 0 {
-            cx.engine()
-                .violation("I23", format!("{} changes the place of {pfn:?} without its lock", cx.id()));
+            cx.engine().violation(
+                "I23",
+                format!("{} changes the place of {pfn:?}, which is not locked: expected its lock", cx.id()),
+            );
         }
     }
 
     /// I7 and I24: what was deleted is the page, which is under no writeback.
     pub(crate) fn check_removed(&self, cx: &Context, pfn: Pfn, index: u64, deleted: Option<Pfn>) {
         if deleted != Some(pfn) {
-            let message =
-                format!("{pfn:?} leaves index {index} of mapping {}, where {deleted:?} was", self.id());
+            let message = format!(
+                "{pfn:?} leaves index {index} of mapping {}: expected there, and found {deleted:?}",
+                self.id()
+            );
             cx.engine().violation("I7", message);
         }
         if self.hw().memory.words(pfn).flags().observe() & 1 << PG_WRITEBACK != 0 {
-            cx.engine().violation("I24", format!("{pfn:?} leaves the cache under writeback"));
+            cx.engine().violation("I24", format!("{pfn:?} leaves the cache while it is being written: expected the end of its writeback before"));
         }
     }
 
@@ -138,14 +142,18 @@ impl AddressSpace {
     pub(crate) fn check_unmapped(&self, cx: &Context, pfn: Pfn) {
         let mapped = self.hw().memory.words(pfn).mapcount().observe();
         if mapped != 0 && !self.is_swapper() {
-            cx.engine().violation("I26", format!("{pfn:?} leaves the cache and has {mapped} mappings"));
+            cx.engine()
+                .violation("I26", format!("{pfn:?} leaves the cache with {mapped} mappings, expected 0"));
         }
     }
 
     /// I6: a freeze has ended before the tree is unlocked.
     pub(crate) fn check_not_frozen(&self, cx: &Context, pfn: Pfn) {
         if self.hw().memory.words(pfn).count().observe() == 0 {
-            cx.engine().violation("I6", format!("{pfn:?} stays in the cache with a frozen count"));
+            cx.engine().violation(
+                "I6",
+                format!("{pfn:?} stays in the cache with a frozen count, 0: expected to be unfrozen"),
+            );
         }
     }
 
@@ -159,12 +167,15 @@ impl AddressSpace {
             let words = self.hw().memory.words(pfn);
             self.check_place(engine, pfn, index);
             if words.count().observe() < 1 {
-                engine.violation("I6", format!("{pfn:?} is at index {index} of {self:?} and its count is 0"));
+                engine.violation(
+                    "I6",
+                    format!("{pfn:?} is at index {index} of {self:?} and its count is 0, expected 1 or more"),
+                );
             }
             let flags = words.flags().observe();
             let has = |tag: Tag| tags >> tag as u32 & 1 != 0;
             if (flags & 1 << PG_WRITEBACK != 0) != has(Tag::Writeback) {
-                engine.violation("I24", format!("{pfn:?} has flags {flags:#x} and tags {tags:#b}"));
+                engine.violation("I24", format!("{pfn:?} has flags {flags:#x} and tags {tags:#b}: expected the writeback tag if the flag is set, and only then"));
             }
         }
         if pages.len() as u64 != self.nrpages().observe() {

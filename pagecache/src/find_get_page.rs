@@ -40,7 +40,7 @@ pub async fn find_get_page<'a>(
             continue;
         };
         let count = hw.memory.words(pfn).count();
-        let got = if kernel.mutant(Mutant::PlainInc) {
+        let got = if hw.mutant(Mutant::PlainInc) {
             count.fetch_add(cx, 1).await >= 0 // MUTANT R02: also from 0
         } else {
             count.inc_not_zero(cx).await // 5. the speculative reference
@@ -53,7 +53,7 @@ pub async fn find_get_page<'a>(
         }
         let page = PageRef::counted(cx, pfn);
         watch.referenced(mapping, pfn);
-        if kernel.mutant(Mutant::SkipRecheck) {
+        if hw.mutant(Mutant::SkipRecheck) {
             break Some(page); // MUTANT R01: whatever the slot holds by now
         }
         // 6. Still the same page in the slot: the reference is to what was looked for.

@@ -24,7 +24,8 @@ pub async fn page_unfreeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, count: i3
     let word = hw.memory.words(pfn).count();
     let found = word.observe();
     if found != 0 || count < 1 {
-        cx.engine().violation("I6", format!("{pfn:?} is unfrozen to {count} while its count is {found}"));
+        cx.engine()
+            .violation("I6", format!("{pfn:?} is unfrozen to {count} and its count was {found}, not 0"));
     }
     word.store_release(cx, count).await;
 }

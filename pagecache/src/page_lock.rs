@@ -16,7 +16,13 @@ pub async fn trylock_page(cx: &Context, hw: &Hardware, pfn: Pfn) -> bool {
 /// `unlock_page`: releases the lock and wakes who waits for it.
 pub async fn unlock_page(cx: &Context, hw: &Hardware, pfn: Pfn) {
     if !hw.memory.words(pfn).flags().unlock_bit(cx, PG_LOCKED).await {
-        cx.engine().violation("I23", format!("{} unlocks {pfn:?}, which is not locked", cx.id()));
+        cx.engine().violation(
+            "I23",
+            format!(
+                "{} unlocks {pfn:?}, which is not locked: expected to be locked by who unlocks it",
+                cx.id()
+            ),
+        );
     }
 }
 

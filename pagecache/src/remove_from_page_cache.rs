@@ -40,7 +40,7 @@ pub(crate) async fn __remove_from_page_cache(
     debug_assert!(tree.exclusive(), "readers remove nothing");
     let index = mapping.page_index(cx, pfn).await;
     // 3. The slot, with its tags; from here on lookups do not find the page.
-    let deleted = mapping.tree.delete(cx, mapping.nodes(), index, mapping.hw().switches()).await;
+    let deleted = mapping.tree.delete(cx, mapping.nodes(), index, mapping.hw()).await;
     mapping.check_removed(cx, pfn, index, deleted);
     mapping.disclaim(cx, pfn).await; // 4
     mapping.note_removed(pfn);

@@ -23,7 +23,7 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
     let lockless = kernel.has(Fix::LocklessLookup);
     let alone = if !lockless {
         words.count().read_once(cx).await == EXPECTED // lookups take the lock too (2.6.22)
-    } else if kernel.mutant(Mutant::CheckThenRemove) {
+    } else if hw.mutant(Mutant::CheckThenRemove) {
         freeze_unguarded(cx, hw, pfn, EXPECTED).await // MUTANT R03
     } else {
         page_freeze_refs(cx, hw, pfn, EXPECTED).await
@@ -36,7 +36,7 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
     // 4
     if words.flags().test_bit(cx, PG_DIRTY).await {
         cx.mark("__remove_mapping:dirty");
-        if lockless && !kernel.mutant(Mutant::FreezeLeakDirty) {
+        if lockless && !hw.mutant(Mutant::FreezeLeakDirty) {
             page_unfreeze_refs(cx, hw, pfn, EXPECTED).await; // MUTANT R05 leaves it frozen
         }
         mapping.check_not_frozen(cx, pfn);

@@ -12,7 +12,10 @@ pub async fn set_page_writeback(cx: &Context, mapping: &AddressSpace, pfn: Pfn) 
     mapping.check_page_locked(cx, pfn);
     let tree = mapping.lock_tree(cx).await;
     if words.flags().test_and_set_bit(cx, PG_WRITEBACK).await {
-        cx.engine().violation("I24", format!("{pfn:?} is under writeback already"));
+        cx.engine().violation(
+            "I24",
+            format!("writeback of {pfn:?} begins and is under way already: expected one at a time"),
+        );
     }
     mapping.note_writeback(1);
     let index = mapping.page_index(cx, pfn).await;
@@ -56,7 +59,7 @@ impl AddressSpace {
         let Some(index) = index else {
             engine.violation(
                 "I24",
-                format!("writeback of {pfn:?} ends, flags {flags:#x}, and it is not under any"),
+                format!("writeback of {pfn:?} ends and was not under way (flags {flags:#x}): expected PG_writeback"),
             );
             return;
         };

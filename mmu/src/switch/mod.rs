@@ -261,6 +261,11 @@ impl Switches {
         }
     }
 
+    /// Of the mutants it carries, those that `reached` has not: a bit each, as [`Hardware::reached_mutants`] yields them.
+    pub fn mutants_beyond(self, reached: u32) -> impl Iterator<Item = Mutant> {
+        self.mutants().filter(move |&mutant| reached & (1 << mutant as u8) == 0)
+    }
+
     /// The mutants it carries.
     pub fn mutants(self) -> impl Iterator<Item = Mutant> {
         Mutant::ALL.into_iter().filter(move |&mutant| self.mutant(mutant))
@@ -278,6 +283,26 @@ impl Hardware {
     #[inline(always)]
     pub fn switches(&self) -> Switches {
         self.switches.get()
+    }
+
+    /// Whether the kernel that runs carries `mutant`; asked exactly where the mutant goes another way, and noted if it does.
+    #[inline(always)]
+    pub fn mutant(&self, mutant: Mutant) -> bool {
+        let carried = self.switches().mutant(mutant);
+        if carried {
+            self.reached.set(self.reached.get() | 1 << mutant as u8);
+        }
+        carried
+    }
+
+    /// The mutants whose line was reached since the machine was made or [`Self::forget_reached`]: a bit each, by number.
+    pub fn reached_mutants(&self) -> u32 {
+        self.reached.get()
+    }
+
+    /// What was reached so far was only the way to where something begins.
+    pub fn forget_reached(&self) {
+        self.reached.set(0);
     }
 
     /// Chooses the kernel. Before the first step: a kernel does not change while it runs.

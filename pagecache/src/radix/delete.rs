@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Fix, Pfn, Switches};
+use pagewalk_mmu::{Fix, Hardware, Mutant, Pfn};
 
 use super::node::Node;
 use super::{Entry, MAX_PATH, Nodes, RadixTree, Tag, max_index, offset_at};
@@ -16,7 +16,7 @@ impl RadixTree {
         cx: &Context,
         nodes: &Rc<Nodes>,
         index: u64,
-        switches: Switches,
+        hw: &Hardware,
     ) -> Option<Pfn> {
         if index > max_index(self.height.get()) {
             return None;
@@ -35,7 +35,7 @@ impl RadixTree {
         for tag in Tag::ALL {
             self.tag_clear(cx, nodes, index, tag).await;
         }
-        self.unlink(cx, nodes, index, &path[..depth], switches).await;
+        self.unlink(cx, nodes, index, &path[..depth], hw).await;
         Some(item)
     }
 
@@ -46,7 +46,7 @@ impl RadixTree {
         nodes: &Rc<Nodes>,
         index: u64,
         path: &[Option<(&Node, usize)>],
-        switches: Switches,
+        hw: &Hardware,
     ) {
         let mut to_free = None;
         for (node, offset) in path.iter().rev().flatten().copied() {
@@ -56,11 +56,11 @@ impl RadixTree {
             }
             node.count().set(node.count().get() - 1);
             if let Some(empty) = to_free.take() {
-                nodes.retire(cx, empty, switches).await;
+                nodes.retire(cx, empty, hw).await;
             }
             if node.count().get() > 0 {
                 if self.rnode().observe() == Entry::Node(node.id()).encode() {
-                    self.shrink(cx, nodes, switches).await;
+                    self.shrink(cx, nodes, hw).await;
                 }
                 return;
             }
@@ -72,12 +72,12 @@ impl RadixTree {
             self.note_emptied(cx, index);
         }
         if let Some(empty) = to_free {
-            nodes.retire(cx, empty, switches).await;
+            nodes.retire(cx, empty, hw).await;
         }
     }
 
     /// `radix_tree_shrink`.
-    async fn shrink(&self, cx: &Context, nodes: &Rc<Nodes>, switches: Switches) {
+    async fn shrink(&self, cx: &Context, nodes: &Rc<Nodes>, hw: &Hardware) {
         while self.height.get() > 0 {
             let Entry::Node(id) = Entry::decode(self.rnode().observe()) else { return };
             let node = nodes.get(id);
@@ -89,10 +89,17 @@ impl RadixTree {
             self.rnode().write_once(cx, first).await;
             self.height.set(self.height.get() - 1);
             // A lookup may have kept the address of the item's old slot: it must look again (27d20fddc8af).
-            if self.height.get() == 0 && switches.has(Fix::RetiredSlotRetry) {
+            if self.height.get() == 0 && !leaves_slot(hw) {
                 node.slot(0).write_once(cx, first | 1).await;
             }
-            nodes.retire(cx, node, switches).await;
+            nodes.retire(cx, node, hw).await;
         }
     }
+}
+
+/// Whether the slot of a retired node goes on showing its item, as before 27d20fddc8af: MUTANT R08, R08b.
+fn leaves_slot(hw: &Hardware) -> bool {
+    // Each is asked, so that each is known to have got here.
+    let mutants = [Mutant::StaleSlotAfterShrink, Mutant::StaleSlotWrongPage].map(|mutant| hw.mutant(mutant));
+    !hw.switches().has(Fix::RetiredSlotRetry) || mutants.contains(&true)
 }

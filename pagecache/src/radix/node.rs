@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, CpuId, Effect, ObjectId, OpKind, Word};
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_mmu::{Hardware, Mutant};
 
 use super::{MAP_SIZE, MAX_PATH, NODE_LIFE, NODE_SLOT, NODE_TAGS, NODES, Tag};
 
@@ -222,15 +222,15 @@ impl Nodes {
     }
 
     /// `radix_tree_node_free`: the node, which nothing points to any more, is freed after a grace period.
-    pub(crate) async fn retire(self: &Rc<Self>, cx: &Context, node: &Node, switches: Switches) {
+    pub(crate) async fn retire(self: &Rc<Self>, cx: &Context, node: &Node, hw: &Hardware) {
         node.state.set(State::Retired);
         let checks = cx.engine().config().checks;
         let slots = checks.then(|| Box::new(std::array::from_fn(|n| node.slots[n].get())));
         self.retired.borrow_mut().push(Retired { id: node.id(), slots });
-        if switches.mutant(Mutant::NodeZeroedBeforeGrace) {
+        if hw.mutant(Mutant::NodeZeroedBeforeGrace) {
             node.slot(0).write_once(cx, 0).await; // MUTANT R09: a lookup may be on its way to it
         }
-        if switches.mutant(Mutant::NodeFreedNoGrace) {
+        if hw.mutant(Mutant::NodeFreedNoGrace) {
             return self.rcu_free(cx.engine(), node.id()); // MUTANT R10: no grace period
         }
         let (nodes, id) = (Rc::clone(self), node.id());
@@ -246,7 +246,7 @@ impl Nodes {
         if let Some(slots) = kept.slots
             && slots.iter().zip(&node.slots).any(|(then, now)| *then != now.get())
         {
-            engine.violation("I34", format!("radix node {id} changed between its retirement and its end"));
+            engine.violation("I34", format!("the slots of radix node {id} changed after its retirement: expected as they were until its grace period ends"));
         }
         engine.touch(node.life(), OpKind::Store, Effect::NONE);
         engine.touch(ObjectId::new(&NODES, 0), OpKind::Store, Effect::NONE);

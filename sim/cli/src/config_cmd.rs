@@ -49,8 +49,8 @@ enum ConfigCommand {
     },
     /// Explain parameters: meaning, unit, range, default and where the default comes from
     Explain {
-        /// A parameter (costs.invlpg), a section (tlb.l1d), or a switch of the kernel (kernel.fixes, kernel.mutants); all
-        /// parameters when left out
+        /// A parameter (costs.invlpg), a section (tlb.l1d), a switch of the kernel (skip-recheck; kernel.fixes and kernel.mutants list
+        /// them), or an invariant (I15; invariants lists them); all parameters when left out
         path: Option<String>,
         /// How to answer
         #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
@@ -146,9 +146,16 @@ pub fn answer(args: &ConfigArgs, stdout: Paint, stderr: Paint) -> Answer {
                 Err(_) if !rows.is_empty() => Answer::held(explain(&[], &rows, *format, stdout)),
                 Err(near) => {
                     let place = Place::in_option("PATH", path, 0..path.len());
-                    let problem =
-                        Diagnostic::new(place, format!("there is no parameter `{path}`")).found(path);
-                    let problem = problem.help("`pagewalk config explain` lists every parameter");
+                    let what = if path.contains(['.', '[']) {
+                        "parameter"
+                    } else {
+                        "parameter, switch or invariant"
+                    };
+                    let problem = Diagnostic::new(place, format!("there is no {what} `{path}`")).found(path);
+                    let problem = problem.help(
+                        "`pagewalk config explain` lists every parameter; with `kernel` or `invariants`, those",
+                    );
+                    let near = switches::nearest_name(path).or(near);
                     let problem = match near {
                         Some(near) => problem.help(format!("did you mean `{near}`?")),
                         None => problem,
@@ -251,9 +258,10 @@ fn explain(found: &[&Parameter], switches: &Rows, format: ExplainFormat, paint: 
             let rows: Vec<Value> = found.iter().map(|parameter| explain_json(parameter)).collect();
             let mut document = json!({ "schema": "pagewalk.parameters/1", "parameters": rows });
             if !switches.is_empty() {
-                let (fixes, mutants) = switches.to_json();
-                document["fixes"] = fixes.into();
-                document["mutants"] = mutants.into();
+                let named = ["fixes", "mutants", "invariants"].into_iter().zip(switches.to_json());
+                for (name, rows) in named.filter(|(name, rows)| *name != "invariants" || !rows.is_empty()) {
+                    document[name] = rows.into();
+                }
             }
             pretty(&document)
         }

@@ -8,6 +8,26 @@ use clap::builder::styling::{AnsiColor, Style};
 /// The width every text answer fits in, in columns.
 pub const WIDTH: usize = 100;
 
+/// The fewest columns that a text is fitted to: a narrower terminal breaks lines itself.
+const LEAST_WIDTH: usize = 60;
+
+/// The columns for a text answer: those of the terminal on standard output, if there is one, but at most [`WIDTH`].
+#[must_use]
+pub fn columns() -> usize {
+    terminal_columns().map_or(WIDTH, |columns| columns.clamp(LEAST_WIDTH, WIDTH))
+}
+
+#[cfg(unix)]
+fn terminal_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col.into())
+}
+
+#[cfg(not(unix))]
+fn terminal_columns() -> Option<usize> {
+    None
+}
+
 /// When to colour: the value of `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ColorChoice {

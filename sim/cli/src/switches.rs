@@ -1,27 +1,41 @@
-//! The kernel's switches as `config explain kernel` tells them: each fix with its commit and who has it, each mutant.
+//! The kernel's switches as `config explain kernel` tells them: each fix with its commit and who has it, each mutant; and the
+//! invariants that the mutants break.
 
+use pagewalk_explore::{INVARIANTS, InvariantInfo};
 use pagewalk_mmu::{Fix, Mutant, Switches};
 use serde_json::{Value, json};
 
+use crate::invariants;
+use crate::machine::nearest;
 use crate::style::{Paint, WIDTH, wrap};
 
-/// The switches that a path names.
+/// The switches and invariants that a path names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     fixes: Vec<Fix>,
     mutants: Vec<Mutant>,
+    invariants: Vec<&'static InvariantInfo>,
 }
 
-/// What `kernel`, `kernel.fixes`, `kernel.mutants` or a switch below them names; nothing for any other path.
+/// What `kernel`, `kernel.fixes`, `kernel.mutants`, `invariants` or a name below them names, or such a name alone; nothing for any
+/// other path.
 #[must_use]
 pub fn find(path: &str) -> Rows {
     let mut parts = path.trim().trim_end_matches('.').split('.');
     let (section, kind, name) = (parts.next(), parts.next(), parts.next());
+    let invariants = invariants::find(path);
+    if !invariants.is_empty() {
+        return Rows { invariants, ..Rows::default() };
+    }
+    if let (Some(name), None) = (section.filter(|section| *section != "kernel"), kind) {
+        let (fixes, mutants) = (Fix::from_name(name).into_iter(), Mutant::from_name(name).into_iter());
+        return Rows { fixes: fixes.collect(), mutants: mutants.collect(), ..Rows::default() };
+    }
     if section != Some("kernel") || parts.next().is_some() {
         return Rows::default();
     }
     match (kind, name) {
-        (None, _) => Rows { fixes: Fix::ALL.to_vec(), mutants: Mutant::ALL.to_vec() },
+        (None, _) => Rows { fixes: Fix::ALL.to_vec(), mutants: Mutant::ALL.to_vec(), ..Rows::default() },
         (Some("fixes"), None) => Rows { fixes: Fix::ALL.to_vec(), ..Rows::default() },
         (Some("mutants"), None) => Rows { mutants: Mutant::ALL.to_vec(), ..Rows::default() },
         (Some("fixes"), Some(name)) => {
@@ -34,6 +48,14 @@ pub fn find(path: &str) -> Rows {
     }
 }
 
+/// The fix, mutant or invariant whose name is nearest to what was typed, if it is a slip.
+#[must_use]
+pub fn nearest_name(typed: &str) -> Option<&'static str> {
+    let fixes = Fix::ALL.into_iter().map(|fix| fix.info().name);
+    let mutants = Mutant::ALL.into_iter().map(|mutant| mutant.info().name);
+    nearest(typed.trim(), fixes.chain(mutants).chain(INVARIANTS.iter().map(|info| info.name)))
+}
+
 /// Which presets have a fix, as `fixed, linux-2.6.27`.
 fn presets_with(fix: Fix) -> String {
     let with = Switches::PRESETS.iter().filter(|(_, preset)| preset.has(fix));
@@ -41,13 +63,13 @@ fn presets_with(fix: Fix) -> String {
 }
 
 impl Rows {
-    /// Whether the path named no switch.
+    /// Whether the path named nothing of them.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.fixes.is_empty() && self.mutants.is_empty()
+        self.fixes.is_empty() && self.mutants.is_empty() && self.invariants.is_empty()
     }
 
-    /// For people: a block for each switch.
+    /// For people: a block for each.
     #[must_use]
     pub fn blocks(&self, paint: Paint) -> Vec<String> {
         let fixes = self.fixes.iter().map(|&fix| {
@@ -67,12 +89,13 @@ impl Rows {
             text += &wrapped("  breaks   ", &info.invariants.join(", "));
             text + &wrapped("  run with ", &format!("pagewalk replay TRACE --mutant {mutant} --verify"))
         });
-        fixes.chain(mutants).collect()
+        let invariants = self.invariants.iter().map(|info| invariants::block(info, paint));
+        fixes.chain(mutants).chain(invariants).collect()
     }
 
-    /// For programs.
+    /// For programs: fixes, mutants, invariants.
     #[must_use]
-    pub fn to_json(&self) -> (Vec<Value>, Vec<Value>) {
+    pub fn to_json(&self) -> [Vec<Value>; 3] {
         let fix = |&fix: &Fix| {
             let info = fix.info();
             let on: serde_json::Map<String, Value> = Switches::PRESETS
@@ -91,7 +114,11 @@ impl Rows {
                 "without": info.without.map(|fix| fix.info().name), "about": info.what,
             })
         };
-        (self.fixes.iter().map(fix).collect(), self.mutants.iter().map(mutant).collect())
+        [
+            self.fixes.iter().map(fix).collect(),
+            self.mutants.iter().map(mutant).collect(),
+            self.invariants.iter().map(|info| invariants::to_json(info)).collect(),
+        ]
     }
 
     /// As a table.
@@ -112,6 +139,9 @@ impl Rows {
         for &mutant in &self.mutants {
             let info = mutant.info();
             text += &format!("| `{}` | {} | {} |\n", info.name, info.invariants.join(", "), info.what);
+        }
+        if !self.invariants.is_empty() {
+            text += &invariants::markdown(&self.invariants);
         }
         text
     }

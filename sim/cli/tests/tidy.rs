@@ -179,7 +179,7 @@ const BANNED: &[(&str, &[&str], &str)] = &[
         &[
             "benches/",
             "examples/",
-            "sim/cli/src/explore/mod.rs",
+            "sim/cli/src/explore/watch.rs",
             "sim/cli/src/sweep/estimate.rs",
             "sim/cli/src/sweep/run.rs",
         ],

@@ -72,7 +72,7 @@ pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run
             summary.complete = summary.cut == 0;
             return summary;
         }
-        if !go_on || summary.runs >= limits.runs {
+        if !go_on || !model.goes_on() || summary.runs >= limits.runs {
             return summary;
         }
     }

@@ -5,11 +5,13 @@
 //! with a proof: no schedule of this scenario breaks a promise.
 
 mod brute;
+mod bug;
 mod clock;
 mod depend;
 mod differ;
 mod dpor;
 mod guided;
+mod invariants;
 pub mod matrix;
 mod model;
 mod node;
@@ -25,6 +27,7 @@ pub use depend::{Access, dependent};
 pub use differ::{Divergence, diverge};
 pub use dpor::exhaust;
 pub use guided::{GuidedRun, follow, follow_to_the_end};
+pub use invariants::{INVARIANTS, InvariantInfo, invariant};
 pub use model::{Limits, Model, Run, Summary, Verdict};
 pub use random::{RandomWalk, random_walk};
 pub use scenario::{FileSpec, MOST_CPUS, MOST_OPS, MapSpec, Operation, Pool, Problem, Scenario, World};

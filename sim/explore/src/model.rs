@@ -1,10 +1,10 @@
 //! What is explored, and what came of it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use pagewalk_engine::{Engine, Explorer, Stop, Violation};
 
+use crate::bug;
 use crate::trace::Trace;
 
 /// A small world that can be run under any schedule, again and again.
@@ -15,6 +15,11 @@ pub trait Model {
     /// Brings the world to its beginning and spawns the contexts. Yields the engine that runs them, whose schedule is
     /// [`pagewalk_engine::Schedule::Explore`]; one used before has been started again, with `seed`.
     fn start(&mut self, seed: u64) -> Rc<Engine>;
+
+    /// Asked by a search after every run: whether there is to be another.
+    fn goes_on(&self) -> bool {
+        true
+    }
 
     /// What the end of the run shows to be wrong, beyond what the engine noted on the way.
     fn judge(&mut self, stop: &Stop) -> Vec<Violation>;
@@ -84,11 +89,8 @@ pub struct Summary {
 /// Runs `model` once under `explorer`. A panic in the kernel's text is a `BUG_ON`, which ends the run.
 pub(crate) fn run_once(model: &mut dyn Model, seed: u64, explorer: &mut dyn Explorer) -> (Rc<Engine>, Stop) {
     let engine = model.start(seed);
-    let ran = catch_unwind(AssertUnwindSafe(|| engine.explore(explorer)));
-    let stop = ran.unwrap_or_else(|payload| {
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        engine.violation("panic", text);
+    let stop = bug::caught(|| engine.explore(explorer)).unwrap_or_else(|text| {
+        engine.violation("panic", &*text);
         Stop::Stopped(format!("panic: {text}"))
     });
     (engine, stop)

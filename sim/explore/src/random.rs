@@ -79,11 +79,14 @@ pub fn random_walk(
         summary.steps += walk.choices().len() as u64;
         if walk.was_cut() && matches!(stop, Stop::Stopped(_)) {
             summary.cut += 1;
-            continue;
+        } else {
+            let verdict = verdict_of(model, &engine, stop);
+            summary.failing += u64::from(!verdict.is_clean());
+            if !visit(walk.choices(), &verdict) {
+                break;
+            }
         }
-        let verdict = verdict_of(model, &engine, stop);
-        summary.failing += u64::from(!verdict.is_clean());
-        if !visit(walk.choices(), &verdict) {
+        if !model.goes_on() {
             break;
         }
     }

@@ -44,24 +44,25 @@ pub fn switches(choices: &[usize]) -> usize {
     blocks(choices).len().saturating_sub(1)
 }
 
-/// Shortens the failing schedule `choices` of `model`. `None` if it does not fail.
+/// Shortens the failing schedule `choices` of `model`, as far as the model goes on. `None` if it does not fail.
 pub fn shrink(model: &mut dyn Model, choices: &[usize], most_steps: usize) -> Option<Shrunk> {
     let mut best = follow(model, choices, most_steps);
     let invariant = best.violation.as_ref()?.invariant;
     let mut runs = 1;
-    let mut minimal = false;
-    while !minimal && runs < MOST_RUNS {
+    let (mut minimal, mut goes_on) = (false, true);
+    while !minimal && goes_on {
         minimal = true;
         for plan in candidates(&blocks(&best.choices)) {
             let run = follow(model, &plan, most_steps);
             runs += 1;
+            goes_on = runs < MOST_RUNS && model.goes_on();
             let same = run.violation.as_ref().is_some_and(|violation| violation.invariant == invariant);
             if same && measure(&run) < measure(&best) {
                 best = run;
                 minimal = false;
                 break;
             }
-            if runs >= MOST_RUNS {
+            if !goes_on {
                 minimal = false;
                 break;
             }

@@ -43,6 +43,13 @@ impl<'a> Teller<'a> {
         format!("{} {}", verb(event.op.kind), self.object(event.op.object))
     }
 
+    /// What an observer says, which knows frames and mappings by number only, in the words of the steps.
+    pub fn message(self, text: &str) -> String {
+        let text = renamed(text, "Some(Pfn(0x", "))", 16, |frame| format!("page {frame}"));
+        let text = renamed(&text, "Pfn(0x", ")", 16, |frame| format!("page {frame}"));
+        renamed(&text, " of mapping ", "", 10, |id| format!(" of {}", self.file(id)))
+    }
+
     /// What the step did.
     pub fn step(self, event: &Event) -> String {
         let object = self.object(event.op.object);
@@ -121,6 +128,20 @@ impl<'a> Teller<'a> {
     }
 }
 
+/// The text with every number between `before` and `after` told by `name`, these two included.
+fn renamed(text: &str, before: &str, after: &str, radix: u32, name: impl Fn(u64) -> String) -> String {
+    let mut parts = text.split(before);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at(part.find(|c: char| !c.is_digit(radix)).unwrap_or(part.len()));
+        match (u64::from_str_radix(digits, radix), rest.strip_prefix(after)) {
+            (Ok(number), Some(rest)) => told = told + &name(number) + rest,
+            _ => told = told + before + part,
+        }
+    }
+    told
+}
+
 fn flag(object: ObjectId, bit: u8) -> String {
     let known = FLAGS.get(usize::from(bit)).filter(|_| object.class.name == "page.flags");
     known.map_or_else(|| format!("bit {bit}"), |name| (*name).to_owned())
@@ -148,5 +169,21 @@ fn verb(kind: OpKind) -> &'static str {
         OpKind::Barrier => "barrier",
         OpKind::User => "program",
         OpKind::Yield => "yield",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_between_two_words_are_told_by_name() {
+        let page = |text| renamed(text, "Pfn(0x", ")", 16, |frame| format!("page {frame}"));
+        assert_eq!(page("Pfn(0x1f) and Pfn(0x2)"), "page 31 and page 2");
+        assert_eq!(page("Pfn(0x) or Pfn(0x1"), "Pfn(0x) or Pfn(0x1");
+        assert_eq!(
+            renamed("slot of mapping 2", " of mapping ", "", 10, |id| format!(" of {id}")),
+            "slot of 2"
+        );
     }
 }

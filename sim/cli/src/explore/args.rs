@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::kernel_args::KernelArgs;
+use crate::time_limit::TimeLimit;
 
 /// Arguments of `pagewalk explore`.
 #[derive(Args, Clone, Debug)]
@@ -19,6 +20,9 @@ pub struct ExploreArgs {
     /// At most so many runs [default: 10000 random ones; 1000000 of an exhaustive search]
     #[arg(long, value_name = "N", help_heading = "Search", value_parser = clap::value_parser!(u64).range(1..))]
     pub runs: Option<u64>,
+    /// At most so much time, as in 30s, 10m or 1h: then it answers how far it came
+    #[arg(long, value_name = "TIME", help_heading = "Search")]
+    pub budget: Option<TimeLimit>,
     /// The seed of the random schedules
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Search")]
     pub seed: u64,

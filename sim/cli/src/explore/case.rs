@@ -84,7 +84,7 @@ impl Case {
             fixes: args.kernel.fix.iter().map(ToString::to_string).collect(),
             mutants: args.kernel.mutant.iter().map(ToString::to_string).collect(),
             invariant: violation.map_or_else(String::new, |violation| violation.invariant.into()),
-            message: violation.map_or_else(String::new, |violation| violation.message.clone()),
+            message: violation.map_or_else(String::new, |violation| teller.message(&violation.message)),
             steps: steps.collect(),
         }
     }

@@ -8,9 +8,11 @@ use serde::Serialize;
 
 use super::args::kernel_words;
 use super::case::{Case, actor_name};
+use super::watch::Watch;
 use super::{MOST_STEPS, lanes, run_along};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::style::{Paint, WIDTH, visible, wrap};
+use crate::exit::Exit;
+use crate::style::{Paint, visible, wrap};
 
 /// One failing schedule, explained.
 pub(super) struct Story {
@@ -18,6 +20,8 @@ pub(super) struct Story {
     file: String,
     shrunk: Shrunk,
     missing: Option<Missing>,
+    /// Whether shortening was interrupted.
+    interrupted: bool,
 }
 
 /// What the kernel without the mistake does at the place where they part.
@@ -43,11 +47,14 @@ pub(super) fn explain(file: &str, case: &Case) -> Result<Story, Diagnostic> {
     verify(case, &run).map_err(|message| {
         problem(message).help("it was saved by another version, or edited: explore the scenario again")
     })?;
-    let mut world = World::new(case.scenario.clone(), case.switches());
-    let shrunk = shrink(&mut world, &choices, MOST_STEPS)
-        .ok_or_else(|| problem("the schedule breaks nothing any more".into()))?;
+    let watch = Watch::begin("explain", None, None);
+    let mut world = World::new(case.scenario.clone(), case.switches()).asking(watch.asked());
+    let shrunk = shrink(&mut world, &choices, MOST_STEPS);
+    watch.finish();
+    let shrunk = shrunk.ok_or_else(|| problem("the schedule breaks nothing any more".into()))?;
     let missing = missing_step(case, &shrunk.run);
-    Ok(Story { case: case.clone(), file: file.to_owned(), shrunk, missing })
+    let interrupted = !shrunk.minimal && watch.ended_early().is_some();
+    Ok(Story { case: case.clone(), file: file.to_owned(), shrunk, missing, interrupted })
 }
 
 /// Whether the run is the one that was saved.
@@ -94,33 +101,40 @@ fn missing_step(case: &Case, run: &GuidedRun) -> Option<Missing> {
 }
 
 impl Story {
-    fn violation(&self) -> (&str, &str) {
-        let violation = self.shrunk.run.violation.as_ref();
-        violation.map_or(("", ""), |violation| (violation.invariant, &violation.message))
+    pub(super) fn exit(&self) -> Exit {
+        if self.interrupted { Exit::Interrupted } else { Exit::Held }
     }
 
-    pub(super) fn to_text(&self, paint: Paint) -> String {
+    fn violation(&self) -> (&str, String) {
+        let teller = Teller::new(&self.case.scenario);
+        let violation = self.shrunk.run.violation.as_ref();
+        violation.map_or(("", String::new()), |violation| {
+            (violation.invariant, teller.message(&violation.message))
+        })
+    }
+
+    pub(super) fn to_text(&self, paint: Paint, width: usize) -> String {
         let case = &self.case;
         let kernel = kernel_words(&case.kernel, &case.fixes, &case.mutants);
         let title = format!("{} · {} · {kernel}", self.file, case.source);
         let mut lines = vec![paint.dim(&visible(&title)), String::new()];
         for mutant in case.mutants.iter().filter_map(|name| Mutant::from_name(name)) {
-            lines.extend(wrap(&format!("{mutant}: {}", mutant.info().what), WIDTH));
+            lines.extend(wrap(&format!("{mutant}: {}", mutant.info().what), width));
             lines.push(String::new());
         }
-        lines.extend(lanes::lanes(&case.scenario, &self.shrunk.run.trace, paint));
+        lines.extend(lanes::lanes(&case.scenario, &self.shrunk.run.trace, paint, width));
         let (invariant, message) = self.violation();
         lines.push(String::new());
-        for line in wrap(&visible(&format!("✘ {invariant}: {message}")), WIDTH) {
+        for line in wrap(&visible(&format!("✘ {invariant}: {message}")), width) {
             lines.push(paint.alarm(&line));
         }
         lines.push(String::new());
-        lines.extend(self.missing_text());
-        lines.extend(wrap(&self.shortened(), WIDTH));
+        lines.extend(self.missing_text(width));
+        lines.extend(wrap(&self.shortened(), width));
         lines.join("\n") + "\n"
     }
 
-    fn missing_text(&self) -> Vec<String> {
+    fn missing_text(&self, width: usize) -> Vec<String> {
         let Some(missing) = &self.missing else { return Vec::new() };
         let (place, step) = &missing.there;
         let mut text = format!(
@@ -130,7 +144,7 @@ impl Story {
         if let Some((place, step)) = &missing.here {
             text.push_str(&format!(" Here it was, at {place}: {step}."));
         }
-        let mut lines = wrap(&visible(&text), WIDTH);
+        let mut lines = wrap(&visible(&text), width);
         lines.push(String::new());
         lines
     }
@@ -140,6 +154,8 @@ impl Story {
         let changes = (switches(&self.case.choices()), switches(&self.shrunk.run.choices));
         let minimal = if self.shrunk.minimal {
             " No two blocks of steps of one CPU can be joined, and none left out, without the failure going away."
+        } else if self.interrupted {
+            " Then it was interrupted: it may become shorter."
         } else {
             ""
         };
@@ -165,10 +181,12 @@ impl Story {
             fixes: &'a [String],
             mutants: &'a [String],
             invariant: &'a str,
-            message: &'a str,
+            message: String,
             steps: Vec<Step>,
             switches: usize,
             minimal: bool,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            interrupted: bool,
             runs: usize,
             missing: Option<&'a Missing>,
         }
@@ -192,6 +210,7 @@ impl Story {
             steps: self.shrunk.run.trace.events().iter().map(step).collect(),
             switches: switches(&self.shrunk.run.choices),
             minimal: self.shrunk.minimal,
+            interrupted: self.interrupted,
             runs: self.shrunk.runs,
             missing: self.missing.as_ref(),
         };

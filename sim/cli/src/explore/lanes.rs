@@ -3,15 +3,18 @@
 use pagewalk_engine::Actor;
 use pagewalk_explore::{Event, Scenario, Teller, Trace};
 
-use crate::style::{Paint, WIDTH, fit};
+use crate::style::{Paint, fit};
+
+/// Lanes narrower than this show a step without its place, if both do not fit.
+const NARROW: usize = 46;
 
 /// Columns for the number of a step.
 const MARGIN: usize = 5;
 
-/// The header and the steps of `trace`, a line each.
-pub(super) fn lanes(scenario: &Scenario, trace: &Trace, paint: Paint) -> Vec<String> {
+/// The header and the steps of `trace`, a line each, in `columns` columns.
+pub(super) fn lanes(scenario: &Scenario, trace: &Trace, paint: Paint, columns: usize) -> Vec<String> {
     let cpus = scenario.cpus.len();
-    let width = (WIDTH - MARGIN) / cpus;
+    let width = (columns - MARGIN) / cpus;
     let teller = Teller::new(scenario);
     let programs = scenario.cpus.iter().enumerate().map(|(cpu, program)| {
         let operations: Vec<String> = program.iter().map(pagewalk_explore::Operation::describe).collect();
@@ -21,7 +24,7 @@ pub(super) fn lanes(scenario: &Scenario, trace: &Trace, paint: Paint) -> Vec<Str
     let mut lines = vec![paint.strong(header.trim_end())];
     for (n, event) in trace.events().iter().enumerate() {
         let lane = usize::from(Actor::from_index(event.access.actor, cpus).cpu().0);
-        let text = cell(teller, event, cpus);
+        let text = cell(teller, event, cpus, width);
         lines.push(
             format!("{:>3}  {}{}", n + 1, " ".repeat(lane * width), pad(&text, width)).trim_end().to_owned(),
         );
@@ -29,14 +32,19 @@ pub(super) fn lanes(scenario: &Scenario, trace: &Trace, paint: Paint) -> Vec<Str
     lines
 }
 
-fn cell(teller: Teller<'_>, event: &Event, cpus: usize) -> String {
+fn cell(teller: Teller<'_>, event: &Event, cpus: usize, width: usize) -> String {
     let who = match Actor::from_index(event.access.actor, cpus) {
         Actor::Cpu(_) => "",
         Actor::Interrupt(_) => "(interrupt) ",
         Actor::Callback(_) => "(RCU callback) ",
     };
     let step = teller.step(event);
-    if cpus > 2 { format!("{who}{step}") } else { format!("{who}{}  {step}", teller.place(event)) }
+    let whole = format!("{who}{}  {step}", teller.place(event));
+    if cpus > 2 || (width < NARROW && whole.chars().count() > width - 2) {
+        format!("{who}{step}")
+    } else {
+        whole
+    }
 }
 
 fn pad(text: &str, width: usize) -> String {

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use pagewalk_engine::Violation;
-use pagewalk_explore::{GuidedRun, Scenario, Summary, switches};
+use pagewalk_explore::{GuidedRun, Scenario, Teller, switches};
 use serde::Serialize;
 
 use super::args::{ExploreArgs, StrategyArg, kernel_words};
+use super::watch::Ended;
+use super::{MOST_STEPS, Outcome};
 use crate::exit::Exit;
-use crate::style::{Paint, WIDTH, group, visible, wrap};
+use crate::style::{Paint, group, visible, wrap};
 
 /// One invariant that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +56,9 @@ pub(super) struct ExploreReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fixes: Vec<String>,
     mutants: Vec<String>,
+    /// Those of them whose line no run has reached.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mutants_not_reached: Vec<String>,
     strategy: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
@@ -65,6 +70,9 @@ pub(super) struct ExploreReport {
     cut_off: u64,
     steps: u64,
     complete: bool,
+    ended: Ended,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<String>,
     failing: u64,
     broken: Vec<BrokenInvariant>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,12 +94,16 @@ impl ExploreReport {
         args: &ExploreArgs,
         scenario: &Scenario,
         command: &str,
-        summary: Summary,
-        broken: Broken,
+        outcome: Outcome,
         shown: Option<&GuidedRun>,
     ) -> Self {
         let random = args.strategy == StrategyArg::Random;
-        let mut broken: Vec<_> = broken.0.into_values().collect();
+        let Outcome { summary, findings, ended, not_reached } = outcome;
+        let mut broken: Vec<_> = findings.broken.0.into_values().collect();
+        let teller = Teller::new(scenario);
+        for one in &mut broken {
+            one.message = teller.message(&one.message);
+        }
         broken.sort_by(|a, b| b.runs.cmp(&a.runs).then(a.invariant.cmp(b.invariant)));
         Self {
             schema: "pagewalk.explore/1",
@@ -101,6 +113,7 @@ impl ExploreReport {
             kernel: args.kernel.kernel.name(),
             fixes: args.kernel.fix.iter().map(ToString::to_string).collect(),
             mutants: args.kernel.mutant.iter().map(ToString::to_string).collect(),
+            mutants_not_reached: not_reached.iter().map(ToString::to_string).collect(),
             strategy: args.strategy.name(),
             seed: random.then_some(args.seed),
             programs: scenario
@@ -114,6 +127,8 @@ impl ExploreReport {
             cut_off: summary.cut,
             steps: summary.steps,
             complete: summary.complete,
+            ended,
+            budget: args.budget.map(|budget| budget.to_string()),
             failing: summary.failing,
             broken,
             shown: shown.map(|run| Shown {
@@ -129,10 +144,12 @@ impl ExploreReport {
     }
 
     pub(super) fn exit(&self) -> Exit {
-        match (self.failing > 0, self.strategy == "dpor" && !self.complete) {
-            (true, _) => Exit::Broken,
-            (false, true) => Exit::Incomplete,
-            (false, false) => Exit::Held,
+        let all = self.complete || (self.seed.is_some() && self.ended == Ended::Runs);
+        match (self.ended, self.failing > 0) {
+            (Ended::Interrupted, _) => Exit::Interrupted,
+            (_, true) => Exit::Broken,
+            (_, false) if all && self.mutants_not_reached.is_empty() => Exit::Held,
+            (_, false) => Exit::Incomplete,
         }
     }
 
@@ -140,19 +157,21 @@ impl ExploreReport {
         serde_json::to_string_pretty(self).expect("a report is plain data with text keys") + "\n"
     }
 
-    pub(super) fn to_text(&self, paint: Paint) -> String {
+    pub(super) fn to_text(&self, paint: Paint, width: usize) -> String {
         let mut lines = vec![paint.dim(&visible(&self.command)), String::new()];
-        lines.extend(wrap(&visible(&self.about), WIDTH));
+        lines.extend(wrap(&visible(&self.about), width));
         for (cpu, program) in self.programs.iter().enumerate() {
-            lines.push(format!("  CPU {cpu}  {}", visible(&program.join("; "))));
+            lines.extend(under(&format!("  CPU {cpu}  "), &visible(&program.join("; ")), width));
         }
         lines.push(String::new());
-        lines.push(self.searched());
+        let searched = wrap(&self.searched(), width).into_iter();
+        lines.extend(searched.map(|line| line.replace(TIE, " ")));
         if self.failing == 0 {
             lines.push(self.held());
         } else {
-            lines.extend(self.told_broken(paint));
+            lines.extend(self.told_broken(paint, width));
         }
+        lines.extend(self.told_not_reached(paint, width));
         lines.join("\n") + "\n"
     }
 
@@ -162,51 +181,75 @@ impl ExploreReport {
 
     /// What was tried.
     fn searched(&self) -> String {
-        let (runs, steps, kernel) = (group(self.runs), group(self.steps), self.kernel());
-        match self.seed {
-            Some(seed) => format!("{kernel}: {runs} random schedules, seed {seed}, {steps} steps"),
+        let (runs, steps, kernel) = (tied(self.runs), tied(self.steps), self.kernel());
+        let head = if self.ended == Ended::Interrupted { format!("{kernel}, interrupted") } else { kernel };
+        let tried = match self.seed {
+            Some(seed) => format!("{runs} random schedules, seed {seed}, {steps} steps"),
             None if self.complete => {
-                format!(
-                    "{kernel}: all {} classes of schedules, in {runs} runs of {steps} steps",
-                    group(self.finished)
-                )
+                format!("all {} classes of schedules, in {runs} runs of {steps} steps", tied(self.finished))
             }
-            None => format!(
-                "{kernel}: {} classes of schedules in {runs} runs of {steps} steps; not all (--runs allows more)",
-                group(self.finished)
-            ),
+            None => format!("{} classes of schedules in {runs} runs of {steps} steps", tied(self.finished)),
+        };
+        format!("{head}: {tried}{}", self.not_all())
+    }
+
+    /// Why that was not all.
+    fn not_all(&self) -> String {
+        match self.ended {
+            Ended::Complete => String::new(),
+            Ended::Runs if self.seed.is_some() => String::new(),
+            Ended::Runs => "; not all (--runs allows more)".to_owned(),
+            Ended::CutOff => {
+                format!("; not all (some were cut off after {} steps)", tied(MOST_STEPS as u64))
+            }
+            Ended::Budget => {
+                format!("; not all (--budget {} is used up)", self.budget.as_deref().unwrap_or_default())
+            }
+            Ended::Interrupted => "; not all".to_owned(),
         }
     }
 
     fn held(&self) -> String {
         match (self.seed, self.complete) {
-            (Some(_), _) => format!("● none of them broke an invariant{}", self.cut()),
+            (Some(_), _) if self.ended == Ended::Runs && self.mutants_not_reached.is_empty() => {
+                format!("● none of them broke an invariant{}", self.cut())
+            }
+            // Nothing that was asked about has happened.
+            (None, true) if !self.mutants_not_reached.is_empty() => {
+                "○ no schedule breaks an invariant".to_owned()
+            }
             (None, true) => "● no schedule breaks an invariant".to_owned(),
-            (None, false) => format!("○ none of those broke an invariant{}", self.cut()),
+            _ => format!("○ none of those broke an invariant{}", self.cut()),
         }
+    }
+
+    /// A mutant that did nothing was not tried, whatever the runs show.
+    fn told_not_reached(&self, paint: Paint, width: usize) -> Vec<String> {
+        let told = self.mutants_not_reached.iter().map(|mutant| {
+            format!("○ mutant {mutant} was not reached by any run: this scenario says nothing about it")
+        });
+        told.flat_map(|text| wrap(&text, width)).map(|line| paint.strong(&line)).collect()
     }
 
     fn cut(&self) -> String {
         if self.cut_off == 0 { String::new() } else { format!("; {} were cut off", group(self.cut_off)) }
     }
 
-    fn told_broken(&self, paint: Paint) -> Vec<String> {
+    fn told_broken(&self, paint: Paint, width: usize) -> Vec<String> {
         let what = if self.seed.is_some() { "schedules" } else { "classes" };
         let count =
             format!("✘ {} of {} {what} break an invariant", group(self.failing), group(self.finished));
         let mut lines = vec![paint.alarm(&count)];
         for broken in &self.broken {
             let head = format!("  {:5} in {:>6}  ", broken.invariant, group(broken.runs));
-            let indent = " ".repeat(head.chars().count());
-            for (n, line) in wrap(&visible(&broken.message), WIDTH - indent.len()).into_iter().enumerate() {
-                lines.push(format!("{}{line}", if n == 0 { &head } else { &indent }));
-            }
+            lines.extend(under(&head, &visible(&broken.message), width));
         }
         if let Some(shown) = &self.shown {
-            lines.push(format!(
+            let told = format!(
                 "The simplest breaks {} after {} steps; switches between CPUs: {}.",
                 shown.invariant, shown.steps, shown.switches
-            ));
+            );
+            lines.extend(wrap(&told, width));
         }
         match &self.saved {
             Some(file) => lines.push(format!("It is saved: pagewalk explain {}", visible(file))),
@@ -214,4 +257,19 @@ impl ExploreReport {
         }
         lines
     }
+}
+
+/// Stands for the space between groups of digits while lines are wrapped.
+const TIE: &str = "\u{e000}";
+
+/// A number in groups that stay on one line.
+fn tied(number: u64) -> String {
+    group(number).replace(' ', TIE)
+}
+
+/// Words after a head, wrapped under where they begin.
+fn under(head: &str, words: &str, width: usize) -> Vec<String> {
+    let indent = " ".repeat(head.chars().count());
+    let lines = wrap(words, width - indent.len()).into_iter().enumerate();
+    lines.map(|(n, line)| format!("{}{line}", if n == 0 { head } else { &indent })).collect()
 }

@@ -13,6 +13,9 @@ pub struct Problem {
     pub word: String,
 }
 
+/// Tables that map the pages of the process: one of each level.
+const TABLES: usize = 4;
+
 fn problem(word: impl Into<String>, message: impl Into<String>) -> Problem {
     Problem { message: message.into(), word: word.into() }
 }
@@ -38,7 +41,38 @@ impl Scenario {
             }
             program.iter().try_for_each(|operation| self.check_operation(operation))?;
         }
-        self.check_reclaims()
+        self.check_reclaims()?;
+        self.check_frames()
+    }
+
+    /// All that it can have in memory at once fits: what is there when it begins, and what its programs bring, as if nothing were
+    /// given back meanwhile.
+    fn check_frames(&self) -> Result<(), Problem> {
+        let cached = self.files.iter().map(|file| file.cached.len()).sum::<usize>();
+        let tables = if self.maps.is_empty() { 0 } else { TABLES };
+        let warm = self.warm.iter().map(|&(_, page)| page).collect::<BTreeSet<_>>().len();
+        let operations = self.cpus.iter().flatten();
+        // A page of the file, and a copy where the mapping is private.
+        let brought = operations.map(Operation::allocates).sum::<usize>() + 2 * warm;
+        let need = 1 + cached + tables + brought; // frame 0 is nobody's
+        if need <= self.frames as usize {
+            return Ok(());
+        }
+        let word = match self.frames == super::default_frames() {
+            false => "frames",
+            true if cached > brought => "cached",
+            true => "cpus",
+        };
+        let parts =
+            [(cached, "cached pages"), (tables, "page tables"), (brought, "pages that may be allocated")];
+        let parts =
+            parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let parts = parts.collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "{} frames: must be at least {need}, for {parts} and frame 0, which is nobody's",
+            self.frames
+        );
+        Err(problem(word, message))
     }
 
     fn check_files(&self) -> Result<(), Problem> {

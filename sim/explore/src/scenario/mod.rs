@@ -20,7 +20,7 @@ pub const MOST_OPS: usize = 16;
 pub struct Scenario {
     /// What it shows, for people.
     pub about: String,
-    /// Frames of the machine, 64 to 4096.
+    /// Frames of the machine, 64 to 4096, and enough for all that it can have in memory at once.
     #[serde(default = "default_frames")]
     pub frames: u32,
     /// Where freed pages go.
@@ -199,6 +199,16 @@ impl Operation {
         match self {
             Self::Load { page } | Self::Store { page } | Self::Discard { page } => Some(*page),
             _ => None,
+        }
+    }
+
+    /// The most pages that it allocates.
+    pub(crate) fn allocates(&self) -> usize {
+        match self {
+            Self::Add { .. } | Self::Read { .. } | Self::Allocate { .. } => 1,
+            // The file's, and a copy of it.
+            Self::Load { .. } | Self::Store { .. } => 2,
+            _ => 0,
         }
     }
 

@@ -130,8 +130,10 @@ impl Subject<'_> {
         }
         let stamp = self.hw().memory.read_page(self.cx(), pfn).await;
         if words.count().observe() < 1 {
-            let message = format!("{pfn:?} is used by who has a reference, and it is free");
-            self.cx().engine().violation("I3", message);
+            self.cx().engine().violation(
+                "I3",
+                format!("{pfn:?} is used by who has a reference and its count is 0: expected 1 or more"),
+            );
         }
         self.task.kernel().shadow_file_read(ticket, inode.id(), index, stamp);
     }
@@ -195,7 +197,8 @@ impl Subject<'_> {
         }
         let count = hw.memory.words(page.pfn()).count().read_once(cx).await;
         if exact && count != 1 {
-            let message = format!("{:?} is new, has one owner, and its count is {count}", page.pfn());
+            let message =
+                format!("{:?} is new, has one owner, and its count is {count}, expected 1", page.pfn());
             cx.engine().violation("count-is-exact", message);
         }
         hw.put_page(cx, page).await;

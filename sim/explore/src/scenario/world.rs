@@ -11,7 +11,8 @@ use pagewalk_kernel::{
     File, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program, sys_clone, sys_mmap,
 };
 use pagewalk_mmu::{
-    Access, AccessKind, BASE_PAGE_BYTES, HardwareSpec, PG_DIRTY, PG_UPTODATE, PageRef, Pfn, Switches, Vaddr,
+    Access, AccessKind, BASE_PAGE_BYTES, HardwareSpec, Mutant, PG_DIRTY, PG_UPTODATE, PageRef, Pfn, Switches,
+    Vaddr,
 };
 use pagewalk_pagecache::{add_to_page_cache, remove_from_page_cache, set_page_dirty_nobuffers, unlock_page};
 
@@ -26,6 +27,10 @@ pub struct World {
     kernel: Option<Rc<Kernel>>,
     /// The files and address spaces of the run: its tasks do not exit, and the observers look at them afterwards.
     kept: Option<Rc<Prepared>>,
+    /// The mutants that runs before this one have reached, a bit each.
+    reached: u32,
+    /// Asked after every run whether there is to be another.
+    goes_on: Option<Rc<dyn Fn() -> bool>>,
 }
 
 /// What the beginning of a run has made.
@@ -57,7 +62,26 @@ impl Explorer for InOrder {
 impl World {
     /// `scenario`, which has been checked, on a kernel with `switches`.
     pub fn new(scenario: Scenario, switches: Switches) -> Self {
-        Self { scenario: Rc::new(scenario), switches, kernel: None, kept: None }
+        Self { scenario: Rc::new(scenario), switches, kernel: None, kept: None, reached: 0, goes_on: None }
+    }
+
+    /// The same world, whose searches ask `goes_on` after every run whether there is to be another.
+    #[must_use]
+    pub fn asking(self, goes_on: Rc<dyn Fn() -> bool>) -> Self {
+        Self { goes_on: Some(goes_on), ..self }
+    }
+
+    /// The mutants of its kernel whose line no run has reached: of them the runs say nothing.
+    pub fn mutants_not_reached(&self) -> Vec<Mutant> {
+        let now = self.kernel.as_ref().map_or(0, |kernel| kernel.hw.reached_mutants());
+        self.switches.mutants_beyond(self.reached | now).collect()
+    }
+
+    /// The run is over, and its kernel goes.
+    fn take_kernel(&mut self) -> Option<Rc<Kernel>> {
+        let kernel = self.kernel.take()?;
+        self.reached |= kernel.hw.reached_mutants();
+        Some(kernel)
     }
 
     /// The scenario.
@@ -260,9 +284,15 @@ impl Model for World {
         usize::from(self.maker().0) + 1
     }
 
+    fn goes_on(&self) -> bool {
+        self.goes_on.as_ref().is_none_or(|goes_on| goes_on())
+    }
+
     fn start(&mut self, _: u64) -> Rc<Engine> {
+        self.take_kernel();
         let kernel = self.boot();
         let prepared = Rc::new(self.prepare(&kernel));
+        kernel.hw.forget_reached();
         self.kept = Some(Rc::clone(&prepared));
         for cpu in 0..self.scenario.cpus.len() {
             let (scenario, prepared, shared) =
@@ -286,7 +316,7 @@ impl Model for World {
     }
 
     fn judge(&mut self, stop: &Stop) -> Vec<Violation> {
-        let Some(kernel) = self.kernel.take() else { return Vec::new() };
+        let Some(kernel) = self.take_kernel() else { return Vec::new() };
         match stop {
             Stop::Finished if kernel.engine.violations().is_empty() => {
                 self.check_quiescent(&kernel);

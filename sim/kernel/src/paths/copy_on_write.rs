@@ -86,7 +86,7 @@ async fn copy_page(
         mm.sub_rss(PageKind::File);
         mm.add_rss(PageKind::Anon);
     }
-    let early = kernel.hw.switches().mutant(Mutant::WpRmapBeforeFlush);
+    let early = kernel.hw.mutant(Mutant::WpRmapBeforeFlush);
     if early {
         page_remove_rmap(current, old, kind).await; // MUTANT R44
     }

@@ -58,7 +58,7 @@ pub(crate) async fn filemap_fault<'a>(
             continue;
         }
         let beyond = index >= pages_of(inode.i_size().read_once(current).await); // 4
-        if beyond && !kernel.hw.switches().mutant(Mutant::FaultNoIsizeRecheck) {
+        if beyond && !kernel.hw.mutant(Mutant::FaultNoIsizeRecheck) {
             current.mark("filemap_fault:truncated");
             unlock_page(current, &kernel.hw, page.pfn()).await;
             kernel.hw.put_page(current, page).await;

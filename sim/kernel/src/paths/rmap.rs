@@ -53,7 +53,12 @@ pub(crate) async fn page_dup_rmap(current: &Task, pfn: Pfn) {
 pub(crate) async fn page_remove_rmap(current: &Task, pfn: Pfn, kind: PageKind) {
     let before = current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, -1).await;
     if before <= 0 {
-        current.engine().violation("I1", format!("the map count of {pfn:?} went below 0"));
+        current.engine().violation(
+            "I1",
+            format!(
+                "a mapping of {pfn:?} is taken away and there was none: expected a map count of 1 or more"
+            ),
+        );
     }
     if before == 1 {
         let stat = &current.kernel().stat;

@@ -49,7 +49,7 @@ pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, e
         entry_pte = entry_pte.writable(true).dirty(true);
         write = false;
     }
-    let early = hw.switches().mutant(Mutant::SwapFreeBeforeRmap);
+    let early = hw.mutant(Mutant::SwapFreeBeforeRmap);
     if early {
         swap_free(current, swap, entry).await; // MUTANT R54
         unlock_page(current, hw, pfn).await;

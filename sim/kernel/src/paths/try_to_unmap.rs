@@ -80,7 +80,7 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     if kind == PageKind::Anon && words.flags().test_bit(current, PG_SWAPCACHE).await {
         let entry =
             SwapEntry::from_word(words.private().read_once(current).await).expect("in the swap cache");
-        if kernel.hw.switches().mutant(Mutant::SwapPteBeforeDup) {
+        if kernel.hw.mutant(Mutant::SwapPteBeforeDup) {
             late = Some(entry); // MUTANT R55
         } else {
             swap_duplicate(current, &kernel.swap, entry).await;

@@ -76,7 +76,7 @@ impl Zap<'_, '_> {
     /// page must not finish before that: so the flush comes under the PTL (1cf35d47712d), and the page stays mapped until
     /// then (5df397dec7c4, Linux 6.2), for who cleans looks only at mapped pages, under the PTL. v2.6.27 flushes later.
     async fn zap_pte_range(&mut self, current: &Task, table: Table, start: Vaddr, end: Vaddr) -> Vaddr {
-        let switches = current.kernel().hw.switches();
+        let hw = &current.kernel().hw;
         let ptl = table.lock(current).lock(current).await;
         let mut address = start;
         let mut full = false;
@@ -96,7 +96,7 @@ impl Zap<'_, '_> {
                 continue;
             }
             let kind = page_kind(current, self.vma, seen.pfn()).await;
-            let pte = if switches.mutant(Mutant::ZapDropDirty) {
+            let pte = if hw.mutant(Mutant::ZapDropDirty) {
                 word.write_once(current, Pte::NONE).await; // MUTANT R28
                 seen
             } else {
@@ -107,12 +107,12 @@ impl Zap<'_, '_> {
             }
             self.mm.sub_rss(kind);
             current.kernel().stat.pages_zapped.add(1);
-            if kind == PageKind::File && pte.is_dirty() && switches.has(Fix::FlushUnderPtl) {
+            if kind == PageKind::File && pte.is_dirty() && hw.switches().has(Fix::FlushUnderPtl) {
                 dirty.push(pte.pfn());
             } else {
                 page_remove_rmap(current, pte.pfn(), kind).await; // 3
             }
-            if switches.mutant(Mutant::ZapFreeBeforeFlush) {
+            if hw.mutant(Mutant::ZapFreeBeforeFlush) {
                 self.gather.cover(address);
                 free_page(current, pte.pfn()).await;
             } else {
