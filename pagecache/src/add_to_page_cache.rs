@@ -64,13 +64,13 @@ pub async fn add_to_page_cache_locked(
     }
     let tree = mapping.lock_tree(cx).await; // 5
     // 6. From this store on lookups find the page: all that they look at is there.
-    let inserted = mapping.tree.insert(cx, mapping.nodes(), index, page.pfn()).await;
+    let inserted = mapping.tree.insert(cx, &tree, mapping.nodes(), index, page.pfn()).await;
     if late && inserted.is_ok() {
         set_owner(cx, page, mapping, index).await; // MUTANT R11: after the page can be found
     }
     if inserted.is_ok() {
         mapping.note_added();
-        mapping.nrpages().write_once(cx, mapping.nrpages().observe() + 1).await; // 7
+        mapping.nrpages().write_once(cx, mapping.nrpages().get(&tree) + 1).await; // 7
     } else if !late {
         // 8. Nobody has seen it.
         cx.mark("add_to_page_cache:exists");

@@ -10,10 +10,14 @@ pub async fn page_freeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, expected: i
 
 /// Step C: a frozen count becomes `count` (at least 1). A plain store, as nobody else changes a count of 0.
 pub async fn page_unfreeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, count: i32) {
-    let word = hw.memory.words(pfn).count();
-    let found = word.observe();
+    check_frozen(cx, hw, pfn, count);
+    hw.memory.words(pfn).count().store_release(cx, count).await;
+}
+
+/// I6, for observers: what is unfrozen is frozen.
+fn check_frozen(cx: &Context, hw: &Hardware, pfn: Pfn, count: i32) {
+    let found = hw.memory.words(pfn).count().observe();
     if found != 0 || count < 1 {
         cx.engine().violation("I6", format!("{pfn:?} is unfrozen to {count} while its count is {found}"));
     }
-    word.store_release(cx, count).await;
 }

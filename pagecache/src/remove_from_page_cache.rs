@@ -41,11 +41,11 @@ pub(crate) async fn __remove_from_page_cache(
     let index = mapping.page_index(cx, pfn).await;
     mapping.note_emptied(cx, index);
     // 3. The slot, with its tags; from here on lookups do not find the page.
-    let deleted = mapping.tree.delete(cx, mapping.nodes(), index, mapping.hw().switches()).await;
+    let deleted = mapping.tree.delete(cx, tree, mapping.nodes(), index, mapping.hw().switches()).await;
     mapping.check_removed(cx, pfn, index, deleted);
     mapping.disclaim(cx, pfn).await; // 4
     mapping.note_removed(pfn);
-    mapping.nrpages().write_once(cx, mapping.nrpages().observe() - 1).await; // 5
+    mapping.nrpages().write_once(cx, mapping.nrpages().get(tree) - 1).await; // 5
     mapping.check_unmapped(cx, pfn); // 6
     // 7. A dirty page keeps its flag, without meaning: it belongs to nobody.
 }

@@ -1,6 +1,6 @@
 //! Writeback: `test_set_page_writeback` and `end_page_writeback`, the bit and its tag together under `tree_lock`.
 
-use pagewalk_engine::{Context, Cpu, Effect, Engine, ObjectId, OpKind};
+use pagewalk_engine::{Context, Cpu, Effect, Engine, Held, ObjectId, OpKind};
 use pagewalk_mmu::{Hardware, PG_DIRTY, PG_RECLAIM, PG_WRITEBACK, Pfn};
 
 use crate::address_space::{AddressSpace, TREE_LOCK};
@@ -16,10 +16,10 @@ pub async fn set_page_writeback(cx: &Context, mapping: &AddressSpace, pfn: Pfn) 
     }
     mapping.note_writeback(1);
     let index = mapping.page_index(cx, pfn).await;
-    mapping.tree.tag_set(cx, mapping.nodes(), index, Tag::Writeback).await;
+    mapping.tree.tag_set(cx, &tree, mapping.nodes(), index, Tag::Writeback).await;
     // Dirtied again meanwhile: then it is to be written again.
     if !words.flags().test_bit(cx, PG_DIRTY).await {
-        mapping.tree.tag_clear(cx, mapping.nodes(), index, Tag::Dirty).await;
+        mapping.tree.tag_clear(cx, &tree, mapping.nodes(), index, Tag::Dirty).await;
     } else {
         cx.mark("set_page_writeback:dirty-again");
     }
@@ -37,6 +37,18 @@ pub fn end_page_writeback(engine: &Engine, _: &Cpu, _: &Hardware, mapping: &Addr
     }
 }
 
+/// `tree_lock`, taken and released within the step of an interrupt.
+struct InInterrupt<'a>(&'a AddressSpace);
+
+impl Held for InInterrupt<'_> {
+    fn lock(&self) -> ObjectId {
+        ObjectId::new(&TREE_LOCK, u64::from(self.0.id()))
+    }
+    fn exclusive(&self) -> bool {
+        true
+    }
+}
+
 impl AddressSpace {
     /// What interrupts wanted to do under the lock.
     #[inline]
@@ -51,7 +63,7 @@ impl AddressSpace {
 
     fn finish_writeback(&self, engine: &Engine, pfn: Pfn) {
         let words = self.hw().memory.words(pfn);
-        let flags = words.flags().observe();
+        let flags = words.flags().load_in_step(engine);
         let index = self.observe_index(pfn).filter(|_| flags & 1 << PG_WRITEBACK != 0);
         let Some(index) = index else {
             engine.violation(
@@ -60,9 +72,10 @@ impl AddressSpace {
             );
             return;
         };
-        self.tree.tag_clear_at_once(engine, self.nodes(), index, Tag::Writeback);
+        self.tree.tag_clear_at_once(engine, &InInterrupt(self), self.nodes(), index, Tag::Writeback);
         if flags & 1 << PG_RECLAIM != 0 {
-            words.flags().set_up(flags & !(1 << PG_RECLAIM));
+            let clear = |flags| flags & !(1 << PG_RECLAIM);
+            words.flags().modify_in_step(engine, OpKind::ChangeBit(PG_RECLAIM), clear);
             self.hw().rotate_reclaimable_page(engine, pfn);
         }
         self.note_writeback(-1);

@@ -18,7 +18,7 @@ use crate::{Swap, SwapEntry, delete_from_swap_cache, vm_swap_full};
 pub async fn free_swap_and_cache(cx: &Context, swap: &Swap, entry: SwapEntry) {
     let hw = swap.swapper_space.hw();
     let Some(held) = swap_info_get(cx, swap, entry).await else { return }; // 2
-    let left = swap_entry_free(cx, swap, &held, entry); // 3
+    let left = swap_entry_free(cx, swap, &held, entry).await; // 3
     let mut page = None;
     if left == 1 {
         // Only the cache is left, or one other PTE, and then nothing is found.

@@ -33,8 +33,8 @@ pub async fn get_swap_page(cx: &Context, swap: &Swap) -> Option<SwapEntry> {
         }
     }
     if let Some(entry) = found {
-        swap.set_count(cx, &held, entry, 1);
-        swap.add_free(cx, &held, -1);
+        swap.set_count(cx, &held, entry, 1).await;
+        swap.add_free(cx, &held, -1).await;
     }
     held.unlock().await;
     found

@@ -31,7 +31,7 @@ pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> 
     let entry = SwapEntry::from_word(word).expect("a page of the swap cache has an entry");
     let Some(held) = swap_info_get(cx, swap, entry).await else { return false }; // 3
     let mut removed = false;
-    if swap.map_word(entry).observe() == 1 {
+    if swap.count(&held, entry) == 1 {
         // 4 to 7
         removed = remove_from_page_cache_if(cx, space, pfn, async || {
             words.count().read_once(cx).await == EXCLUSIVE && !words.flags().test_bit(cx, PG_WRITEBACK).await
@@ -79,7 +79,7 @@ pub async fn free_page_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
 pub async fn free_swap_cache(cx: &Context, swap: &Swap, pfn: Pfn) {
     let hw = swap.swapper_space.hw();
     let words = hw.memory.words(pfn);
-    if words.flags().observe() >> PG_SWAPCACHE & 1 == 0 || !words.flags().test_bit(cx, PG_SWAPCACHE).await {
+    if !words.flags().test_bit(cx, PG_SWAPCACHE).await {
         return;
     }
     if hw.switches().has(Fix::TryToFreeSwap) && words.mapcount().read_once(cx).await > 0 {

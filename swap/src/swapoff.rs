@@ -2,7 +2,7 @@
 //!
 //! Follows mm/swapfile.c (`sys_swapoff`, `find_next_to_unuse`, `sys_swapon`) of v2.6.27.
 
-use pagewalk_engine::Context;
+use pagewalk_engine::{Context, SpinGuard};
 
 use crate::area::{SWAP_MAP_MAX, SWP_WRITEOK};
 use crate::{Swap, SwapEntry};
@@ -16,8 +16,8 @@ pub async fn begin_swapoff(cx: &Context, swap: &Swap, area: u8, free_frames: u64
     let elsewhere = swap.nr_swap_pages().saturating_sub(free_here) + free_frames;
     let possible = this.writeok() && elsewhere >= u64::from(this.inuse_pages.get());
     if possible {
-        set_writeok(cx, swap, area, false).await;
-        swap.add_free(cx, &held, -i64::try_from(free_here).expect("fewer than 2^27 pages"));
+        set_writeok(cx, swap, &held, area, false).await;
+        swap.add_free(cx, &held, -i64::try_from(free_here).expect("fewer than 2^27 pages")).await;
         swap.add_total(&held, -i64::from(this.pages()));
         swap.relist(&held);
     }
@@ -29,8 +29,8 @@ pub async fn begin_swapoff(cx: &Context, swap: &Swap, area: u8, free_frames: u64
 pub async fn abort_swapoff(cx: &Context, swap: &Swap, area: u8) {
     let held = swap.lock(cx).await;
     let this = &swap.areas[usize::from(area)];
-    set_writeok(cx, swap, area, true).await;
-    swap.add_free(cx, &held, i64::from(this.pages() - this.inuse_pages.get()));
+    set_writeok(cx, swap, &held, area, true).await;
+    swap.add_free(cx, &held, i64::from(this.pages() - this.inuse_pages.get())).await;
     swap.add_total(&held, i64::from(this.pages()));
     swap.relist(&held);
     held.unlock().await;
@@ -61,7 +61,7 @@ pub async fn reset_overflow(cx: &Context, swap: &Swap, entry: SwapEntry) -> bool
         return false;
     }
     let held = swap.lock(cx).await;
-    swap.set_count(cx, &held, entry, 1);
+    swap.set_count(cx, &held, entry, 1).await;
     held.unlock().await;
     true
 }
@@ -87,16 +87,16 @@ pub async fn swapon(cx: &Context, swap: &Swap, area: u8) -> bool {
         return false;
     }
     this.renew();
-    set_writeok(cx, swap, area, true).await;
-    swap.add_free(cx, &held, i64::from(this.pages()));
+    set_writeok(cx, swap, &held, area, true).await;
+    swap.add_free(cx, &held, i64::from(this.pages())).await;
     swap.add_total(&held, i64::from(this.pages()));
     swap.relist(&held);
     held.unlock().await;
     true
 }
 
-async fn set_writeok(cx: &Context, swap: &Swap, area: u8, on: bool) {
+async fn set_writeok(cx: &Context, swap: &Swap, held: &SpinGuard<'_>, area: u8, on: bool) {
     let flags = swap.flags(area);
-    let before = flags.observe();
+    let before = flags.get(held);
     flags.write_once(cx, if on { before | SWP_WRITEOK } else { before & !SWP_WRITEOK }).await;
 }

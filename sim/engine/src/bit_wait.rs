@@ -46,10 +46,7 @@ impl<'a> Word<'a, u32> {
 
     /// Clears `bit` and wakes who sleeps for it, from an interrupt handler: the delivery is the step.
     pub fn end_bit(self, engine: &Engine, bit: u8) {
-        let old = self.observe();
-        self.set_up(old & !(1 << bit));
-        let new = self.observe();
-        engine.touch(self.id(), OpKind::ChangeBit(bit), Effect { old: u64::from(old), new: u64::from(new) });
+        self.modify_in_step(engine, OpKind::ChangeBit(bit), |flags| flags & !(1 << bit));
         engine.notify_sleepers(self.id());
     }
 

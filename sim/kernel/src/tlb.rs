@@ -101,7 +101,7 @@ impl Kernel {
             return;
         }
         // An idle CPU, or one that has not yet switched away from an address space without users.
-        if cpu.current().is_none() || mm.users().observe() == 0 {
+        if cpu.current().is_none() || mm.users().load_in_step(&self.engine) == 0 {
             self.leave_mm(cpu, mm);
         } else {
             self.local_flush(cpu, mm, flush);

@@ -242,9 +242,7 @@ async fn unuse_pte_range(
     let mut address = start;
     while address < end {
         let word = pte_word(current, table, address);
-        if word.observe().swap_entry() == Some(entry.word())
-            && word.read_once(current).await == Pte::swap(entry.word())
-        {
+        if word.read_once(current).await == Pte::swap(entry.word()) {
             unuse_pte(current, (mm, vma), address, table, (entry, pfn)).await;
         }
         address = Vaddr(address.0 + BASE_PAGE_BYTES);

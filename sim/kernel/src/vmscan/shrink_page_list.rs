@@ -54,9 +54,10 @@ pub(super) async fn page_mapping_inuse(current: &Task, pfn: Pfn) -> bool {
         return true;
     }
     match PageMapping::decode(words.mapping().read_once(current).await) {
-        PageMapping::File(id) => {
-            current.kernel().inode_of(id).is_some_and(|inode| inode.i_mmap.observe_len() > 0)
-        }
+        PageMapping::File(id) => match current.kernel().inode_of(id) {
+            Some(inode) => inode.i_mmap.mapping_mapped(current).await,
+            None => false,
+        },
         PageMapping::Anon(_) | PageMapping::None => false,
     }
 }
