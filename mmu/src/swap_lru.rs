@@ -296,6 +296,27 @@ impl Hardware {
         self.rotated.borrow_mut().push(pfn);
     }
 
+    /// `get_page` in the step of an interrupt, until [`Hardware::put_page_in_step`].
+    pub fn get_page_in_step(&self, engine: &Engine, pfn: Pfn) {
+        self.memory.words(pfn).count().modify_in_step(engine, OpKind::Rmw, |count| count + 1);
+        self.held_by_interrupts.borrow_mut().push(pfn);
+    }
+
+    /// `put_page` in the step of an interrupt. A reference that is the last one is kept until the lists are next drained: a page
+    /// is freed by a context.
+    pub fn put_page_in_step(&self, engine: &Engine, pfn: Pfn) {
+        let mut held = self.held_by_interrupts.borrow_mut();
+        let place = held.iter().position(|&page| page == pfn).expect("a page that an interrupt has got");
+        held.swap_remove(place);
+        let count = self.memory.words(pfn).count();
+        if count.load_in_step(engine) > 1 {
+            count.modify_in_step(engine, OpKind::Rmw, |count| count - 1);
+        } else {
+            engine.touch(ObjectId::new(&ROTATED, 0), OpKind::Store, Effect::NONE);
+            self.rotated.borrow_mut().push(pfn);
+        }
+    }
+
     /// `pagevec_move_tail`: the pages that interrupts have put aside go to the back of their lists.
     async fn drain_rotated(&self, cx: &Context) {
         let pages = self.rotated.take();
@@ -318,11 +339,12 @@ impl Hardware {
         self.release_pages(cx, pages).await;
     }
 
-    /// Pages on their way to the lists or put aside by interrupts, each of which has a reference for it; for observers.
+    /// Pages on their way to the lists, or put aside or held by interrupts, each of which has a reference for it; for observers.
     pub fn observe_pagevecs(&self) -> Vec<Pfn> {
         let vecs = self.cores().iter().map(|core| core.pagevecs.borrow());
         let mut found: Vec<Pfn> = vecs.flat_map(|vecs| vecs.adding.concat()).collect();
         found.extend(self.rotated.borrow().iter().copied());
+        found.extend(self.held_by_interrupts.borrow().iter().copied());
         found
     }
 

@@ -50,6 +50,12 @@ impl<'a> Word<'a, u32> {
         engine.notify_sleepers(self.id());
     }
 
+    /// `wake_up_page`, from an interrupt handler: who sleeps for a bit of the word looks again.
+    pub fn wake_bit_waiters(self, engine: &Engine) {
+        engine.touch(self.id(), OpKind::Load, Effect::NONE);
+        engine.notify_sleepers(self.id());
+    }
+
     fn bit_op(self, kind: OpKind, order: Order, location: &'static Location<'static>) -> Op {
         Op { object: self.id(), kind, order, location }
     }
