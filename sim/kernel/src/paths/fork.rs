@@ -80,7 +80,7 @@ async fn copy_pte_range(
     start: Vaddr,
     end: Vaddr,
 ) {
-    let child_ptl = target.lock(current).lock(current).await;
+    let child_ptl = target.ptl(current).await;
     let parent_ptl = source.lock(current).lock_nested(current).await;
     let mut address = start;
     while address < end {

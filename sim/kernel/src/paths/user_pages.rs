@@ -65,7 +65,7 @@ async fn pin<'a>(
 async fn follow_page<'a>(current: &'a Task, mm: &Mm, address: Vaddr, write: bool) -> Option<PageRef<'a>> {
     let hw = &current.kernel().hw;
     let table = find_table(current, mm, address).await.ok()?;
-    let ptl = table.lock(current).lock(current).await;
+    let ptl = table.ptl(current).await;
     let pte = pte_word(current, table, address).read_once(current).await;
     if !pte.is_present() || (write && !pte.is_writable()) {
         ptl.unlock().await;
