@@ -13,18 +13,21 @@ pub async fn remove_from_page_cache(cx: &Context, mapping: &AddressSpace, pfn: P
     tree.unlock().await; // 8
 }
 
-/// The same if `may` says so under `tree_lock`. A lookup takes no lock: it may come between the answer and the deletion.
+/// The same if `may` says so under `tree_lock`; `then` comes before the lock is released. A lookup takes no lock: it may come
+/// between the answer and the deletion.
 pub async fn remove_from_page_cache_if(
     cx: &Context,
     mapping: &AddressSpace,
     pfn: Pfn,
     may: impl AsyncFnOnce() -> bool,
+    then: impl AsyncFnOnce(),
 ) -> bool {
     mapping.check_page_locked(cx, pfn);
     let tree = mapping.lock_tree(cx).await;
     let removes = may().await;
     if removes {
         __remove_from_page_cache(cx, mapping, pfn, &tree).await;
+        then().await;
     }
     tree.unlock().await;
     removes

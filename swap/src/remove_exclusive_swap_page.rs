@@ -33,13 +33,12 @@ pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> 
     let mut removed = false;
     if swap.count(&held, entry) == 1 {
         // 4 to 7
-        removed = remove_from_page_cache_if(cx, space, pfn, async || {
+        let may = async || {
             words.count().read_once(cx).await == EXCLUSIVE && !words.flags().test_bit(cx, PG_WRITEBACK).await
-        })
-        .await;
-        if removed {
-            words.flags().set_bit(cx, PG_DIRTY).await;
-        } else {
+        };
+        let then = async || words.flags().set_bit(cx, PG_DIRTY).await;
+        removed = remove_from_page_cache_if(cx, space, pfn, may, then).await;
+        if !removed {
             cx.mark("remove_exclusive_swap_page:referenced");
         }
     }

@@ -117,6 +117,19 @@ impl Swap {
         }
     }
 
+    /// An area has room again: if its priority is above that of the area whose turn it is, the turn is its own.
+    pub(crate) fn note_room(&self, held: &SpinGuard<'_>, area: u8) {
+        let mut list = self.list.get_mut(held);
+        let priority = |number: u8| self.areas[usize::from(number)].priority;
+        let turn = list.order.get(list.next).map(|&number| priority(number));
+        let place = list.order.iter().position(|&number| number == area);
+        if let (Some(place), Some(turn)) = (place, turn)
+            && priority(area) > turn
+        {
+            list.next = place;
+        }
+    }
+
     /// The areas in the order in which they are filled, after one has come or gone. Under `swap_lock`.
     pub(crate) fn relist(&self, held: &SpinGuard<'_>) {
         let mut list = self.list.get_mut(held);

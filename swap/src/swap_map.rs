@@ -69,6 +69,7 @@ pub(crate) async fn swap_entry_free(
     if count == 1 {
         let area = swap.area(entry);
         area.release(entry.offset());
+        swap.note_room(held, entry.area());
         // Of an area that is being taken off, nothing is free.
         swap.add_free(cx, held, i64::from(area.writeok())).await;
     }

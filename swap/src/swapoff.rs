@@ -36,17 +36,17 @@ pub async fn abort_swapoff(cx: &Context, swap: &Swap, area: u8) {
     held.unlock().await;
 }
 
-/// `find_next_to_unuse`: the first entry in use after offset `after`, around the end.
+/// `find_next_to_unuse`: the first entry in use after offset `after`, around the end. Without `swap_lock`: nothing is allocated from
+/// the area any more, and an entry that is freed meanwhile does no harm.
 pub async fn find_next_to_unuse(cx: &Context, swap: &Swap, area: u8, after: u32) -> Option<SwapEntry> {
-    let held = swap.lock(cx).await;
-    let this = &swap.areas[usize::from(area)];
-    let used = |offset: &u32| this.map[*offset as usize].get() > 0;
-    let found = match this.inuse_pages.get() {
-        0 => None,
-        _ => (after + 1..=this.pages()).chain(1..=after.min(this.pages())).find(used),
-    };
-    held.unlock().await;
-    found.map(|offset| SwapEntry::new(area, offset))
+    let pages = swap.areas[usize::from(area)].pages();
+    for offset in (after + 1..=pages).chain(1..=after.min(pages)) {
+        let entry = SwapEntry::new(area, offset);
+        if swap_count(cx, swap, entry).await > 0 {
+            return Some(entry);
+        }
+    }
+    None
 }
 
 /// `swap_map[offset]`, looked at without the lock.
@@ -67,6 +67,9 @@ pub async fn reset_overflow(cx: &Context, swap: &Swap, entry: SwapEntry) -> bool
 }
 
 /// Step 9: the area, which is empty, is gone: once nobody looks at its map without the lock.
+///
+/// v2.6.27 also waits here for `scan_swap_map`, which lets the lock go in a long search (`SWP_SCANNING`). Here a search is one hold of
+/// the lock, and none is under way.
 pub async fn finish_swapoff(cx: &Context, swap: &Swap, area: u8) {
     let this = &swap.areas[usize::from(area)];
     while this.users.get() > 0 {
