@@ -34,7 +34,7 @@ pub async fn add_to_page_cache(
     }
     let added = add_to_page_cache_locked(cx, page, mapping, index).await; // 2
     if late && added.is_ok() {
-        flags.set_bit(cx, PG_LOCKED).await; // MUTANT R11
+        flags.set_bit(cx, PG_LOCKED).await; // MUTANT publish-before-init
     }
     if !late && added.is_err() {
         cx.mark("add_to_page_cache:failed");
@@ -66,7 +66,7 @@ pub async fn add_to_page_cache_locked(
     // 6. From this store on lookups find the page: all that they look at is there.
     let inserted = mapping.tree.insert(cx, &tree, mapping.nodes(), index, page.pfn()).await;
     if late && inserted.is_ok() {
-        set_owner(cx, page, mapping, index).await; // MUTANT R11: after the page can be found
+        set_owner(cx, page, mapping, index).await; // MUTANT publish-before-init: after the page can be found
     }
     if inserted.is_ok() {
         mapping.note_added();

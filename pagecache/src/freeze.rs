@@ -3,12 +3,12 @@
 use pagewalk_engine::Context;
 use pagewalk_mmu::{Hardware, Pfn};
 
-/// Step A: freezes a count of exactly `expected`. False if it is anything else; then nothing has changed.
+/// A ([`crate::find_get_page`]): freezes a count of exactly `expected`. False if it is anything else; then nothing has changed.
 pub async fn page_freeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, expected: i32) -> bool {
     hw.memory.words(pfn).count().cmpxchg(cx, expected, 0).await.is_ok()
 }
 
-/// Step C: a frozen count becomes `count` (at least 1). A plain store, as nobody else changes a count of 0.
+/// C: a frozen count becomes `count` (at least 1). A plain store, as nobody else changes a count of 0.
 pub async fn page_unfreeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, count: i32) {
     check_frozen(cx, hw, pfn, count);
     hw.memory.words(pfn).count().store_release(cx, count).await;

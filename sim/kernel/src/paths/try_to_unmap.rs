@@ -72,7 +72,7 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
         let entry =
             SwapEntry::from_word(words.private().read_once(current).await).expect("in the swap cache");
         if kernel.hw.switches().mutant(Mutant::SwapPteBeforeDup) {
-            late = Some(entry); // MUTANT R55
+            late = Some(entry); // MUTANT swap-pte-before-dup
         } else {
             swap_duplicate(current, &kernel.swap, entry).await;
         }
