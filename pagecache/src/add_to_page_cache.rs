@@ -18,6 +18,8 @@ pub enum AddError {
 /// Adds a page that nobody else knows at `index`: it is locked before anybody can find it, and stays locked. The caller keeps
 /// its reference.
 ///
+///  1. lock the page; 2. add it; 3. unlock it if that failed; 4. done.
+///
 /// # Errors
 /// Where there is a page already, or no memory; the page is as it was.
 pub async fn add_to_page_cache(
@@ -44,6 +46,9 @@ pub async fn add_to_page_cache(
 }
 
 /// The same for a page that the caller has locked; the lock is not touched, whatever happens.
+///
+///  1. nodes for the insertion; 2. the cache's reference; 3, 4. the page says whose it is, and where;
+///  5. lock the tree; 6. publish the page; 7. count it; 8. or undo 2 to 4, if the place is taken; 9. unlock the tree.
 ///
 /// # Errors
 /// Where there is a page already, or no memory; the page is as it was.

@@ -33,7 +33,12 @@ pub async fn remove_from_page_cache_if(
     removes
 }
 
-/// The part under `tree_lock`; of the swap cache `__delete_from_swap_cache`. What looks at the mapping or at `nrpages` without the lock sees the states between.
+/// The part under `tree_lock`; of the swap cache `__delete_from_swap_cache`. What looks at the mapping or at `nrpages` without the
+/// lock sees the states between.
+///
+///  1. the page is locked; 2. lock the tree;
+///  3. empty the slot; 4. the page says that it is nobody's; 5. one page less; 6. nobody maps it; 7. it may be dirty still;
+///  8. unlock the tree.
 pub(crate) async fn __remove_from_page_cache(
     cx: &Context,
     mapping: &AddressSpace,

@@ -16,6 +16,10 @@ const EXCLUSIVE: i32 = 2;
 ///
 /// Under `swap_lock` no PTE can come to name the entry. That the count is still 2 is looked at under `tree_lock`, which before 2.6.27
 /// kept lookups out; since then one may come between the look and the deletion. It must not trust the page before it has its lock.
+///
+///  1. not while it is under writeback; 2. nor while somebody has a reference;
+///  3. lock the areas; 4. nor while a PTE names the entry; 5. lock the tree, look again; 6. out of the tree, and dirty; 7. unlock
+///     the tree, 8. the areas; 9. the entry's count and the cache's reference.
 pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
     let space = &swap.swapper_space;
     let hw = space.hw();

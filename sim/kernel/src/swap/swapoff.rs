@@ -37,6 +37,12 @@ pub(crate) enum SwapoffState {
 
 /// `sys_swapoff`.
 ///
+///  1. nothing is allocated from the area any more;
+///  2. for each entry in use: 3. bring its page to memory, unless it was freed meanwhile; 4. lock it, under no writeback;
+///  5. every PTE that names the entry maps the page; 6. what others still name is written out; 7. out of the swap cache;
+///  8. its copy is gone: dirty;
+///  9. the area is gone.
+///
 /// # Errors
 /// `EINVAL` if the area is not in use, `ENOMEM` if memory and the other areas cannot take what is on it: it stays in use then.
 pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {

@@ -24,6 +24,9 @@ pub(super) enum PageOut {
 
 /// Begins to write the page, which is locked, if nobody but the cache, reclaim and the buffers has a reference: who has one may be
 /// about to change it.
+///
+///  1. nobody else has it; 2. it belongs somewhere; 3. it is dirty no more; 4. it is to be looked at next when it is written;
+///  5. or it was clean after all.
 pub(super) async fn pageout(current: &Task, pfn: Pfn, owner: &Owner) -> PageOut {
     let kernel = current.kernel();
     let words = kernel.hw.memory.words(pfn);
