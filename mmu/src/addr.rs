@@ -309,6 +309,11 @@ impl VaddrRange {
         (start < end).then_some(Self { start, end })
     }
 
+    /// The addresses a base page apart, from the range's start on.
+    pub fn addresses(self) -> impl Iterator<Item = Vaddr> {
+        (self.start.0..self.end.0).step_by(1 << BASE_SHIFT).map(Vaddr)
+    }
+
     /// The base pages the range touches, in ascending order; a page touched only in part is included.
     pub fn pages(self) -> impl Iterator<Item = Vpn> {
         let after = if self.is_empty() { self.start.vpn().0 } else { Vaddr(self.end.0 - 1).vpn().0 + 1 };

@@ -2,9 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 
-use pagewalk_engine::{Class, CpuId, Effect, Engine, Guarded, ObjectId, OpKind, SpinLock};
+use pagewalk_engine::{
+    Class, Context, CpuId, Effect, Engine, Guarded, ObjectId, Op, OpKind, Order, SpinLock, Step,
+};
 
 use crate::lru::LruVec;
 use crate::named::Named;
@@ -206,6 +210,8 @@ pub struct Hardware {
     pub(crate) lru: Guarded<Vec<LruVec>>,
     /// Pages that interrupts want at the back of their lists.
     pub(crate) rotated: RefCell<Vec<Pfn>>,
+    /// Pages that interrupts have a reference to, for observers.
+    pub(crate) held_by_interrupts: RefCell<Vec<Pfn>>,
     pub(crate) zone: Zone,
     pub(crate) named: Named,
     /// Pages that have been freed and not handed out again, for the observer of I4.
@@ -232,6 +238,18 @@ impl Hardware {
     #[inline]
     pub fn look_at_translations(&self, engine: &Engine, cpu: CpuId) {
         engine.touch(ObjectId::new(&TRANSLATIONS, u64::from(cpu.0)), OpKind::Load, Effect::NONE);
+    }
+
+    /// `load_cr3`: this CPU uses the tables at `root` from now on. One step; see [`Core::load_root`].
+    #[track_caller]
+    pub fn load_cr3<'a>(&'a self, cx: &'a Context, root: Root, flush: bool) -> impl Future<Output = ()> + 'a {
+        let cpu = cx.cpu().id();
+        let object = ObjectId::new(&TRANSLATIONS, u64::from(cpu.0));
+        let op = Op { object, kind: OpKind::Store, order: Order::Full, location: Location::caller() };
+        Step::new(cx, op, move || {
+            self.core(cpu).load_root(Some(root), flush);
+            ((), Effect::NONE)
+        })
     }
 
     /// The step being executed is followed by a look at the translations of every CPU.
@@ -272,6 +290,7 @@ impl Hardware {
             lru: Guarded::new(lru_lock.id(), vec![LruVec::default()]),
             lru_lock,
             rotated: RefCell::default(),
+            held_by_interrupts: RefCell::default(),
             zone: Zone::default(),
             named: Named::default(),
             freed_pages: RefCell::default(),

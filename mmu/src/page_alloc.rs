@@ -52,7 +52,7 @@ impl Hardware {
         self.check_free(cx, pfn, "allocated");
         self.memory.words(pfn).count().write_once(cx, 1).await;
         if self.mutant(Mutant::SetCountClobber) {
-            self.memory.words(pfn).count().write_once(cx, 1).await; // MUTANT R13: over what a lookup added meanwhile
+            self.memory.words(pfn).count().write_once(cx, 1).await; // MUTANT set-count-clobber: over what a lookup added meanwhile
         }
         PageRef::counted(cx, pfn)
     }

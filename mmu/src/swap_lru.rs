@@ -18,6 +18,8 @@ static DRAIN: Class = Class::new(30, "lru_add_drain_all");
 
 /// A CPU's pagevecs: its contexts and its interrupts change them.
 static PAGEVECS: Class = Class::new(60, "pagevecs");
+/// The pages that interrupts have put aside.
+static ROTATED: Class = Class::new(62, "lru_rotate_pvecs");
 
 /// Pages on their way to the lists, by list.
 type Batches = Vec<(LruList, Vec<Pfn>)>;
@@ -148,7 +150,7 @@ impl Hardware {
             if !self.put_page_testzero(cx, pfn).await {
                 continue;
             }
-            if self.memory.words(pfn).flags().observe() >> PG_LRU & 1 == 1 {
+            if self.memory.words(pfn).flags().test_bit(cx, PG_LRU).await {
                 let guard = match held.take() {
                     Some(guard) => guard,
                     None => self.lock_lru(cx).await,
@@ -174,10 +176,10 @@ impl Hardware {
         }
     }
 
-    /// `__page_cache_release`: a page whose count is 0 leaves the lists. Only its freer clears `PG_lru`: isolation takes a
-    /// reference first, and cannot.
+    /// `__page_cache_release`: a page whose count is 0 leaves the lists. The look at `PG_lru` takes no lock: from a count of 0
+    /// on only the freer clears it, as isolation takes a reference first, and cannot.
     pub(crate) async fn page_cache_release(&self, cx: &Context, pfn: Pfn) {
-        if self.memory.words(pfn).flags().observe() >> PG_LRU & 1 == 1 {
+        if self.memory.words(pfn).flags().test_bit(cx, PG_LRU).await {
             let held = self.lock_lru(cx).await;
             self.del_page_from_lru(cx, &held, pfn).await;
             self.unlock_lru(cx, held).await;
@@ -191,7 +193,7 @@ impl Hardware {
             cx.engine().violation("I22", format!("{pfn:?} leaves the lists and is on none"));
             return;
         }
-        let list = LruList::of_flags(flags.observe());
+        let list = LruList::of_flags(flags.read_once(cx).await);
         self.with_lru(held, pfn, |lru| lru.remove(&self.memory, pfn, list));
     }
 
@@ -258,7 +260,7 @@ impl Hardware {
                 cx.engine().violation("I22", format!("{pfn:?} is put back and is on a list already"));
                 continue;
             }
-            let list = LruList::of_flags(flags.observe());
+            let list = LruList::of_flags(flags.read_once(cx).await);
             self.with_lru(&held, pfn, |lru| {
                 lru.add(&self.memory, pfn, list);
                 lru.recent_rotated[usize::from(list.is_file())] += u64::from(list.is_active());
@@ -293,20 +295,41 @@ impl Hardware {
     /// be freed now. Called in the step of an interrupt; the page is kept, with a reference, until the lists are next drained.
     pub fn rotate_reclaimable_page(&self, engine: &Engine, pfn: Pfn) {
         let words = self.memory.words(pfn);
-        let flags = words.flags().observe();
+        let flags = words.flags().load_in_step(engine);
         let busy = 1 << PG_LOCKED | 1 << PG_DIRTY | 1 << PG_ACTIVE;
-        let count = words.count().observe();
-        if flags & busy != 0 || flags >> PG_LRU & 1 == 0 || count == 0 {
+        if flags & busy != 0 || flags >> PG_LRU & 1 == 0 || words.count().load_in_step(engine) == 0 {
             return;
         }
-        engine.touch(words.count().id(), OpKind::Rmw, Effect::NONE);
-        words.count().set_up(count + 1);
+        words.count().modify_in_step(engine, OpKind::Rmw, |count| count + 1);
+        engine.touch(ObjectId::new(&ROTATED, 0), OpKind::Store, Effect::NONE);
         self.rotated.borrow_mut().push(pfn);
+    }
+
+    /// `get_page` in the step of an interrupt, until [`Hardware::put_page_in_step`].
+    pub fn get_page_in_step(&self, engine: &Engine, pfn: Pfn) {
+        self.memory.words(pfn).count().modify_in_step(engine, OpKind::Rmw, |count| count + 1);
+        self.held_by_interrupts.borrow_mut().push(pfn);
+    }
+
+    /// `put_page` in the step of an interrupt. A reference that is the last one is kept until the lists are next drained: a page
+    /// is freed by a context.
+    pub fn put_page_in_step(&self, engine: &Engine, pfn: Pfn) {
+        let mut held = self.held_by_interrupts.borrow_mut();
+        let place = held.iter().position(|&page| page == pfn).expect("a page that an interrupt has got");
+        held.swap_remove(place);
+        let count = self.memory.words(pfn).count();
+        if count.load_in_step(engine) > 1 {
+            count.modify_in_step(engine, OpKind::Rmw, |count| count - 1);
+        } else {
+            engine.touch(ObjectId::new(&ROTATED, 0), OpKind::Store, Effect::NONE);
+            self.rotated.borrow_mut().push(pfn);
+        }
     }
 
     /// `pagevec_move_tail`: the pages that interrupts have put aside go to the back of their lists.
     async fn drain_rotated(&self, cx: &Context) {
         let pages = self.rotated.take();
+        cx.engine().touch(ObjectId::new(&ROTATED, 0), OpKind::Store, Effect::NONE);
         if pages.is_empty() {
             return;
         }
@@ -325,11 +348,12 @@ impl Hardware {
         self.release_pages(cx, pages).await;
     }
 
-    /// Pages on their way to the lists or put aside by interrupts, each of which has a reference for it; for observers.
+    /// Pages on their way to the lists, or put aside or held by interrupts, each of which has a reference for it; for observers.
     pub fn observe_pagevecs(&self) -> Vec<Pfn> {
         let vecs = self.cores().iter().map(|core| core.pagevecs.borrow());
         let mut found: Vec<Pfn> = vecs.flat_map(|vecs| vecs.adding.concat()).collect();
         found.extend(self.rotated.borrow().iter().copied());
+        found.extend(self.held_by_interrupts.borrow().iter().copied());
         found
     }
 
@@ -338,7 +362,7 @@ impl Hardware {
         self.lru.observe().clone()
     }
 
-    /// How many memory groups have lists.
+    /// How many memory groups have lists, for heuristics.
     pub fn nr_groups(&self) -> usize {
         self.lru.observe().len()
     }

@@ -53,7 +53,7 @@ impl Hardware {
         self.zone.watermarks.get()
     }
 
-    /// Free frames of the zone, those on per-CPU lists not counted (`NR_FREE_PAGES`).
+    /// Free frames of the zone, those on per-CPU lists not counted (`NR_FREE_PAGES`); for heuristics.
     #[inline]
     pub fn nr_free_pages(&self) -> u32 {
         self.buddy.observe().free_frames()

@@ -18,6 +18,8 @@ pub enum AddError {
 /// Adds a page that nobody else knows at `index`: it is locked before anybody can find it, and stays locked. The caller keeps
 /// its reference.
 ///
+///  1. lock the page; 2. add it; 3. unlock it if that failed; 4. done.
+///
 /// # Errors
 /// Where there is a page already, or no memory; the page is as it was.
 pub async fn add_to_page_cache(
@@ -34,7 +36,7 @@ pub async fn add_to_page_cache(
     }
     let added = add_to_page_cache_locked(cx, page, mapping, index).await; // 2
     if late && added.is_ok() {
-        flags.set_bit(cx, PG_LOCKED).await; // MUTANT R11
+        flags.set_bit(cx, PG_LOCKED).await; // MUTANT publish-before-init
     }
     if !late && added.is_err() {
         cx.mark("add_to_page_cache:failed");
@@ -44,6 +46,9 @@ pub async fn add_to_page_cache(
 }
 
 /// The same for a page that the caller has locked; the lock is not touched, whatever happens.
+///
+///  1. nodes for the insertion; 2. the cache's reference; 3, 4. the page says whose it is, and where;
+///  5. lock the tree; 6. publish the page; 7. count it; 8. or undo 2 to 4, if the place is taken; 9. unlock the tree.
 ///
 /// # Errors
 /// Where there is a page already, or no memory; the page is as it was.
@@ -64,13 +69,13 @@ pub async fn add_to_page_cache_locked(
     }
     let tree = mapping.lock_tree(cx).await; // 5
     // 6. From this store on lookups find the page: all that they look at is there.
-    let inserted = mapping.tree.insert(cx, mapping.nodes(), index, page.pfn()).await;
+    let inserted = mapping.tree.insert(cx, &tree, mapping.nodes(), index, page.pfn()).await;
     if late && inserted.is_ok() {
-        set_owner(cx, page, mapping, index).await; // MUTANT R11: after the page can be found
+        set_owner(cx, page, mapping, index).await; // MUTANT publish-before-init: after the page can be found
     }
     if inserted.is_ok() {
         mapping.note_added();
-        mapping.nrpages().write_once(cx, mapping.nrpages().observe() + 1).await; // 7
+        mapping.nrpages().write_once(cx, mapping.nrpages().get(&tree) + 1).await; // 7
     } else if !late {
         // 8. Nobody has seen it.
         cx.mark("add_to_page_cache:exists");

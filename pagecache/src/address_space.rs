@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Context, Held, ObjectId, RwSpinGuard, RwSpinLock, SpinGuard, SpinLock, Word};
+use pagewalk_engine::{
+    Class, Context, CpuId, Held, IpiHandler, ObjectId, RwSpinGuard, RwSpinLock, SpinGuard, SpinLock, Word,
+};
 use pagewalk_mmu::{Fix, Hardware, PG_SWAPCACHE, PageMapping, Pfn};
 
 use crate::buffers::ReleasePolicy;
@@ -100,8 +102,8 @@ pub struct AddressSpace {
     pub account_dirty: Cell<bool>,
     /// What the file system answers when it is asked to drop a page's buffers.
     pub release: Cell<ReleasePolicy>,
-    /// Ends of writeback that came while somebody held the tree.
-    pub(crate) ended: RefCell<Vec<Pfn>>,
+    /// Ends of writeback that wait for who holds the tree.
+    pub(crate) ended: RefCell<Vec<(CpuId, IpiHandler)>>,
 }
 
 impl AddressSpace {
@@ -248,13 +250,13 @@ pub(crate) struct TreeGuard<'a> {
 }
 
 impl TreeGuard<'_> {
-    /// `spin_unlock_irq`. Interrupt handlers that wanted the lock meanwhile have it now.
+    /// `spin_unlock_irq`. Interrupts that wanted the lock meanwhile go on.
     pub(crate) async fn unlock(self) {
         match self.lock {
             Lock::Spin(guard) => guard.unlock().await,
             Lock::Rw(guard) => guard.unlock().await,
         }
-        self.mapping.finish_ended(self.cx.engine());
+        self.mapping.let_ended_go_on(self.cx.engine());
         self.cx.local_irq_enable();
     }
 }

@@ -16,7 +16,7 @@ pub async fn set_page_dirty_nobuffers(cx: &Context, mapping: &AddressSpace, pfn:
     let tree = mapping.lock_tree(cx).await;
     if mapping.owns(cx, pfn).await {
         let index = mapping.page_index(cx, pfn).await;
-        mapping.tree.tag_set(cx, mapping.nodes(), index, Tag::Dirty).await;
+        mapping.tree.tag_set(cx, &tree, mapping.nodes(), index, Tag::Dirty).await;
     } else {
         cx.mark("set_page_dirty:truncated");
     }

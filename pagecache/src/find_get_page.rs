@@ -1,14 +1,22 @@
 //! `find_get_page`: a page of the cache, with a reference and without a lock.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Fix, Mutant, PageRef};
+use pagewalk_mmu::{Fix, Hardware, Mutant, PageRef, Pfn};
 
 use crate::address_space::{AddressSpace, PageIndex};
-use crate::radix::Entry;
+use crate::radix::{Entry, SlotRef};
 use crate::retries::Rounds;
 
 /// The page at `index`, with a reference; `None` if there is none. It may leave the cache at any time: who needs it to stay
 /// locks it and looks at its mapping ([`crate::find_lock_page`]).
+///
+/// As include/linux/pagemap.h numbers it, of a lookup without a lock:
+///  1. find the page in the tree; the address of its slot is kept;
+///  2. raise its count, unless that is 0;
+///  3. look whether the page is still in the slot: if not, give the reference back and begin again.
+///
+/// A remover freezes the count at 0 (A), takes the page out (B), and thaws or frees it (C). Whichever of 2 and A comes first, the
+/// other fails; and 3 finds the pages that B, and a new use of the frame, came between 1 and 2 of.
 pub async fn find_get_page<'a>(
     cx: &'a Context,
     mapping: &AddressSpace,
@@ -21,17 +29,16 @@ pub async fn find_get_page<'a>(
     }
     let watch = mapping.watch_lookup(cx, index);
     let mut rounds = Rounds::default();
-    let rcu = cx.rcu_read_lock().await; // 1. one section over everything that follows
+    let rcu = cx.rcu_read_lock().await; // one section over everything that follows: nodes and their slots stay
     let found = loop {
         rounds.next(cx, "find_get_page").await;
-        // 2. The address of the slot is kept: the recheck is of the slot, not of the tree.
         let Some(slot) = mapping.tree.lookup_slot(cx, mapping.nodes(), index).await else {
             cx.mark("find_get_page:none");
             break None;
         };
-        let entry = slot.load(cx).await; // 3
+        let entry = slot.load(cx).await; // 1
         let Entry::Item(pfn) = entry else {
-            // 4. Emptied since, or the root has grown a node; 2.6.27 walks again in either case.
+            // Emptied since, or the root has grown a node; 2.6.27 walks again in either case.
             if entry == Entry::Empty && kernel.has(Fix::RetiredSlotRetry) {
                 cx.mark("find_get_page:emptied");
                 break None;
@@ -39,34 +46,45 @@ pub async fn find_get_page<'a>(
             cx.mark("find_get_page:look-again");
             continue;
         };
-        let count = hw.memory.words(pfn).count();
-        let got = if hw.mutant(Mutant::PlainInc) {
-            count.fetch_add(cx, 1).await >= 0 // MUTANT R02: also from 0
-        } else {
-            count.inc_not_zero(cx).await // 5. the speculative reference
-        };
-        if !got {
+        let Some(page) = page_cache_get_speculative(cx, hw, pfn).await else {
             // Frozen or free: nothing new before one of these words changes.
             cx.mark("find_get_page:count-was-0");
-            cx.retry(&[mapping.tree.rnode().id(), slot.id(), count.id()]).await;
+            let count = hw.memory.words(pfn).count().id();
+            cx.retry(&[mapping.tree.rnode().id(), slot.id(), count]).await;
             continue;
-        }
-        let page = PageRef::counted(cx, pfn);
+        };
         watch.referenced(mapping, pfn);
-        if hw.mutant(Mutant::SkipRecheck) {
-            break Some(page); // MUTANT R01: whatever the slot holds by now
-        }
-        // 6. Still the same page in the slot: the reference is to what was looked for.
-        if slot.load(cx).await == entry {
+        if is_still_there(cx, hw, &slot, entry).await {
             break Some(page);
         }
-        // 7. The page moved. Giving back may free it: its owner may have gone meanwhile.
+        // The page moved. Giving back may free it: its owner may have gone meanwhile.
         cx.mark("find_get_page:moved");
         hw.put_page(cx, page).await;
     };
     watch.returns(cx, mapping, found.as_ref());
-    rcu.unlock().await; // 8, 9
+    rcu.unlock().await;
     found
+}
+
+/// 2. A reference to a page that may be frozen, free or a stranger's by now; `None` if its count is 0.
+pub(crate) async fn page_cache_get_speculative<'a>(
+    cx: &'a Context,
+    hw: &Hardware,
+    pfn: Pfn,
+) -> Option<PageRef<'a>> {
+    let count = hw.memory.words(pfn).count();
+    let got = if hw.mutant(Mutant::PlainInc) {
+        count.fetch_add(cx, 1).await >= 0 // MUTANT plain-inc: also from 0
+    } else {
+        count.inc_not_zero(cx).await
+    };
+    got.then(|| PageRef::counted(cx, pfn))
+}
+
+/// 3. Still the same page in the slot: the reference is to what was looked for.
+async fn is_still_there(cx: &Context, hw: &Hardware, slot: &SlotRef<'_>, entry: Entry) -> bool {
+    // MUTANT skip-recheck: whatever the slot holds by now
+    hw.mutant(Mutant::SkipRecheck) || slot.load(cx).await == entry
 }
 
 /// Linux 2.6.22: found and referenced under `tree_lock`.

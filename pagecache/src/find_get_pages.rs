@@ -85,7 +85,7 @@ async fn gang<'a>(
     pages
 }
 
-/// Steps 3 to 7 of a lookup, on a slot whose address is kept.
+/// Points 1, 2 and 3 of a lookup ([`crate::find_get_page`]), on a slot whose address is kept.
 async fn get_speculative<'a>(
     cx: &'a Context,
     mapping: &AddressSpace,
@@ -111,13 +111,12 @@ async fn get_speculative<'a>(
         }
         if words.count().inc_not_zero(cx).await {
             let page = PageRef::counted(cx, pfn);
-            let now = slot.load(cx).await;
-            if now == entry {
+            if slot.load(cx).await == entry {
                 return Found::Page(page);
             }
             cx.mark("find_get_pages:moved");
             hw.put_page(cx, page).await;
-            entry = now;
+            entry = slot.load(cx).await;
             continue;
         }
         cx.mark("find_get_pages:count-was-0");

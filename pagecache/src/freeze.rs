@@ -3,12 +3,12 @@
 use pagewalk_engine::Context;
 use pagewalk_mmu::{Hardware, Pfn};
 
-/// Step A: freezes a count of exactly `expected`. False if it is anything else; then nothing has changed.
+/// A ([`crate::find_get_page`]): freezes a count of exactly `expected`. False if it is anything else; then nothing has changed.
 pub async fn page_freeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, expected: i32) -> bool {
     hw.memory.words(pfn).count().cmpxchg(cx, expected, 0).await.is_ok()
 }
 
-/// Step A as two steps: a comparison, and then a store of 0. Right as long as nobody takes a reference between them; the reference
+/// A as two steps: a comparison, and then a store of 0. Right as long as nobody takes a reference between them; the reference
 /// of whoever does is lost.
 pub(crate) async fn freeze_unguarded(cx: &Context, hw: &Hardware, pfn: Pfn, expected: i32) -> bool {
     let count = hw.memory.words(pfn).count();
@@ -19,13 +19,17 @@ pub(crate) async fn freeze_unguarded(cx: &Context, hw: &Hardware, pfn: Pfn, expe
     true
 }
 
-/// Step C: a frozen count becomes `count` (at least 1). A plain store, as nobody else changes a count of 0.
+/// C: a frozen count becomes `count` (at least 1). A plain store, as nobody else changes a count of 0.
 pub async fn page_unfreeze_refs(cx: &Context, hw: &Hardware, pfn: Pfn, count: i32) {
-    let word = hw.memory.words(pfn).count();
-    let found = word.observe();
+    check_frozen(cx, hw, pfn, count);
+    hw.memory.words(pfn).count().store_release(cx, count).await;
+}
+
+/// I6, for observers: what is unfrozen is frozen.
+fn check_frozen(cx: &Context, hw: &Hardware, pfn: Pfn, count: i32) {
+    let found = hw.memory.words(pfn).count().observe();
     if found != 0 || count < 1 {
         cx.engine()
             .violation("I6", format!("{pfn:?} is unfrozen to {count} and its count was {found}, not 0"));
     }
-    word.store_release(cx, count).await;
 }

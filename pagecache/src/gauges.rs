@@ -53,7 +53,8 @@ impl AddressSpace {
         add(self.pages(), 1);
     }
 
-    /// A page has left the cache: its mapping is gone. A page that somebody dirtied meanwhile is not the file's any more.
+    /// A page has left the cache: its mapping is gone. A page that somebody dirtied meanwhile is not the file's any more. Like every
+    /// gauge for observers and heuristics, it comes to the same whichever of the two was first.
     pub(crate) fn note_removed(&self, pfn: Pfn) {
         add(self.pages(), -1);
         let dirty = self.hw().memory.words(pfn).flags().observe() >> PG_DIRTY & 1 == 1;
@@ -69,7 +70,8 @@ impl AddressSpace {
         }
     }
 
-    /// The page's dirty flag has changed: `by` is 1 or -1. It counts only while the page is this file's.
+    /// The page's dirty flag has changed: `by` is 1 or -1. It counts only while the page is this file's. For observers and
+    /// heuristics, as above.
     pub(crate) fn note_dirty(&self, pfn: Pfn, by: i64) {
         let ours = self.hw().memory.words(pfn).mapping().observe() == self.page_mapping();
         if ours && self.account_dirty.get() {

@@ -33,7 +33,7 @@ pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old
     }
     // b. From here on no lookup takes a reference to the old page: its holder would go on with a page that nobody else sees.
     let frozen = if hw.mutant(Mutant::CheckThenRemove) {
-        freeze_unguarded(cx, hw, old, expected).await // MUTANT R03
+        freeze_unguarded(cx, hw, old, expected).await // MUTANT check-then-remove
     } else {
         page_freeze_refs(cx, hw, old, expected).await
     };

@@ -3,7 +3,7 @@
 //! Follows include/linux/mm.h (`page_mapping`, `page_index`) of v2.6.27. A page of the swap cache is an anonymous page: its `mapping`
 //! and `index` stay what they are to the reverse mapping.
 
-use pagewalk_engine::Context;
+use pagewalk_engine::{Context, Engine};
 use pagewalk_mmu::{PG_SWAPCACHE, Pfn};
 
 use crate::address_space::{AddressSpace, PageIndex};
@@ -49,6 +49,16 @@ impl AddressSpace {
             u64::from(words.private().read_once(cx).await)
         } else {
             words.index().read_once(cx).await
+        }
+    }
+
+    /// `page_index` of a page under writeback, which stays where it is; in the step of an interrupt.
+    pub(crate) fn page_index_in_step(&self, engine: &Engine, pfn: Pfn) -> PageIndex {
+        let words = self.hw().memory.words(pfn);
+        if self.is_swapper() {
+            u64::from(words.private().load_in_step(engine))
+        } else {
+            words.index().load_in_step(engine)
         }
     }
 

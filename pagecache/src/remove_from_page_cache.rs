@@ -13,24 +13,32 @@ pub async fn remove_from_page_cache(cx: &Context, mapping: &AddressSpace, pfn: P
     tree.unlock().await; // 8
 }
 
-/// The same if `may` says so under `tree_lock`. A lookup takes no lock: it may come between the answer and the deletion.
+/// The same if `may` says so under `tree_lock`; `then` comes before the lock is released. A lookup takes no lock: it may come
+/// between the answer and the deletion.
 pub async fn remove_from_page_cache_if(
     cx: &Context,
     mapping: &AddressSpace,
     pfn: Pfn,
     may: impl AsyncFnOnce() -> bool,
+    then: impl AsyncFnOnce(),
 ) -> bool {
     mapping.check_page_locked(cx, pfn);
     let tree = mapping.lock_tree(cx).await;
     let removes = may().await;
     if removes {
         __remove_from_page_cache(cx, mapping, pfn, &tree).await;
+        then().await;
     }
     tree.unlock().await;
     removes
 }
 
-/// The part under `tree_lock`; of the swap cache `__delete_from_swap_cache`. What looks at the mapping or at `nrpages` without the lock sees the states between.
+/// The part under `tree_lock`; of the swap cache `__delete_from_swap_cache`. What looks at the mapping or at `nrpages` without the
+/// lock sees the states between.
+///
+///  1. the page is locked; 2. lock the tree;
+///  3. empty the slot; 4. the page says that it is nobody's; 5. one page less; 6. nobody maps it; 7. it may be dirty still;
+///  8. unlock the tree.
 pub(crate) async fn __remove_from_page_cache(
     cx: &Context,
     mapping: &AddressSpace,
@@ -40,11 +48,11 @@ pub(crate) async fn __remove_from_page_cache(
     debug_assert!(tree.exclusive(), "readers remove nothing");
     let index = mapping.page_index(cx, pfn).await;
     // 3. The slot, with its tags; from here on lookups do not find the page.
-    let deleted = mapping.tree.delete(cx, mapping.nodes(), index, mapping.hw()).await;
+    let deleted = mapping.tree.delete(cx, tree, mapping.nodes(), index, mapping.hw()).await;
     mapping.check_removed(cx, pfn, index, deleted);
     mapping.disclaim(cx, pfn).await; // 4
     mapping.note_removed(pfn);
-    mapping.nrpages().write_once(cx, mapping.nrpages().observe() - 1).await; // 5
+    mapping.nrpages().write_once(cx, mapping.nrpages().get(tree) - 1).await; // 5
     mapping.check_unmapped(cx, pfn); // 6
     // 7. A dirty page keeps its flag, without meaning: it belongs to nobody.
 }

@@ -12,6 +12,13 @@ const EXPECTED: i32 = 2;
 
 /// Takes a page out of the cache that the caller has locked, has one reference to, and that is mapped nowhere. True: it is out,
 /// and its count is 0, to be freed or unfrozen by the caller. False: somebody else has it, or it is dirty.
+///
+///  1. the page is locked;
+///  2. lock the tree;
+///  3. A: freeze the count, if it is what it must be;
+///  4. a dirty page is thawed, and stays;
+///  5. B: out of the tree;
+///  6. the count stays 0. [`remove_mapping`] does C.
 pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
     let hw = mapping.hw();
     let kernel = hw.switches();
@@ -24,7 +31,7 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
     let alone = if !lockless {
         words.count().read_once(cx).await == EXPECTED // lookups take the lock too (2.6.22)
     } else if hw.mutant(Mutant::CheckThenRemove) {
-        freeze_unguarded(cx, hw, pfn, EXPECTED).await // MUTANT R03
+        freeze_unguarded(cx, hw, pfn, EXPECTED).await // MUTANT check-then-remove
     } else {
         page_freeze_refs(cx, hw, pfn, EXPECTED).await
     };
@@ -37,7 +44,7 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
     if words.flags().test_bit(cx, PG_DIRTY).await {
         cx.mark("__remove_mapping:dirty");
         if lockless && !hw.mutant(Mutant::FreezeLeakDirty) {
-            page_unfreeze_refs(cx, hw, pfn, EXPECTED).await; // MUTANT R05 leaves it frozen
+            page_unfreeze_refs(cx, hw, pfn, EXPECTED).await; // MUTANT freeze-leak-dirty leaves it frozen
         }
         mapping.check_not_frozen(cx, pfn);
         tree.unlock().await;

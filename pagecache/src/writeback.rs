@@ -1,7 +1,11 @@
 //! Writeback: `test_set_page_writeback` and `end_page_writeback`, the bit and its tag together under `tree_lock`.
+//!
+//! Follows mm/filemap.c and mm/page-writeback.c of v2.6.27.
 
-use pagewalk_engine::{Context, Cpu, Effect, Engine, ObjectId, OpKind};
-use pagewalk_mmu::{Hardware, PG_DIRTY, PG_RECLAIM, PG_WRITEBACK, Pfn};
+use std::rc::{Rc, Weak};
+
+use pagewalk_engine::{Context, CpuId, Effect, Engine, Held, IpiHandler, ObjectId, OpKind};
+use pagewalk_mmu::{Fix, PG_DIRTY, PG_RECLAIM, PG_WRITEBACK, Pfn};
 
 use crate::address_space::{AddressSpace, TREE_LOCK};
 use crate::radix::Tag;
@@ -19,56 +23,134 @@ pub async fn set_page_writeback(cx: &Context, mapping: &AddressSpace, pfn: Pfn) 
     }
     mapping.note_writeback(1);
     let index = mapping.page_index(cx, pfn).await;
-    mapping.tree.tag_set(cx, mapping.nodes(), index, Tag::Writeback).await;
+    mapping.tree.tag_set(cx, &tree, mapping.nodes(), index, Tag::Writeback).await;
     // Dirtied again meanwhile: then it is to be written again.
     if !words.flags().test_bit(cx, PG_DIRTY).await {
-        mapping.tree.tag_clear(cx, mapping.nodes(), index, Tag::Dirty).await;
+        mapping.tree.tag_clear(cx, &tree, mapping.nodes(), index, Tag::Dirty).await;
     } else {
         cx.mark("set_page_writeback:dirty-again");
     }
     tree.unlock().await;
 }
 
-/// Writeback has ended: called from the device's interrupt. The tag, the bit, and whoever waits for it.
+/// `end_page_writeback`: writeback has ended. Called in the step of the device's interrupt on `cpu`; what follows the first
+/// point are further steps of that interrupt.
 ///
-/// Linux's handler spins for `tree_lock`; here the work is done the moment whoever holds it lets go.
-pub fn end_page_writeback(engine: &Engine, _: &Cpu, _: &Hardware, mapping: &AddressSpace, pfn: Pfn) {
-    engine.touch(ObjectId::new(&TREE_LOCK, u64::from(mapping.id())), OpKind::Load, Effect::NONE);
-    mapping.ended.borrow_mut().push(pfn);
-    if !mapping.tree_is_locked() {
-        mapping.finish_ended(engine);
+///  1. what reclaim wrote is to be looked at next: `PG_reclaim` goes;
+///  2. lock the tree, clear the bit, clear the tag, unlock the tree (`test_clear_page_writeback`);
+///  3. who waits for the page looks again.
+///
+/// v2.6.27 has no reference of its own. Who meets the page after 2 finds that it is under no writeback, and may take it out of
+/// the cache and free it: 3 is done to a page that may be a stranger's. Since Linux 5.10 a reference is held from before 1 until
+/// after 3 (073861ed77b6).
+///
+/// Linux spins for `tree_lock` in 2; here whoever holds it lets the interrupt go on when it lets go. And the interrupted program
+/// may take steps between 1, 2 and 3, which it can in Linux only where the end is left to ksoftirqd.
+pub fn end_page_writeback(engine: &Engine, cpu: CpuId, mapping: &Rc<AddressSpace>, pfn: Pfn) {
+    let hw = mapping.hw();
+    let words = hw.memory.words(pfn);
+    if hw.switches().has(Fix::WritebackReference) {
+        hw.get_page_in_step(engine, pfn);
+    }
+    if words.flags().load_in_step(engine) >> PG_RECLAIM & 1 == 1 {
+        words
+            .flags()
+            .modify_in_step(engine, OpKind::ChangeBit(PG_RECLAIM), |flags| flags & !(1 << PG_RECLAIM));
+        hw.rotate_reclaimable_page(engine, pfn); // 1
+    }
+    let ending =
+        Ending { mapping: Rc::downgrade(mapping), cpu, pfn, owner: words.mapping().load_in_step(engine) };
+    engine.go_on_in_interrupt(cpu, Rc::new(move |engine: &Engine, _: &_| ending.clear_bit(engine)));
+}
+
+/// The end of a page's writeback on its way.
+#[derive(Clone)]
+struct Ending {
+    mapping: Weak<AddressSpace>,
+    cpu: CpuId,
+    pfn: Pfn,
+    /// `page->mapping` when it began.
+    owner: u32,
+}
+
+impl Ending {
+    /// Point 2, if the tree is not locked.
+    fn clear_bit(&self, engine: &Engine) {
+        let Some(mapping) = self.mapping.upgrade() else { return };
+        engine.touch(InInterrupt(&mapping).lock(), OpKind::Load, Effect::NONE);
+        let ending = self.clone();
+        if mapping.tree_is_locked() {
+            let again: IpiHandler = Rc::new(move |engine: &Engine, _: &_| ending.clear_bit(engine));
+            mapping.ended.borrow_mut().push((self.cpu, again));
+            return;
+        }
+        mapping.test_clear_page_writeback(engine, self.pfn);
+        engine.go_on_in_interrupt(self.cpu, Rc::new(move |engine: &Engine, _: &_| ending.wake(engine)));
+    }
+
+    /// Point 3.
+    fn wake(&self, engine: &Engine) {
+        let Some(mapping) = self.mapping.upgrade() else { return };
+        let hw = mapping.hw();
+        self.check_same_page(engine, &mapping);
+        hw.memory.words(self.pfn).flags().wake_bit_waiters(engine);
+        if hw.switches().has(Fix::WritebackReference) {
+            hw.put_page_in_step(engine, self.pfn);
+        }
+    }
+
+    /// I3, for observers: the page that is touched was not freed since its writeback ended.
+    fn check_same_page(&self, engine: &Engine, mapping: &AddressSpace) {
+        let words = mapping.hw().memory.words(self.pfn);
+        let (count, owner) = (words.count().observe(), words.mapping().observe());
+        let strange = owner != 0 && self.owner != 0 && owner != self.owner;
+        if engine.config().checks && (count == 0 || strange) {
+            let message = format!(
+                "the end of writeback wakes who waits for {:?}, which was freed meanwhile: count {count}",
+                self.pfn
+            );
+            engine.violation("I3", message);
+        }
+    }
+}
+
+/// `tree_lock`, taken and released within the step of an interrupt.
+struct InInterrupt<'a>(&'a AddressSpace);
+
+impl Held for InInterrupt<'_> {
+    fn lock(&self) -> ObjectId {
+        ObjectId::new(&TREE_LOCK, u64::from(self.0.id()))
+    }
+    fn exclusive(&self) -> bool {
+        true
     }
 }
 
 impl AddressSpace {
-    /// What interrupts wanted to do under the lock.
+    /// Interrupts that have waited for the lock go on.
     #[inline]
-    pub(crate) fn finish_ended(&self, engine: &Engine) {
+    pub(crate) fn let_ended_go_on(&self, engine: &Engine) {
         if self.ended.borrow().is_empty() {
             return;
         }
-        for pfn in self.ended.take() {
-            self.finish_writeback(engine, pfn);
+        for (cpu, handler) in self.ended.take() {
+            engine.go_on_in_interrupt(cpu, handler);
         }
     }
 
-    fn finish_writeback(&self, engine: &Engine, pfn: Pfn) {
-        let words = self.hw().memory.words(pfn);
-        let flags = words.flags().observe();
-        let index = self.observe_index(pfn).filter(|_| flags & 1 << PG_WRITEBACK != 0);
-        let Some(index) = index else {
-            engine.violation(
-                "I24",
-                format!("writeback of {pfn:?} ends and was not under way (flags {flags:#x}): expected PG_writeback"),
+    /// `test_clear_page_writeback`.
+    fn test_clear_page_writeback(&self, engine: &Engine, pfn: Pfn) {
+        let flags = self.hw().memory.words(pfn).flags();
+        let before = flags
+            .modify_in_step(engine, OpKind::ChangeBit(PG_WRITEBACK), |flags| flags & !(1 << PG_WRITEBACK));
+        if before >> PG_WRITEBACK & 1 == 0 || self.observe_index(pfn).is_none() {
+            let message = format!(
+                "writeback of {pfn:?} ends and was not under way (flags {before:#x}): expected PG_writeback"
             );
-            return;
-        };
-        self.tree.tag_clear_at_once(engine, self.nodes(), index, Tag::Writeback);
-        if flags & 1 << PG_RECLAIM != 0 {
-            words.flags().set_up(flags & !(1 << PG_RECLAIM));
-            self.hw().rotate_reclaimable_page(engine, pfn);
+            return engine.violation("I24", message);
         }
+        let index = self.page_index_in_step(engine, pfn);
+        self.tree.tag_clear_at_once(engine, &InInterrupt(self), self.nodes(), index, Tag::Writeback);
         self.note_writeback(-1);
-        words.flags().end_bit(engine, PG_WRITEBACK);
     }
 }

@@ -23,6 +23,8 @@ pub async fn add_to_swap_cache(
 }
 
 /// `add_to_swap`: a locked anonymous page gets an entry and goes into the swap cache. False if swap is full, or memory for the tree.
+///
+///  1. an entry; 2. the page is found there; 3. it is dirty; 4. or somebody else's page is there: another entry; 5. or no memory.
 pub async fn add_to_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
     let flags = swap.swapper_space.hw().memory.words(pfn).flags();
     loop {

@@ -11,6 +11,8 @@ use crate::{Swap, SwapEntry, swap_free};
 /// The page is locked, in the swap cache, and not under writeback; the caller has a reference. Who keeps the page must mark it dirty
 /// before it is unlocked: its copy is gone.
 ///
+///  1. which entry it is at; 2 to 7. out of the tree, as any page; 8. the entry's count; 9. the cache's reference.
+///
 /// # Panics
 /// If the page is not in the swap cache.
 pub async fn delete_from_swap_cache(cx: &Context, swap: &Swap, pfn: Pfn) {

@@ -15,10 +15,16 @@ use crate::{Swap, SwapEntry, delete_from_swap_cache, vm_swap_full};
 /// The page leaves the swap cache without a freeze of its count: who looks it up in this moment finds, once it has the page's lock, that
 /// it has left. v2.6.27 counts references as a matter of policy (8): is it worth keeping? An elevated count keeps it until reclaim comes
 /// by. Since 2.6.29 it goes unless it is mapped.
+///
+///  1. the PTE, under its lock, names the entry;
+///  2. lock the areas; 3. one count less; 4. where that leaves one, look up the page, and try to lock it; 5. else it stays;
+///  6. unlock the areas; 7. nothing to do for a page that was not found;
+///  8. is it worth keeping? 9. not while it is under writeback;
+/// 10. out of the swap cache; 11. its copy is gone: dirty; 12. unlock; 13. the lookup's reference.
 pub async fn free_swap_and_cache(cx: &Context, swap: &Swap, entry: SwapEntry) {
     let hw = swap.swapper_space.hw();
     let Some(held) = swap_info_get(cx, swap, entry).await else { return }; // 2
-    let left = swap_entry_free(cx, swap, &held, entry); // 3
+    let left = swap_entry_free(cx, swap, &held, entry).await; // 3
     let mut page = None;
     if left == 1 {
         // Only the cache is left, or one other PTE, and then nothing is found.

@@ -16,6 +16,10 @@ const EXCLUSIVE: i32 = 2;
 ///
 /// Under `swap_lock` no PTE can come to name the entry. That the count is still 2 is looked at under `tree_lock`, which before 2.6.27
 /// kept lookups out; since then one may come between the look and the deletion. It must not trust the page before it has its lock.
+///
+///  1. not while it is under writeback; 2. nor while somebody has a reference;
+///  3. lock the areas; 4. nor while a PTE names the entry; 5. lock the tree, look again; 6. out of the tree, and dirty; 7. unlock
+///     the tree, 8. the areas; 9. the entry's count and the cache's reference.
 pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
     let space = &swap.swapper_space;
     let hw = space.hw();
@@ -31,15 +35,14 @@ pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> 
     let entry = SwapEntry::from_word(word).expect("a page of the swap cache has an entry");
     let Some(held) = swap_info_get(cx, swap, entry).await else { return false }; // 3
     let mut removed = false;
-    if swap.map_word(entry).observe() == 1 {
+    if swap.count(&held, entry) == 1 {
         // 4 to 7
-        removed = remove_from_page_cache_if(cx, space, pfn, async || {
+        let may = async || {
             words.count().read_once(cx).await == EXCLUSIVE && !words.flags().test_bit(cx, PG_WRITEBACK).await
-        })
-        .await;
-        if removed {
-            words.flags().set_bit(cx, PG_DIRTY).await;
-        } else {
+        };
+        let then = async || words.flags().set_bit(cx, PG_DIRTY).await;
+        removed = remove_from_page_cache_if(cx, space, pfn, may, then).await;
+        if !removed {
             cx.mark("remove_exclusive_swap_page:referenced");
         }
     }
@@ -79,7 +82,7 @@ pub async fn free_page_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
 pub async fn free_swap_cache(cx: &Context, swap: &Swap, pfn: Pfn) {
     let hw = swap.swapper_space.hw();
     let words = hw.memory.words(pfn);
-    if words.flags().observe() >> PG_SWAPCACHE & 1 == 0 || !words.flags().test_bit(cx, PG_SWAPCACHE).await {
+    if !words.flags().test_bit(cx, PG_SWAPCACHE).await {
         return;
     }
     if hw.switches().has(Fix::TryToFreeSwap) && words.mapcount().read_once(cx).await > 0 {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Context, Effect, Guarded, ObjectId, OpKind, SpinGuard, SpinLock, Word};
+use pagewalk_engine::{Class, Context, Guarded, ObjectId, SpinGuard, SpinLock, Word};
 use pagewalk_pagecache::{AddressSpace, PageCache};
 
 use crate::area::{SWAP_MAP_MAX, SWP_USED, SwapArea};
@@ -80,18 +80,20 @@ impl Swap {
         Word::new(count, ObjectId::new(&SWAP_MAP, u64::from(entry.word())))
     }
 
-    /// The count of an entry becomes `count`. Under `swap_lock`; who looks without it sees the change.
-    pub(crate) fn set_count(&self, cx: &Context, _: &SpinGuard<'_>, entry: SwapEntry, count: u16) {
-        let word = self.map_word(entry);
-        let effect = Effect { old: u64::from(word.observe()), new: u64::from(count) };
-        cx.engine().touch(word.id(), OpKind::Store, effect);
-        word.set_up(count);
+    /// The count of an entry, for who holds `swap_lock`.
+    pub(crate) fn count(&self, held: &SpinGuard<'_>, entry: SwapEntry) -> u16 {
+        self.map_word(entry).get(held)
     }
 
-    /// So many pages more are free, or less. Under `swap_lock`.
-    pub(crate) fn add_free(&self, cx: &Context, _: &SpinGuard<'_>, pages: i64) {
-        cx.engine().touch(self.nr_swap_word().id(), OpKind::Store, Effect::NONE);
-        self.nr_swap_pages.set(self.nr_swap_pages.get().saturating_add_signed(pages));
+    /// The count of an entry becomes `count`. Under `swap_lock`; there are readers without it.
+    pub(crate) async fn set_count(&self, cx: &Context, _: &SpinGuard<'_>, entry: SwapEntry, count: u16) {
+        self.map_word(entry).write_once(cx, count).await;
+    }
+
+    /// So many pages more are free, or less. Under `swap_lock`; there are readers without it.
+    pub(crate) async fn add_free(&self, cx: &Context, held: &SpinGuard<'_>, pages: i64) {
+        let free = self.nr_swap_word().get(held).saturating_add_signed(pages);
+        self.nr_swap_word().write_once(cx, free).await;
     }
 
     /// So many pages more are in areas in use, or less. Under `swap_lock`.
@@ -112,6 +114,19 @@ impl Swap {
     pub(crate) fn check_in_use(&self, cx: &Context, entry: SwapEntry) {
         if !self.is_in_use(entry) {
             cx.engine().violation("I3", format!("{} uses the map of {entry:?}, whose area is gone", cx.id()));
+        }
+    }
+
+    /// An area has room again: if its priority is above that of the area whose turn it is, the turn is its own.
+    pub(crate) fn note_room(&self, held: &SpinGuard<'_>, area: u8) {
+        let mut list = self.list.get_mut(held);
+        let priority = |number: u8| self.areas[usize::from(number)].priority;
+        let turn = list.order.get(list.next).map(|&number| priority(number));
+        let place = list.order.iter().position(|&number| number == area);
+        if let (Some(place), Some(turn)) = (place, turn)
+            && priority(area) > turn
+        {
+            list.next = place;
         }
     }
 

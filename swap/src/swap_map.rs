@@ -12,9 +12,9 @@ use crate::{Swap, SwapEntry};
 pub async fn swap_duplicate(cx: &Context, swap: &Swap, entry: SwapEntry) -> bool {
     let held = swap.lock(cx).await;
     // Under the lock, so that an area that is gone is seen to be.
-    let count = if swap.is_in_use(entry) { swap.map_word(entry).observe() } else { 0 };
+    let count = if swap.is_in_use(entry) { swap.count(&held, entry) } else { 0 };
     if count > 0 {
-        swap.set_count(cx, &held, entry, (count + 1).min(SWAP_MAP_MAX));
+        swap.set_count(cx, &held, entry, (count + 1).min(SWAP_MAP_MAX)).await;
     } else {
         cx.mark("swap_duplicate:freed");
     }
@@ -51,8 +51,13 @@ pub(crate) async fn swap_info_get<'a>(
 }
 
 /// `swap_entry_free`: one less; at 0 the entry is free at once. Yields what is left. Under `swap_lock`.
-pub(crate) fn swap_entry_free(cx: &Context, swap: &Swap, held: &SpinGuard<'_>, entry: SwapEntry) -> u16 {
-    let count = swap.map_word(entry).observe();
+pub(crate) async fn swap_entry_free(
+    cx: &Context,
+    swap: &Swap,
+    held: &SpinGuard<'_>,
+    entry: SwapEntry,
+) -> u16 {
+    let count = swap.count(held, entry);
     if count == 0 {
         cx.engine().violation("I11", format!("{} frees {entry:?}, which is free", cx.id()));
         return 0;
@@ -60,12 +65,13 @@ pub(crate) fn swap_entry_free(cx: &Context, swap: &Swap, held: &SpinGuard<'_>, e
     if count >= SWAP_MAP_MAX {
         return count;
     }
-    swap.set_count(cx, held, entry, count - 1);
+    swap.set_count(cx, held, entry, count - 1).await;
     if count == 1 {
         let area = swap.area(entry);
         area.release(entry.offset());
+        swap.note_room(held, entry.area());
         // Of an area that is being taken off, nothing is free.
-        swap.add_free(cx, held, i64::from(area.writeok()));
+        swap.add_free(cx, held, i64::from(area.writeok())).await;
     }
     count - 1
 }
@@ -73,7 +79,7 @@ pub(crate) fn swap_entry_free(cx: &Context, swap: &Swap, held: &SpinGuard<'_>, e
 /// `swap_free`: one PTE less, or the swap cache, names the entry.
 pub async fn swap_free(cx: &Context, swap: &Swap, entry: SwapEntry) {
     if let Some(held) = swap_info_get(cx, swap, entry).await {
-        swap_entry_free(cx, swap, &held, entry);
+        swap_entry_free(cx, swap, &held, entry).await;
         held.unlock().await;
     }
 }
@@ -83,7 +89,7 @@ pub async fn page_swapcount(cx: &Context, swap: &Swap, pfn: Pfn) -> i32 {
     let word = swap.swapper_space.hw().memory.words(pfn).private().read_once(cx).await;
     let Some(entry) = SwapEntry::from_word(word) else { return 0 };
     let Some(held) = swap_info_get(cx, swap, entry).await else { return 0 };
-    let count = swap.map_word(entry).observe();
+    let count = swap.count(&held, entry);
     held.unlock().await;
     i32::from(count) - 1
 }

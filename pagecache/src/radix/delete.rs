@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::Context;
+use pagewalk_engine::{Context, Held};
 use pagewalk_mmu::{Fix, Hardware, Mutant, Pfn};
 
 use super::node::Node;
@@ -14,6 +14,7 @@ impl RadixTree {
     pub(crate) async fn delete(
         &self,
         cx: &Context,
+        held: &impl Held,
         nodes: &Rc<Nodes>,
         index: u64,
         hw: &Hardware,
@@ -33,9 +34,9 @@ impl RadixTree {
         }
         let Entry::Item(item) = entry else { return None };
         for tag in Tag::ALL {
-            self.tag_clear(cx, nodes, index, tag).await;
+            self.tag_clear(cx, held, nodes, index, tag).await;
         }
-        self.unlink(cx, nodes, index, &path[..depth], hw).await;
+        self.unlink(cx, held, nodes, index, &path[..depth], hw).await;
         Some(item)
     }
 
@@ -43,6 +44,7 @@ impl RadixTree {
     async fn unlink(
         &self,
         cx: &Context,
+        held: &impl Held,
         nodes: &Rc<Nodes>,
         index: u64,
         path: &[Option<(&Node, usize)>],
@@ -59,8 +61,8 @@ impl RadixTree {
                 nodes.retire(cx, empty, hw).await;
             }
             if node.count().get() > 0 {
-                if self.rnode().observe() == Entry::Node(node.id()).encode() {
-                    self.shrink(cx, nodes, hw).await;
+                if self.rnode().get(held) == Entry::Node(node.id()).encode() {
+                    self.shrink(cx, held, nodes, hw).await;
                 }
                 return;
             }
@@ -77,11 +79,11 @@ impl RadixTree {
     }
 
     /// `radix_tree_shrink`.
-    async fn shrink(&self, cx: &Context, nodes: &Rc<Nodes>, hw: &Hardware) {
+    async fn shrink(&self, cx: &Context, held: &impl Held, nodes: &Rc<Nodes>, hw: &Hardware) {
         while self.height.get() > 0 {
-            let Entry::Node(id) = Entry::decode(self.rnode().observe()) else { return };
+            let Entry::Node(id) = Entry::decode(self.rnode().get(held)) else { return };
             let node = nodes.get(id);
-            let first = node.slot(0).observe();
+            let first = node.slot(0).get(held);
             if node.count().get() != 1 || first == 0 {
                 return;
             }

@@ -1,6 +1,6 @@
 //! `radix_tree_insert` and `radix_tree_extend`. The caller holds `tree_lock`.
 
-use pagewalk_engine::Context;
+use pagewalk_engine::{Context, Held};
 use pagewalk_mmu::Pfn;
 
 use super::node::Node;
@@ -20,12 +20,13 @@ impl RadixTree {
     pub(crate) async fn insert(
         &self,
         cx: &Context,
+        held: &impl Held,
         nodes: &Nodes,
         index: u64,
         item: Pfn,
     ) -> Result<(), Occupied> {
         if index > max_index(self.height.get()) {
-            self.extend(cx, nodes, index).await?;
+            self.extend(cx, held, nodes, index).await?;
         }
         let mut height = self.height.get();
         let mut parent: Option<(&Node, usize)> = None;
@@ -64,7 +65,13 @@ impl RadixTree {
     }
 
     /// `radix_tree_extend`: makes the tree high enough for `index`. What it had becomes slot 0 of each new node.
-    async fn extend(&self, cx: &Context, nodes: &Nodes, index: u64) -> Result<(), Occupied> {
+    async fn extend(
+        &self,
+        cx: &Context,
+        held: &impl Held,
+        nodes: &Nodes,
+        index: u64,
+    ) -> Result<(), Occupied> {
         let mut height = self.height.get() + 1;
         while index > max_index(height) {
             height += 1;
@@ -77,10 +84,10 @@ impl RadixTree {
             let node = nodes.alloc(cx.cpu().id()).ok_or(Occupied::NoMemory)?;
             // Nobody can reach the node yet: these are no steps.
             node.set_up(self.height.get() + 1);
-            node.slot(0).set_up(self.rnode().observe());
+            node.slot(0).set_up(self.rnode().get(held));
             node.count().set(1);
             for tag in Tag::ALL {
-                if self.tags().observe() >> tag as u32 & 1 != 0 {
+                if self.tags().get(held) >> tag as u32 & 1 != 0 {
                     node.tags(tag).set_up(1);
                 }
             }

@@ -194,6 +194,7 @@ impl RadixTree {
     }
 }
 
+/// The items below a node, for observers.
 fn observe_node(nodes: &Nodes, id: u32, base: u64, found: &mut Vec<(u64, Pfn, u32)>) {
     let node = nodes.get(id);
     let shift = u32::from(node.height() - 1) * MAP_SHIFT;

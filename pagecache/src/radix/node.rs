@@ -228,10 +228,10 @@ impl Nodes {
         let slots = checks.then(|| Box::new(std::array::from_fn(|n| node.slots[n].get())));
         self.retired.borrow_mut().push(Retired { id: node.id(), slots });
         if hw.mutant(Mutant::NodeZeroedBeforeGrace) {
-            node.slot(0).write_once(cx, 0).await; // MUTANT R09: a lookup may be on its way to it
+            node.slot(0).write_once(cx, 0).await; // MUTANT node-zeroed-before-grace: a lookup may be on its way to it
         }
         if hw.mutant(Mutant::NodeFreedNoGrace) {
-            return self.rcu_free(cx.engine(), node.id()); // MUTANT R10: no grace period
+            return self.rcu_free(cx.engine(), node.id()); // MUTANT node-freed-no-grace: no grace period
         }
         let (nodes, id) = (Rc::clone(self), node.id());
         cx.call_rcu(move |engine| nodes.rcu_free(engine, id)).await;

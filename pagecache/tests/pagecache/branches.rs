@@ -126,7 +126,8 @@ async fn states_of_a_page(cx: &pagewalk_engine::Context, file: &Rc<AddressSpace>
     assert!(!invalidate_complete_page2(cx, file, page.pfn()).await);
     set_page_writeback(cx, file, page.pfn()).await; // dirty again
     assert!(!try_to_release_page(cx, file, page.pfn()).await);
-    pagewalk_pagecache::end_page_writeback(cx.engine(), cx.cpu(), hw, file, page.pfn());
+    pagewalk_pagecache::end_page_writeback(cx.engine(), cx.cpu().id(), file, page.pfn());
+    pagewalk_pagecache::wait_on_page_writeback(cx, hw, page.pfn()).await;
     file.release.set(ReleasePolicy::Never);
     assert!(!try_to_release_page(cx, file, page.pfn()).await);
     do_invalidatepage(cx, file, page.pfn()).await;

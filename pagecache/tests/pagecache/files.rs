@@ -156,7 +156,7 @@ fn the_end_of_writeback_waits_for_whoever_holds_the_tree() {
     let ours = Rc::clone(&file);
     world.spawn(2, move |cx| async move {
         cx.charge(500);
-        end_page_writeback(cx.engine(), cx.cpu(), ours.hw(), &ours, pfn);
+        end_page_writeback(cx.engine(), cx.cpu().id(), &ours, pfn);
         wait_on_page_writeback(&cx, ours.hw(), pfn).await;
         assert_eq!(ours.observe_tag(Tag::Writeback), [0; 0]);
     });

@@ -69,7 +69,7 @@ async fn indexes(cx: &Context, mapping: &AddressSpace, pages: Vec<pagewalk_mmu::
     found
 }
 
-async fn apply(cx: &Context, mapping: &AddressSpace, model: &mut Model, op: Op, stamp: u64) {
+async fn apply(cx: &Context, mapping: &Rc<AddressSpace>, model: &mut Model, op: Op, stamp: u64) {
     match op {
         Op::Add(index) => {
             let fresh = add(cx, mapping, index, stamp).await;
@@ -116,7 +116,7 @@ async fn apply(cx: &Context, mapping: &AddressSpace, model: &mut Model, op: Op, 
 }
 
 /// A dirty page is written: the tag moves from dirty to writeback, and goes when the I/O ends.
-async fn write(cx: &Context, mapping: &AddressSpace, model: &mut Model, index: u64) {
+async fn write(cx: &Context, mapping: &Rc<AddressSpace>, model: &mut Model, index: u64) {
     let hw = mapping.hw();
     let Some(page) = pagewalk_pagecache::find_lock_page(cx, mapping, index).await else { return };
     let was_dirty = pagewalk_pagecache::test_clear_page_dirty(cx, mapping, page.pfn()).await;
@@ -124,7 +124,8 @@ async fn write(cx: &Context, mapping: &AddressSpace, model: &mut Model, index: u
     pagewalk_pagecache::set_page_writeback(cx, mapping, page.pfn()).await;
     pagewalk_pagecache::unlock_page(cx, hw, page.pfn()).await;
     assert_eq!(mapping.observe_tag(Tag::Writeback), [index]);
-    pagewalk_pagecache::end_page_writeback(cx.engine(), cx.cpu(), hw, mapping, page.pfn());
+    pagewalk_pagecache::end_page_writeback(cx.engine(), cx.cpu().id(), mapping, page.pfn());
+    pagewalk_pagecache::wait_on_page_writeback(cx, hw, page.pfn()).await;
     assert_eq!(mapping.observe_tag(Tag::Writeback), [0; 0]);
     hw.put_page(cx, page).await;
 }

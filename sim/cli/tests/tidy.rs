@@ -230,6 +230,57 @@ fn nothing_that_decides_uses_what_is_not_deterministic() {
     nothing_wrong("banned", &wrong);
 }
 
+/// Whether a source file is an observer's, or a test's: the whole of it may look at shared words.
+fn observes(path: &str) -> bool {
+    path.split('/').any(|part| matches!(part, "tests" | "benches" | "examples" | "check" | "check.rs"))
+}
+
+/// The documentation of the function that line `number` (from 0) is in, the lines of its comment joined.
+fn documentation_at(lines: &[&str], number: usize) -> String {
+    let is_function = |line: &&str| {
+        let words = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+        ["fn ", "async fn ", "const fn "].iter().any(|start| words.starts_with(start))
+    };
+    let function = (0..=number).rev().find(|&at| is_function(&lines[at])).unwrap_or(0);
+    let comment = lines[..function].iter().rev().map(|line| line.trim_start());
+    let comment = comment.take_while(|line| line.starts_with("///") || line.starts_with("#["));
+    let mut comment: Vec<&str> = comment.collect();
+    comment.reverse();
+    comment.join(" ")
+}
+
+/// A kernel path that looks at a shared word without a step sees what no schedule shows it seeing.
+#[test]
+fn only_observers_look_at_shared_words_without_a_step() {
+    // The words themselves and their waits; what looks at a page that is on its way to a free list.
+    const HOMES: &[&str] = &["sim/engine/src/word.rs", "sim/engine/src/bit_wait.rs", "mmu/src/page_alloc.rs"];
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for (path, text) in rust_files() {
+        if observes(&path) || HOMES.contains(&path.as_str()) || path.starts_with("sim/explore/src/scenario/")
+        {
+            continue;
+        }
+        let text = without_tests(&text);
+        let set_up = text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .any(|line| line.contains("outside a run"));
+        let lines: Vec<&str> = text.lines().collect();
+        for (number, _) in code(text).filter(|(_, line)| line.contains(".observe()")) {
+            seen += 1;
+            let told = documentation_at(&lines, number - 1);
+            let may = ["observers", "heuristics", "Outside a run"].iter().any(|word| told.contains(word));
+            if !may && !set_up {
+                wrong.push(format!(
+                    "{path}:{number}: a look without a step, in a function that is not for observers"
+                ));
+            }
+        }
+    }
+    assert!(seen > 10, "the search finds the observers");
+    nothing_wrong("one-step", &wrong);
+}
+
 #[test]
 fn nothing_is_left_for_later_and_nothing_names_one_computer() {
     // In pieces, so that this file does not name them.

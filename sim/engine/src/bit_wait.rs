@@ -46,19 +46,14 @@ impl<'a> Word<'a, u32> {
 
     /// Clears `bit` and wakes who sleeps for it, from an interrupt handler: the delivery is the step.
     pub fn end_bit(self, engine: &Engine, bit: u8) {
-        let old = self.cell().get();
-        let new = old & !(1 << bit);
-        self.cell().set(new);
-        engine.touch(self.id(), OpKind::ChangeBit(bit), Effect { old: u64::from(old), new: u64::from(new) });
+        self.modify_in_step(engine, OpKind::ChangeBit(bit), |flags| flags & !(1 << bit));
         engine.notify_sleepers(self.id());
     }
 
-    /// Sets `bit` in the step of an interrupt.
-    pub fn set_bit_in_step(self, engine: &Engine, bit: u8) {
-        let old = self.cell().get();
-        let new = old | 1 << bit;
-        self.cell().set(new);
-        engine.touch(self.id(), OpKind::ChangeBit(bit), Effect { old: u64::from(old), new: u64::from(new) });
+    /// `wake_up_page`, from an interrupt handler: who sleeps for a bit of the word looks again.
+    pub fn wake_bit_waiters(self, engine: &Engine) {
+        engine.touch(self.id(), OpKind::Load, Effect::NONE);
+        engine.notify_sleepers(self.id());
     }
 
     fn bit_op(self, kind: OpKind, order: Order, location: &'static Location<'static>) -> Op {

@@ -23,6 +23,8 @@ pub(crate) struct Interrupt {
     pub(crate) arrival: u64,
     /// Where it was sent.
     pub(crate) location: &'static Location<'static>,
+    /// Whether the CPU has entered the interrupt already: then it only goes on with it.
+    pub(crate) entered: bool,
     pub(crate) handler: IpiHandler,
 }
 
@@ -40,7 +42,7 @@ impl Context {
         Step::new(self, op, move || {
             let engine = self.engine();
             let arrival = self.cpu().clock() + u64::from(engine.config.costs.ipi_latency);
-            engine.raise(engine.cpu(target), Interrupt { arrival, location, handler });
+            engine.raise(engine.cpu(target), Interrupt { arrival, location, entered: false, handler });
             ((), Effect::NONE)
         })
     }
@@ -53,7 +55,16 @@ impl Engine {
     #[track_caller]
     pub fn device_interrupt(&self, cpu: CpuId, arrival: u64, handler: IpiHandler) {
         let location = Location::caller();
-        self.raise(self.cpu(cpu), Interrupt { arrival, location, handler });
+        self.raise(self.cpu(cpu), Interrupt { arrival, location, entered: false, handler });
+        self.touch(ObjectId::new(&IRQ, u64::from(cpu.0)), OpKind::Send, Effect::NONE);
+    }
+
+    /// An interrupt of `cpu` goes on with another step, `handler`: the work of an interrupt that takes several (a softirq).
+    /// Called in a handler, or by who releases what the step waits for.
+    #[track_caller]
+    pub fn go_on_in_interrupt(&self, cpu: CpuId, handler: IpiHandler) {
+        let (location, arrival) = (Location::caller(), self.now());
+        self.raise(self.cpu(cpu), Interrupt { arrival, location, entered: true, handler });
         self.touch(ObjectId::new(&IRQ, u64::from(cpu.0)), OpKind::Send, Effect::NONE);
     }
 
@@ -88,7 +99,9 @@ impl Engine {
         drop(pending);
         cpu.clock.set(cpu.clock().max(interrupt.arrival).max(1));
         let before = cpu.set_mode(Mode::Interrupt);
-        cpu.charge(u64::from(self.config.costs.ipi_deliver));
+        if !interrupt.entered {
+            cpu.charge(u64::from(self.config.costs.ipi_deliver));
+        }
         cpu.steps.set(cpu.steps.get() + 1);
         (interrupt.handler)(self, cpu);
         // A handler that woke this CPU's own context has set its mode already.

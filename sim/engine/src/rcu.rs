@@ -71,7 +71,7 @@ impl Rcu {
                     once.take().expect("a callback runs once")(engine);
                 });
                 let (arrival, location) = (engine.now(), Location::caller());
-                engine.raise(engine.cpu(cpu), Interrupt { arrival, location, handler: run });
+                engine.raise(engine.cpu(cpu), Interrupt { arrival, location, entered: false, handler: run });
             }
         }
     }

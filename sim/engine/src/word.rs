@@ -5,7 +5,9 @@ use std::future::Future;
 use std::panic::Location;
 
 use crate::context::Context;
+use crate::engine::Engine;
 use crate::glance;
+use crate::guard::Held;
 use crate::object::ObjectId;
 use crate::record::{Effect, Op, OpKind, Order};
 use crate::step::Step;
@@ -56,8 +58,32 @@ impl<'a, T: WordValue> Word<'a, T> {
         self.cell.get()
     }
 
-    /// Sets the word outside a run (a scenario's beginning) or inside an interrupt's delivery, which is a step of its own and
-    /// accesses the word. A kernel path must not use it.
+    /// The value, for who holds the lock under which alone the word is written: no step, as nobody else can change it
+    /// meanwhile. There are readers without the lock, so the holder's stores are steps all the same.
+    #[inline(always)]
+    pub fn get(self, _held: &impl Held) -> T {
+        self.cell.get()
+    }
+
+    /// A load inside the step of an interrupt, which is told of it.
+    pub fn load_in_step(self, engine: &Engine) -> T {
+        let value = self.cell.get();
+        engine.touch(self.id, OpKind::Load, Effect { old: value.bits(), new: value.bits() });
+        value
+    }
+
+    /// A read-modify-write inside the step of an interrupt, which is told of it: replaces the word by `change` of it, and
+    /// yields the old value.
+    pub fn modify_in_step(self, engine: &Engine, kind: OpKind, change: impl FnOnce(T) -> T) -> T {
+        let old = self.cell.get();
+        let new = change(old);
+        self.cell.set(new);
+        engine.touch(self.id, kind, Effect { old: old.bits(), new: new.bits() });
+        old
+    }
+
+    /// Sets the word outside a run (a scenario's beginning), or one that nobody can reach yet; what a step sets so counts as its
+    /// access. A kernel path must not use it otherwise.
     pub fn set_up(self, value: T) {
         let old = self.cell.replace(value);
         glance::note_change(self.id, Effect { old: old.bits(), new: value.bits() });

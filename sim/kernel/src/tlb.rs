@@ -116,7 +116,7 @@ impl Kernel {
             return;
         }
         // An idle CPU, or one that has not yet switched away from an address space without users.
-        if self.engine.is_idle(cpu.id()) || mm.users().observe() == 0 {
+        if self.engine.is_idle(cpu.id()) || mm.users().load_in_step(&self.engine) == 0 {
             self.leave_mm(cpu, mm);
         } else {
             self.local_flush(cpu, mm, flush);
@@ -176,16 +176,14 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
         previous.cpu_vm_mask.clear(current, cpu).await; // 1
     }
     next.cpu_vm_mask.set(current, cpu).await; // 2
-    let core = kernel.hw.core(cpu);
     kernel.stat.mm_switches.add(1);
     if !kernel.config().pcid {
-        kernel.hw.touch_translations(&kernel.engine, cpu);
-        core.load_root(Some(Root { table: next.pgd, asid: Asid::default() }), true);
+        let root = Root { table: next.pgd, asid: Asid::default() };
+        kernel.hw.load_cr3(current, root, true).await;
     } else {
         let tlb_gen = next.tlb_gen().read_once(current).await; // 3
         let (asid, flush) = kernel.choose_asid(cpu, next, tlb_gen);
-        kernel.hw.touch_translations(&kernel.engine, cpu);
-        core.load_root(Some(Root { table: next.pgd, asid }), flush);
+        kernel.hw.load_cr3(current, Root { table: next.pgd, asid }, flush).await;
         kernel.note_generation(cpu, asid, next.id(), tlb_gen);
         kernel.stat.mm_switches_kept.add(u64::from(!flush));
     }

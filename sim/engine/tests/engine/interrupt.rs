@@ -269,3 +269,31 @@ fn a_stopped_run_forgets_the_interrupts_it_has_not_delivered() {
     assert!(matches!(engine.run(), Stop::Stopped(_)));
     assert_eq!(Rc::strong_count(&machine), 1, "no handler is left that holds it");
 }
+
+#[test]
+fn a_handler_that_goes_on_takes_further_steps_and_enters_once() {
+    let mut between = 0;
+    for engine in (0..200).map(|seed| random(2, seed)).chain([timed(2)]) {
+        let cell = Rc::new(Cell::new(0_u64));
+        let (first, reader) = (Rc::clone(&cell), Rc::clone(&cell));
+        let seen = Rc::new(Cell::new(0_u64));
+        let saw = Rc::clone(&seen);
+        engine.spawn(CpuId(0), move |cx| async move {
+            let handler: IpiHandler = Rc::new(move |engine, cpu| {
+                first.set(1);
+                let second = Rc::clone(&first);
+                engine.go_on_in_interrupt(cpu.id(), Rc::new(move |_, _| second.set(2)));
+            });
+            cx.send_ipi(CpuId(1), handler).await;
+            while word(&reader, 0).read_once(&cx).await < 2 {
+                saw.set(saw.get().max(reader.get()));
+                cx.charge(100);
+            }
+        });
+        finish(&engine);
+        between += u64::from(seen.get() == 1);
+        let entered = u64::from(engine.config().costs.ipi_deliver);
+        assert_eq!((cell.get(), engine.cpu(CpuId(1)).times().interrupt), (2, entered));
+    }
+    assert!(between > 20, "the sender looked between the two steps in {between} runs");
+}

@@ -10,7 +10,7 @@ use pagewalk_pagecache::{
     unlock_page, wait_on_page_writeback,
 };
 
-use super::writeback::PAGEVEC_SIZE;
+use super::writeback::{PAGEVEC_SIZE, pagevec_release};
 use super::{Inode, InodeKind};
 use crate::paths::{page_mapped, unmap_mapping_range};
 use crate::task::Task;
@@ -29,20 +29,21 @@ pub(crate) async fn invalidate_mapping_pages(
         if pages.is_empty() {
             break;
         }
-        let mut beyond = false;
-        for page in pages {
+        for page in &pages {
+            let locked = trylock_page(current, hw, page.pfn()).await;
             let index = hw.memory.words(page.pfn()).index().read_once(current).await;
-            beyond |= index > last;
-            next = next.max(index.saturating_add(1));
-            if !beyond && trylock_page(current, hw, page.pfn()).await {
-                gone += u64::from(invalidate_page(current, inode, &page).await);
+            next = next.max(index).saturating_add(1);
+            if locked {
+                if index <= last {
+                    gone += u64::from(invalidate_page(current, inode, page).await);
+                }
                 unlock_page(current, hw, page.pfn()).await;
             }
-            hw.put_page(current, page).await;
+            if next > last {
+                break;
+            }
         }
-        if beyond || next == 0 {
-            break;
-        }
+        pagevec_release(current, pages).await;
         current.cond_resched().await;
     }
     gone
@@ -79,6 +80,8 @@ pub(crate) async fn invalidate_complete_page(current: &Task, inode: &Rc<Inode>, 
 }
 
 /// `invalidate_inode_pages2_range`: pages `first..=last` must go, mapped or not. False if one was dirtied meanwhile and stayed.
+///
+/// The first page that is mapped has the rest of the range unmapped with it, in one go; each further one goes by itself.
 pub(crate) async fn invalidate_inode_pages2_range(
     current: &Task,
     inode: &Rc<Inode>,
@@ -86,50 +89,57 @@ pub(crate) async fn invalidate_inode_pages2_range(
     last: u64,
 ) -> bool {
     let hw = &current.kernel().hw;
-    let (mut next, mut all_gone) = (first, true);
+    let (mut next, mut all_gone, mut did_range_unmap) = (first, true, false);
     while next <= last {
-        let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
+        let most = usize::try_from(last - next).map_or(PAGEVEC_SIZE, |left| (left + 1).min(PAGEVEC_SIZE));
+        let pages = find_get_pages(current, &inode.mapping, next, most).await;
         if pages.is_empty() {
             break;
         }
-        let mut beyond = false;
-        for page in pages {
+        for page in &pages {
             lock_page(current, hw, page.pfn()).await;
             let words = hw.memory.words(page.pfn());
-            // A page that left meanwhile is found no more.
-            if words.mapping().read_once(current).await == inode.mapping.page_mapping() {
-                let index = words.index().read_once(current).await;
-                beyond |= index > last;
-                next = next.max(index.saturating_add(1));
-                if !beyond {
-                    all_gone &= invalidate_page2(current, inode, &page, index).await;
-                }
+            if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
+                unlock_page(current, hw, page.pfn()).await; // it left meanwhile, and is found no more
+                continue;
             }
+            let index = words.index().read_once(current).await;
+            next = index.saturating_add(1);
+            if index > last {
+                unlock_page(current, hw, page.pfn()).await;
+                break;
+            }
+            wait_on_page_writeback(current, hw, page.pfn()).await;
+            if page_mapped(current, page.pfn()).await {
+                current.mark("invalidate_inode_pages2:mapped");
+                let until = if did_range_unmap { index } else { last };
+                unmap_mapping_range(current, inode, index, until, false).await;
+                did_range_unmap = true;
+            }
+            all_gone &= invalidate_page2(current, inode, page).await;
             unlock_page(current, hw, page.pfn()).await;
-            hw.put_page(current, page).await;
         }
-        if beyond {
-            break;
-        }
+        pagevec_release(current, pages).await;
         current.cond_resched().await;
     }
     all_gone
 }
 
-/// One locked page: written back if dirty (`do_launder_page`), unmapped, out.
-async fn invalidate_page2(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>, index: u64) -> bool {
+/// One locked page that was unmapped: out, unless a PTE has made it dirty. (`do_launder_page` has nothing to do here: only file
+/// systems over a network have a `launder_page`.) The page lock has kept faults from mapping it again.
+async fn invalidate_page2(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
     let hw = &current.kernel().hw;
-    wait_on_page_writeback(current, hw, page.pfn()).await;
-    while page_mapped(current, page.pfn()).await {
-        current.mark("invalidate_inode_pages2:mapped");
-        unmap_mapping_range(current, inode, index, index, false).await;
+    if page_mapped(current, page.pfn()).await {
+        let message = format!("{:?} is mapped while it is locked and was unmapped", page.pfn());
+        current.engine().violation("I26", message);
+        return false;
     }
     if hw.memory.words(page.pfn()).flags().test_bit(current, PG_PRIVATE).await
         && !try_to_release_page(current, &inode.mapping, page.pfn()).await
     {
         return false;
     }
-    // 2 to 6: under tree_lock, and whatever the count is.
+    // Under tree_lock, and whatever the count is.
     invalidate_complete_page2(current, &inode.mapping, page.pfn()).await
 }
 

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Completion, Cpu, Effect, OpKind};
+use pagewalk_engine::{Class, Completion, Cpu, OpKind};
 use pagewalk_mmu::{LruList, PG_LOCKED, PG_UPTODATE, PageRef, Pfn};
 use pagewalk_pagecache::{AddError, add_to_page_cache};
 
@@ -24,10 +24,7 @@ pub(crate) fn end_page_read(kernel: &Kernel, pfn: Pfn, inside: bool) {
         kernel.hw.memory.set_stamp_in_step(&kernel.engine, pfn, 0);
     }
     let flags = kernel.hw.memory.words(pfn).flags();
-    let (old, new) = (flags.observe(), flags.observe() | 1 << PG_UPTODATE);
-    let effect = Effect { old: u64::from(old), new: u64::from(new) };
-    kernel.engine.touch(flags.id(), OpKind::ChangeBit(PG_UPTODATE), effect);
-    flags.set_up(new);
+    flags.modify_in_step(&kernel.engine, OpKind::ChangeBit(PG_UPTODATE), |flags| flags | 1 << PG_UPTODATE);
     flags.end_bit(&kernel.engine, PG_LOCKED);
 }
 

@@ -37,4 +37,4 @@ pub(crate) use ranges::{do_madvise, do_msync};
 pub(crate) use read::page_cache_read;
 pub(crate) use readahead::{do_page_cache_readahead, page_cache_async_readahead, page_cache_sync_readahead};
 pub(crate) use truncate::{punch_hole, truncate_inode_pages_range, vmtruncate};
-pub(crate) use writeback::{clear_page_dirty_for_io, do_sync, set_page_dirty, writepage};
+pub(crate) use writeback::{clear_page_dirty_for_io, clear_page_reclaim, do_sync, set_page_dirty, writepage};

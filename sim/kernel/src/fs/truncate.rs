@@ -13,7 +13,7 @@ use pagewalk_pagecache::{
 
 use super::inode::{page_of, pages_of};
 use super::write::grab_cache_page;
-use super::writeback::{PAGEVEC_SIZE, set_page_dirty};
+use super::writeback::{PAGEVEC_SIZE, pagevec_release, set_page_dirty};
 use super::{Inode, InodeKind};
 use crate::paths::{page_mapped, unmap_mapping_range};
 use crate::task::Task;
@@ -58,9 +58,9 @@ pub(crate) async fn punch_hole(current: &Task, inode: &Rc<Inode>, offset: u64, l
     if first < past {
         let lock = inode.filemap_invalidate_lock(current).await;
         kernel.shadow_file_punch(inode.id(), first, past);
-        unmap_mapping_range(current, inode, first, past - 1, false).await;
+        unmap_mapping_range(current, inode, first, past - 1, true).await;
         truncate_inode_pages_range(current, inode, first * BASE_PAGE_BYTES, past - 1).await;
-        unmap_mapping_range(current, inode, first, past - 1, false).await;
+        unmap_mapping_range(current, inode, first, past - 1, true).await;
         kernel.disk.free_blocks(&kernel.engine, inode, first, past);
         kernel.shadow_file_settle(inode.id(), first, past);
         if let Some(lock) = lock {
@@ -81,78 +81,86 @@ pub(crate) async fn punch_hole(current: &Task, inode: &Rc<Inode>, offset: u64, l
 }
 
 /// `truncate_inode_pages_range`: pages from byte `start` to page `last` leave the cache; of the page that `start` is inside
-/// of, the rest is zeroed. First those that nobody has locked, then the others, until a sweep finds none.
+/// of, the rest is zeroed. First those that nobody has locked and that are under no writeback; then all others, which are
+/// waited for.
+///
+/// A file without cached pages has none to look for, and nothing of it is zeroed in the cache: its block is.
 pub(crate) async fn truncate_inode_pages_range(current: &Task, inode: &Rc<Inode>, start: u64, last: u64) {
-    let first = pages_of(start);
-    let mut next = first;
-    loop {
-        let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
-        if pages.is_empty() {
-            break;
+    let partial = !start.is_multiple_of(BASE_PAGE_BYTES);
+    if inode.mapping.nrpages().read_once(current).await > 0 {
+        truncate_what_is_free(current, inode, pages_of(start), last).await;
+        if partial {
+            zero_part(current, inode, page_of(start)).await;
         }
-        let mut beyond = false;
-        for page in pages {
-            // Read once: it may change while the page is not locked.
-            let index = current.kernel().hw.memory.words(page.pfn()).index().read_once(current).await;
-            beyond |= index > last;
-            next = next.max(index.saturating_add(1));
-            if !beyond && trylock_page(current, &current.kernel().hw, page.pfn()).await {
-                if current.kernel().hw.memory.words(page.pfn()).flags().test_bit(current, PG_WRITEBACK).await
-                {
-                    current.mark("truncate_inode_pages:writeback");
-                } else {
-                    truncate_page(current, inode, &page).await;
-                }
-                unlock_page(current, &current.kernel().hw, page.pfn()).await;
-            }
-            current.kernel().hw.put_page(current, page).await;
-        }
-        if beyond {
-            break;
-        }
-        current.cond_resched().await;
-    }
-    if !start.is_multiple_of(BASE_PAGE_BYTES) {
+        truncate_the_rest(current, inode, pages_of(start), last).await;
+    } else if partial {
         zero_part(current, inode, page_of(start)).await;
     }
-    truncate_the_rest(current, inode, first, last).await;
 }
 
-/// The blocking pass: it ends only after a sweep that found nothing.
-async fn truncate_the_rest(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) {
+/// The first pass, which waits for nothing.
+async fn truncate_what_is_free(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) {
+    let hw = &current.kernel().hw;
     let mut next = first;
-    loop {
+    while next <= last {
         let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
         if pages.is_empty() {
+            return;
+        }
+        for page in &pages {
+            // Read once: it may change while the page is not locked.
+            let index = hw.memory.words(page.pfn()).index().read_once(current).await;
+            next = next.max(index);
+            if index > last {
+                break;
+            }
+            next = next.saturating_add(1);
+            if !trylock_page(current, hw, page.pfn()).await {
+                continue;
+            }
+            if hw.memory.words(page.pfn()).flags().test_bit(current, PG_WRITEBACK).await {
+                current.mark("truncate_inode_pages:writeback");
+            } else {
+                truncate_page(current, inode, page).await;
+            }
+            unlock_page(current, hw, page.pfn()).await;
+        }
+        pagevec_release(current, pages).await;
+        current.cond_resched().await;
+    }
+}
+
+/// The second pass, which waits for locks and writeback. It ends after a sweep that found nothing, or at a page beyond the
+/// range: what was brought in behind a sweep that ends so stays.
+async fn truncate_the_rest(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) {
+    let hw = &current.kernel().hw;
+    let mut next = first;
+    loop {
+        current.cond_resched().await;
+        let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
+        let Some(nearest) = pages.first() else {
             if next == first {
                 return;
             }
             next = first;
             continue;
+        };
+        if hw.memory.words(nearest.pfn()).index().read_once(current).await > last {
+            return pagevec_release(current, pages).await;
         }
-        let hw = &current.kernel().hw;
-        let mut done = false;
-        for (n, page) in pages.into_iter().enumerate() {
-            let index = hw.memory.words(page.pfn()).index().read_once(current).await;
-            if index > last {
-                done |= n == 0;
-            } else if !done {
-                lock_page(current, hw, page.pfn()).await;
-                wait_on_page_writeback(current, hw, page.pfn()).await;
-                current.mark("truncate_inode_pages:second-pass");
-                truncate_page(current, inode, &page).await;
-                unlock_page(current, hw, page.pfn()).await;
-                next = next.max(index.saturating_add(1));
+        for page in &pages {
+            let words = hw.memory.words(page.pfn());
+            if words.index().read_once(current).await > last {
+                break;
             }
-            hw.put_page(current, page).await;
+            lock_page(current, hw, page.pfn()).await;
+            wait_on_page_writeback(current, hw, page.pfn()).await;
+            current.mark("truncate_inode_pages:second-pass");
+            next = next.max(words.index().read_once(current).await).saturating_add(1);
+            truncate_page(current, inode, page).await;
+            unlock_page(current, hw, page.pfn()).await;
         }
-        if done {
-            if next == first {
-                return;
-            }
-            next = first;
-        }
-        current.cond_resched().await;
+        pagevec_release(current, pages).await;
     }
 }
 

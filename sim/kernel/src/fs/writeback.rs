@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use pagewalk_engine::Cpu;
-use pagewalk_mmu::{PG_DIRTY, PG_SWAPCACHE, PageMapping, PageRef, Pfn};
+use pagewalk_mmu::{PG_DIRTY, PG_RECLAIM, PG_SWAPCACHE, PageMapping, PageRef, Pfn};
 use pagewalk_pagecache::{
     Tag, end_page_writeback, find_get_pages_tag, lock_page, set_page_dirty_nobuffers, set_page_writeback,
     test_clear_page_dirty, unlock_page, wait_on_page_writeback,
@@ -19,6 +19,13 @@ use crate::task::Task;
 
 /// Pages that one look into the cache collects (`PAGEVEC_SIZE`).
 pub(crate) const PAGEVEC_SIZE: usize = 14;
+
+/// `pagevec_release`: the pagevec's references go together, what waits in this CPU's own pagevecs first.
+pub(crate) async fn pagevec_release(current: &Task, pages: Vec<PageRef<'_>>) {
+    let hw = &current.kernel().hw;
+    hw.lru_add_drain(current).await;
+    hw.release_pages(current, pages.into_iter().map(PageRef::into_pfn).collect()).await;
+}
 
 /// `set_page_dirty`: the page differs from what backs it. A page without a file on a disk only gets the flag.
 pub(crate) async fn set_page_dirty(current: &Task, pfn: Pfn) {
@@ -48,11 +55,19 @@ pub(crate) async fn set_page_dirty(current: &Task, pfn: Pfn) {
 ///
 /// Every mapping is made clean and read-only first, and what the hardware noted goes to the flag; only then is the flag
 /// cleared (7658cc289288 is what happens otherwise).
+///
+/// Whoever asked for the page to be looked at next, when it was last written, has the mark taken away before that.
 pub(crate) async fn clear_page_dirty_for_io(current: &Task, inode: &Rc<Inode>, pfn: Pfn) -> bool {
+    clear_page_reclaim(current, pfn).await;
     if inode.kind() == InodeKind::Disk && page_mkclean(current, inode, pfn).await {
         set_page_dirty(current, pfn).await;
     }
     test_clear_page_dirty(current, &inode.mapping, pfn).await
+}
+
+/// `ClearPageReclaim`, with which [`clear_page_dirty_for_io`] begins; of a page in the swap cache too.
+pub(crate) async fn clear_page_reclaim(current: &Task, pfn: Pfn) {
+    current.kernel().hw.memory.words(pfn).flags().clear_bit(current, PG_RECLAIM).await;
 }
 
 /// `write_cache_pages`: starts to write the dirty pages `first..=last` of a file. With `wait` also those under writeback
@@ -132,7 +147,7 @@ pub(crate) async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index
     unlock_page(current, &kernel.hw, pfn).await;
     let of = Rc::clone(inode);
     let end_io: EndIo = Rc::new(move |kernel: &Kernel, cpu: &Cpu, pfn, _| {
-        end_page_writeback(&kernel.engine, cpu, &kernel.hw, &of.mapping, pfn);
+        end_page_writeback(&kernel.engine, cpu.id(), &of.mapping, pfn);
     });
     let bio = Bio {
         inode: Rc::clone(inode),

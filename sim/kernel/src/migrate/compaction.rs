@@ -53,7 +53,7 @@ async fn isolate_migratepages(current: &Task, bottom: u32) -> (Vec<Pfn>, u32) {
         at += 1;
         let words = hw.memory.words(pfn);
         // A look without a lock or a reference; what follows makes sure.
-        if words.flags().observe() >> PG_LRU & 1 == 0 || !words.count().inc_not_zero(current).await {
+        if !words.flags().test_bit(current, PG_LRU).await || !words.count().inc_not_zero(current).await {
             continue;
         }
         let held = PageRef::counted(current, pfn);

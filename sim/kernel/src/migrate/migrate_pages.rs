@@ -56,7 +56,7 @@ pub(crate) async fn migrate_frames(current: &Task, first: Pfn, count: u32) -> u6
 async fn migrate_frame(current: &Task, pfn: Pfn) -> bool {
     let hw = &current.kernel().hw;
     let words = hw.memory.words(pfn);
-    if words.flags().observe() >> PG_LRU & 1 == 0 || !words.count().inc_not_zero(current).await {
+    if !words.flags().test_bit(current, PG_LRU).await || !words.count().inc_not_zero(current).await {
         return false;
     }
     let held = PageRef::counted(current, pfn);

@@ -33,6 +33,10 @@ const COPIED: u32 =
     1 << PG_ERROR | 1 << PG_REFERENCED | 1 << PG_UPTODATE | 1 << PG_ACTIVE | 1 << PG_SWAPBACKED;
 
 /// The page is isolated; `new` is a page that nobody knows. With `force` its lock and its writeback are waited for.
+///
+///  1. nothing to do for a page that was freed; 2. lock it; 3. it must belong to somebody;
+///  4. its PTEs become migration entries; 5. the new page takes its place, and 6. its contents;
+///  7. the entries become PTEs again; 8. unlock both.
 pub(super) async fn unmap_and_move(current: &Task, pfn: Pfn, new: Pfn, force: bool) -> Moved {
     let hw = &current.kernel().hw;
     let words = hw.memory.words(pfn);

@@ -1,6 +1,10 @@
 //! `anon_vma`: from an anonymous page to the areas that may map it.
 //!
 //! Follows mm/rmap.c of v2.6.27, before per-process chains: parent and children of a fork share one `anon_vma`.
+//!
+//! A simplification: v2.6.27 frees an `anon_vma` to a slab that is returned only after a grace period (`SLAB_DESTROY_BY_RCU`), and it
+//! may be another lineage's at once. Here numbers are never used again, so who follows the number in `page->mapping` without a lock
+//! finds the right one or none; that it may find a stranger's cannot be shown.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

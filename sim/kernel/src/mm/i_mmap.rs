@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::Future;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 
-use pagewalk_engine::{Class, Guarded, SpinGuard, SpinLock};
+use pagewalk_engine::{Class, Effect, Guarded, Op, OpKind, Order, SpinGuard, SpinLock, Step};
 use pagewalk_mmu::BASE_SHIFT;
 
 use super::Mm;
@@ -110,6 +112,15 @@ impl IMmap {
     pub(crate) fn of_page(&self, held: &SpinGuard<'_>, index: u64) -> Vec<Mapped> {
         let areas = self.areas.get(held);
         areas.overlapping(index, index).filter_map(|(&place, linked)| linked.mapped(place)).collect()
+    }
+
+    /// `mapping_mapped`: whether any area maps pages of the file. A look at the root of the tree without its lock: one step,
+    /// which commutes with everything but a hold of the lock.
+    #[track_caller]
+    pub(crate) fn mapping_mapped<'a>(&'a self, current: &'a Task) -> impl Future<Output = bool> + 'a {
+        let location = Location::caller();
+        let op = Op { object: self.lock.id(), kind: OpKind::Load, order: Order::Once, location };
+        Step::new(current, op, || (self.observe_len() > 0, Effect::NONE))
     }
 
     /// The areas that map page `index`, for observers.

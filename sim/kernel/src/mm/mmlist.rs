@@ -41,8 +41,10 @@ impl Kernel {
             return;
         }
         let held = self.mmlist.lock.lock(current).await;
-        self.mmlist.mms.get_mut(&held).insert(mm.id(), Rc::downgrade(mm));
-        mm.on_mmlist().write_once(current, true).await;
+        if !mm.on_mmlist().get(&held) {
+            self.mmlist.mms.get_mut(&held).insert(mm.id(), Rc::downgrade(mm));
+            mm.on_mmlist().write_once(current, true).await;
+        }
         held.unlock().await;
     }
 
@@ -55,11 +57,25 @@ impl Kernel {
         }
     }
 
-    /// The address spaces that are on the list now.
-    pub(crate) async fn mmlist_all(&self, current: &Task) -> Vec<Rc<Mm>> {
+    /// The address space after the one numbered `place` on the list as it is now: a child is behind its parent, as with
+    /// `list_add(&child->mmlist, &parent->mmlist)`, so that a walk which has met the parent meets what it forks meanwhile.
+    pub(crate) async fn mmlist_next(&self, current: &Task, place: u32) -> Option<Rc<Mm>> {
         let held = self.mmlist.lock.lock(current).await;
-        let all = self.mmlist.mms.get(&held).values().filter_map(Weak::upgrade).collect();
+        let next = self.mmlist.mms.get(&held).range(place + 1..).find_map(|(_, mm)| mm.upgrade());
         held.unlock().await;
-        all
+        next
+    }
+
+    /// `drain_mmlist`: when no swap area has anything any more, no address space needs to be on the list.
+    pub(crate) async fn drain_mmlist(&self, current: &Task) {
+        if (0..self.swap.nr_areas()).any(|area| self.swap.inuse_pages(area) > 0) {
+            return;
+        }
+        let held = self.mmlist.lock.lock(current).await;
+        let mms = std::mem::take(&mut *self.mmlist.mms.get_mut(&held));
+        for mm in mms.values().filter_map(Weak::upgrade) {
+            mm.on_mmlist().write_once(current, false).await;
+        }
+        held.unlock().await;
     }
 }

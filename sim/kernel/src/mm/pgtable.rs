@@ -2,7 +2,9 @@
 //!
 //! Follows mm/memory.c of v2.6.27 (`__pte_alloc` and its siblings, `free_pgd_range`), for any number of levels.
 
-use pagewalk_engine::{SpinLock, Word};
+use std::future::Future;
+
+use pagewalk_engine::{SpinGuard, SpinLock, Word};
 use pagewalk_mmu::{Format, Pfn, Pte, Vaddr, VaddrRange};
 
 use super::Mm;
@@ -18,6 +20,12 @@ impl Table {
     pub(crate) fn lock(self, current: &Task) -> &SpinLock {
         let hardware = &current.kernel().hw;
         hardware.tables.lock(&hardware.memory, self.0)
+    }
+
+    /// `pte_offset_map_lock`: locks the table.
+    #[track_caller]
+    pub(crate) fn ptl<'a>(self, current: &'a Task) -> impl Future<Output = SpinGuard<'a>> {
+        self.lock(current).lock(current)
     }
 }
 

@@ -7,7 +7,7 @@ use pagewalk_mmu::{Fix, Mutant, PG_LRU, PG_SWAPCACHE, Pfn, Pte};
 use pagewalk_pagecache::{trylock_page, unlock_page, wait_on_page_locked};
 use pagewalk_swap::try_to_free_swap;
 
-use super::fault::{Fault, Resolved, vma_pte};
+use super::fault::{Fault, Resolved, ptep_set_access_flags, vma_pte};
 use super::gather::free_page;
 use super::rmap::{page_add_new_anon_rmap, page_kind, page_remove_rmap};
 use super::swap_fault::can_share_swap_page;
@@ -25,10 +25,9 @@ pub(crate) async fn do_wp_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl
     }
     let kind = page_kind(current, fault.vma, old).await;
     if kind == PageKind::Anon && can_reuse(current, fault.mm, old).await {
-        // Nobody else has the page: the entry only needs permission. Write protection on other CPUs is stale in
-        // the harmless direction, so the local TLB is enough; the hardware walks again on a denied entry.
+        // Nobody else has the page: the entry only needs permission.
         let entry = orig.accessed(true).dirty(true).writable(true);
-        fault.pte(current).write_once(current, entry).await;
+        ptep_set_access_flags(current, fault, orig, entry).await;
         current.kernel().check_exclusive(old);
         ptl.unlock().await;
         return Resolved::Permission;
@@ -44,7 +43,7 @@ pub(crate) async fn do_wp_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl
 async fn share_file_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl: SpinGuard<'_>) -> Resolved {
     let hw = &current.kernel().hw;
     let dirty_page = hw.memory.get_page(current, orig.pfn()).await;
-    fault.pte(current).write_once(current, orig.accessed(true).dirty(true).writable(true)).await;
+    ptep_set_access_flags(current, fault, orig, orig.accessed(true).dirty(true).writable(true)).await;
     ptl.unlock().await;
     wait_on_page_locked(current, hw, dirty_page.pfn()).await;
     set_page_dirty(current, dirty_page.pfn()).await;
@@ -88,17 +87,18 @@ async fn copy_page(
     }
     let early = kernel.hw.mutant(Mutant::WpRmapBeforeFlush);
     if early {
-        page_remove_rmap(current, old, kind).await; // MUTANT R44
+        page_remove_rmap(current, old, kind).await; // MUTANT wp-rmap-before-flush
     }
     // ptep_clear_flush: no CPU may read the old page through this entry once the new one can be written.
     word.xchg(current, Pte::NONE).await;
     flush_tlb_page(current, mm, address).await;
-    // The reverse mapping before the PTE, as later kernels have it; v2.6.27 stores the PTE first. Both are under the PTL.
-    page_add_new_anon_rmap(current, new.pfn(), vma, address).await;
-    word.write_once(current, vma_pte(new.into_pfn(), vma.prot).accessed(true).dirty(true)).await;
+    let new = new.into_pfn();
+    word.write_once(current, vma_pte(new, vma.prot).accessed(true).dirty(true)).await;
     if let Some(ticket) = &ticket {
         kernel.shadow_private_copy(mm, address, ticket);
     }
+    // The PTE before the reverse mapping: who looks for either under the PTL finds both.
+    page_add_new_anon_rmap(current, new, vma, address).await;
     // Only after the flush may the old page look unmapped to anybody (945754a1754f).
     if !early {
         page_remove_rmap(current, old, kind).await;

@@ -39,7 +39,7 @@ impl Fault<'_> {
 
     /// Locks the PTL.
     pub(crate) async fn lock<'c>(&self, current: &'c Task) -> SpinGuard<'c> {
-        self.table.lock(current).lock(current).await
+        self.table.ptl(current).await
     }
 }
 
@@ -155,13 +155,22 @@ async fn handle_pte_fault(current: &Task, fault: &Fault<'_>) -> Result<Resolved,
     if fault.write && !orig.is_writable() {
         return Ok(do_wp_page(current, fault, orig, ptl).await);
     }
-    // ptep_set_access_flags: the hardware may have been faster, hence compare-exchange.
-    let used = orig.accessed(true).dirty(orig.is_dirty() || fault.write);
-    if used != orig {
-        let _ = word.cmpxchg(current, orig, used).await;
-    }
+    let entry = orig.accessed(true).dirty(orig.is_dirty() || fault.write);
+    ptep_set_access_flags(current, fault, orig, entry).await;
     ptl.unlock().await;
     Ok(Resolved::Spurious)
+}
+
+/// `ptep_set_access_flags`: an entry that allows more, or that notes a use; it is stored for a write only. Holds the PTL. The
+/// hardware may set the bits meanwhile that this store sets, and no others.
+///
+/// A simplification: v2.6.27 has every CPU flush the page after the store, and after a write that finds its permission there
+/// already. Here none does, as in later kernels: what TLBs have denies too much, which does no harm, and the hardware walks again
+/// on a denied entry. So faults that only give permission are no shootdowns under any preset.
+pub(crate) async fn ptep_set_access_flags(current: &Task, fault: &Fault<'_>, orig: Pte, entry: Pte) {
+    if entry != orig && fault.write {
+        fault.pte(current).write_once(current, entry).await;
+    }
 }
 
 /// `do_anonymous_page`: the first touch. The page is allocated and zeroed before the PTL is taken.

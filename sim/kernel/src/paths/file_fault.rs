@@ -37,7 +37,7 @@ pub(crate) async fn do_linear_fault(
 ///  1. the page, locked: nobody truncates it until it is unlocked;
 ///  2. a store to a private area copies it;
 ///  3. lock the PTL; if somebody was faster, back out;
-///  4. count the mapping, and store the PTE;
+///  4. store the PTE, and count the mapping;
 ///  5. unlock the PTL;
 ///  6. mark a page that is stored to dirty, and unlock it, in this order: v2.6.27 unlocks first, and a truncation comes
 ///     between.
@@ -68,8 +68,8 @@ async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<
         kernel.hw.put_page(current, page).await;
     } else {
         fault.mm.add_rss(PageKind::File);
-        page_add_file_rmap(current, pfn).await; // 4
-        fault.pte(current).write_once(current, file_pte(pfn, fault.vma, fault.write)).await;
+        fault.pte(current).write_once(current, file_pte(pfn, fault.vma, fault.write)).await; // 4
+        page_add_file_rmap(current, pfn).await;
         // The PTE has the reference of the lookup. Who marks the page dirty has one of its own.
         page.into_pfn();
         let dirty_page = match fault.write {
@@ -117,10 +117,11 @@ async fn copy_of<'a>(current: &'a Task, fault: &Fault<'_>, from: Pfn) -> (PageRe
 /// Step 4, for a private copy. Holds the PTL.
 async fn map_copy(current: &Task, fault: &Fault<'_>, copy: PageRef<'_>, ticket: &FileTicket) {
     fault.mm.add_rss(PageKind::Anon);
-    page_add_new_anon_rmap(current, copy.pfn(), fault.vma, fault.address).await;
-    let entry = vma_pte(copy.into_pfn(), fault.vma.prot).accessed(true).dirty(true);
+    let copy = copy.into_pfn();
+    let entry = vma_pte(copy, fault.vma.prot).accessed(true).dirty(true);
     fault.pte(current).write_once(current, entry).await;
     current.kernel().shadow_private_copy(fault.mm, fault.address, ticket);
+    page_add_new_anon_rmap(current, copy, fault.vma, fault.address).await;
 }
 
 /// `mk_pte` of a file's page: writable only for a store to a shared area, or where nobody wants to be told of stores.

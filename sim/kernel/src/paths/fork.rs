@@ -97,7 +97,7 @@ async fn copy_pte_range(
     let mut prealloc = None;
     let mut address = start;
     while address < end {
-        let child_ptl = target.lock(current).lock(current).await;
+        let child_ptl = target.ptl(current).await;
         let parent_ptl = source.lock(current).lock_nested(current).await;
         while address < end && copy_one_pte(current, fork, (target, source), address, &mut prealloc).await {
             address = Vaddr(address.0 + BASE_PAGE_BYTES);

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use pagewalk_engine::WriteGuard;
-use pagewalk_mmu::{BASE_PAGE_BYTES, PageSize, Pte, Vaddr, VaddrRange};
+use pagewalk_mmu::{PageSize, Pte, Vaddr, VaddrRange};
 
 use super::Errno;
 use super::map::{insert_vma, split_vma, user_range};
@@ -65,9 +65,9 @@ async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, vma: 
             }
         };
         let end = next_boundary(&format, address, 2).min(range.end());
-        let ptl = table.lock(current).lock(current).await;
-        while address < end {
-            let word = pte_word(current, table, address);
+        let ptl = table.ptl(current).await;
+        for at in VaddrRange::new(address, end).expect("a part of the range").addresses() {
+            let word = pte_word(current, table, at);
             let seen = word.read_once(current).await;
             if let Some((pfn, true)) = seen.migration_entry() {
                 // The page comes back read-only: the next store decides.
@@ -77,9 +77,9 @@ async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, vma: 
                 let old = word.xchg(current, Pte::NONE).await;
                 word.write_once(current, pte_modify(old, vma)).await;
             }
-            address = Vaddr(address.0 + BASE_PAGE_BYTES);
         }
         ptl.unlock().await;
+        address = end;
     }
     flush_tlb_range(current, mm, range).await;
 }

@@ -164,7 +164,7 @@ async fn move_ptes(
         }
         _ => None,
     };
-    let old_ptl = from.lock(current).lock(current).await;
+    let old_ptl = from.ptl(current).await;
     let new_ptl = if from == to { None } else { Some(to.lock(current).lock_nested(current).await) };
     for offset in (0..extent).step_by(BASE_PAGE_BYTES as usize) {
         let (address, target) = (Vaddr(address.0 + offset), Vaddr(target.0 + offset));

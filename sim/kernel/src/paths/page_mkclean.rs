@@ -37,7 +37,7 @@ async fn page_mkclean_one(current: &Task, area: &Mapped, index: u64, pfn: Pfn) -
     let Mapped { mm, vma, .. } = area;
     let address = vma.address_of(index).expect("the area maps the page's index");
     let Ok(table) = find_table(current, mm, address).await else { return false };
-    let ptl = table.lock(current).lock(current).await;
+    let ptl = table.ptl(current).await;
     let word = pte_word(current, table, address);
     let pte = word.read_once(current).await;
     let ours = pte.is_present() && pte.pfn() == pfn;

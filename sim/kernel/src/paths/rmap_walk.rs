@@ -92,7 +92,7 @@ pub(crate) async fn page_check_address<'a>(
     if !look_again && word.read_once(current).await.is_none() {
         return None;
     }
-    let ptl = table.lock(current).lock(current).await;
+    let ptl = table.ptl(current).await;
     let pte = word.read_once(current).await;
     if maps(pte) {
         return Some((ptl, word, pte));

@@ -14,7 +14,16 @@ use crate::mm::PageKind;
 use crate::swap::swapin_readahead;
 use crate::task::Task;
 
-/// `do_swap_page`: the PTE `orig` names a swap entry. The numbers are those of the protocol.
+/// `do_swap_page`: the PTE `orig` names a swap entry.
+///
+///  1. the PTE was looked at without its lock;
+///  2. look into the swap cache; 3. read the page, with its neighbours, if it is not there;
+///  4. it is in use; 5. lock it, which waits for the end of its read;
+///  6. lock the PTL; 7. back out if the PTE is another by now, or the page could not be read (15);
+///  8. count it; 9. the new PTE, writable if nobody else has the page;
+/// 10. store it; 11. count the mapping; 12. the PTE's count of the entry goes: after 11, so that who adds mappings and counts of
+///     the entry never finds too few;
+/// 13. swap that is full gives its copy up; 14. unlock the page.
 pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, entry: SwapEntry) -> Resolved {
     let kernel = current.kernel();
     let (hw, swap) = (&kernel.hw, &kernel.swap);
@@ -51,7 +60,7 @@ pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, e
     }
     let early = hw.mutant(Mutant::SwapFreeBeforeRmap);
     if early {
-        swap_free(current, swap, entry).await; // MUTANT R54
+        swap_free(current, swap, entry).await; // MUTANT swap-free-before-rmap
         unlock_page(current, hw, pfn).await;
     }
     word.write_once(current, entry_pte).await; // 10
@@ -59,8 +68,7 @@ pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, e
     // The lookup's reference is the PTE's now.
     page.into_pfn();
     if !early {
-        // 12. After 11, so that who counts mappings and swap entries never counts too few.
-        swap_free(current, swap, entry).await;
+        swap_free(current, swap, entry).await; // 12
         finish_swapin(current, fault, pfn).await; // 13, 14
     }
     if write {

@@ -76,12 +76,12 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     }
     let words = kernel.hw.memory.words(pfn);
     let kind = page_kind(current, &place.vma, pfn).await;
-    let mut late = None;
+    let (mut stored, mut late) = (None, None);
     if kind == PageKind::Anon && words.flags().test_bit(current, PG_SWAPCACHE).await {
         let entry =
             SwapEntry::from_word(words.private().read_once(current).await).expect("in the swap cache");
         if kernel.hw.mutant(Mutant::SwapPteBeforeDup) {
-            late = Some(entry); // MUTANT R55
+            late = Some(entry); // MUTANT swap-pte-before-dup
         } else {
             swap_duplicate(current, &kernel.swap, entry).await;
         }
@@ -89,6 +89,7 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
         place.mm.sub_rss(PageKind::Anon);
         kernel.stat.nr_swap_ptes.add(1);
         word.write_once(current, Pte::swap(entry.word())).await; // 5
+        stored = Some(entry);
     } else if migration {
         place.mm.sub_rss(kind);
         word.write_once(current, Pte::migration(pfn, old.is_writable())).await; // 5
@@ -97,7 +98,7 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     }
     page_remove_rmap(current, pfn, kind).await; // 6
     free_page(current, pfn).await;
-    if let Some(entry) = word.observe().swap_entry().and_then(SwapEntry::from_word) {
+    if let Some(entry) = stored {
         kernel.check_counted(entry);
     }
     ptl.unlock().await; // 7

@@ -73,7 +73,7 @@ async fn follow_page<'a>(
 ) -> Option<(Pin<'a>, PinTicket)> {
     let hw = &current.kernel().hw;
     let table = find_table(current, mm, address).await.ok()?;
-    let ptl = table.lock(current).lock(current).await;
+    let ptl = table.ptl(current).await;
     let pte = pte_word(current, table, address).read_once(current).await;
     if !pte.is_present() || (write && !pte.is_writable()) {
         ptl.unlock().await;

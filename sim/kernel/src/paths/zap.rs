@@ -31,6 +31,8 @@ pub(crate) struct Zap<'a, 'b> {
 
 /// `zap_page_range`: the pages of `range`, inside `vma`, go; the area stays. Holds `mmap_sem` (for reading is enough), or
 /// the lock of the index that the area is in.
+///
+/// The pagevec of this CPU is emptied first: its references would keep the pages, and whoever decides by a count of 2.
 pub(crate) async fn zap_page_range(
     current: &Task,
     mm: &Rc<Mm>,
@@ -38,6 +40,7 @@ pub(crate) async fn zap_page_range(
     range: VaddrRange,
     details: Option<ZapDetails>,
 ) {
+    current.kernel().hw.lru_add_drain(current).await;
     let mut gather = MmuGather::begin(current, mm, range).await;
     Zap { mm, vma, details, gather: &mut gather }.unmap_page_range(current, range).await;
     gather.finish(current).await;
@@ -53,8 +56,10 @@ impl Zap<'_, '_> {
                 Err(resume) => address = resume,
                 Ok(table) => {
                     let end = next_boundary(&format, address, 2).min(range.end());
-                    // A full batch stops the walk: the references must not be dropped under the PTL.
-                    address = self.zap_pte_range(current, table, address, end).await;
+                    let part = VaddrRange::new(address, end).expect("a part of the range");
+                    // A full batch stops the walk, as since Linux 3.0: the references are not dropped under the PTL, where v2.6.27
+                    // flushes and frees the moment the batch is full.
+                    address = self.zap_pte_range(current, table, part).await;
                     if self.gather.is_full(current) {
                         self.gather.flush(current).await;
                     }
@@ -63,8 +68,8 @@ impl Zap<'_, '_> {
         }
     }
 
-    /// `zap_pte_range`: clears the PTEs of one table and hands their pages to the batch. Returns where it stopped: `end`,
-    /// or earlier if the batch is full.
+    /// `zap_pte_range`: clears the PTEs of one table and hands their pages to the batch. Returns where it stopped: at the end
+    /// of the range, or earlier if the batch is full.
     ///
     /// For each PTE, in this order:
     ///  1. exchange it for none: this captures what the hardware set up to this instant;
@@ -75,29 +80,26 @@ impl Zap<'_, '_> {
     /// A CPU whose TLB has a dirty entry stores through it until the flush, without a word to anybody. Whoever cleans the
     /// page must not finish before that: so the flush comes under the PTL (1cf35d47712d), and the page stays mapped until
     /// then (5df397dec7c4, Linux 6.2), for who cleans looks only at mapped pages, under the PTL. v2.6.27 flushes later.
-    async fn zap_pte_range(&mut self, current: &Task, table: Table, start: Vaddr, end: Vaddr) -> Vaddr {
+    async fn zap_pte_range(&mut self, current: &Task, table: Table, range: VaddrRange) -> Vaddr {
         let hw = &current.kernel().hw;
-        let ptl = table.lock(current).lock(current).await;
-        let mut address = start;
-        let mut full = false;
+        let ptl = table.ptl(current).await;
+        let mut stopped = range.end();
         let mut dirty: Vec<Pfn> = Vec::new();
-        while address < end && !full {
+        for address in range.addresses() {
             let word = pte_word(current, table, address);
             let seen = word.read_once(current).await;
             if !seen.is_present() {
                 if !seen.is_none() && self.details.is_none() {
                     zap_swap_pte(current, word, seen).await;
                 }
-                address = Vaddr(address.0 + BASE_PAGE_BYTES);
                 continue;
             }
             if self.is_spared(current, seen.pfn()).await {
-                address = Vaddr(address.0 + BASE_PAGE_BYTES);
                 continue;
             }
             let kind = page_kind(current, self.vma, seen.pfn()).await;
             let pte = if hw.mutant(Mutant::ZapDropDirty) {
-                word.write_once(current, Pte::NONE).await; // MUTANT R28
+                word.write_once(current, Pte::NONE).await; // MUTANT zap-drop-dirty
                 seen
             } else {
                 word.xchg(current, Pte::NONE).await // 1
@@ -115,10 +117,10 @@ impl Zap<'_, '_> {
             if hw.mutant(Mutant::ZapFreeBeforeFlush) {
                 self.gather.cover(address);
                 free_page(current, pte.pfn()).await;
-            } else {
-                full = self.gather.remove_page(current, PageRef::counted(current, pte.pfn()), address); // 4
+            } else if self.gather.remove_page(current, PageRef::counted(current, pte.pfn()), address) {
+                stopped = Vaddr(address.0 + BASE_PAGE_BYTES);
+                break; // 4. it was the batch's last place
             }
-            address = Vaddr(address.0 + BASE_PAGE_BYTES);
         }
         if !dirty.is_empty() {
             self.gather.flush_tlb(current).await;
@@ -127,7 +129,7 @@ impl Zap<'_, '_> {
             }
         }
         ptl.unlock().await;
-        address
+        stopped
     }
 
     /// Whether the details say that this page stays.

@@ -108,7 +108,7 @@ fn finish(kernel: &Kernel, cpu: &Cpu, direction: Direction, entry: SwapEntry, (p
         Direction::Write => {
             kernel.engine.touch(blocks, OpKind::Store, Effect::NONE);
             kernel.swap.set_content(entry, taken);
-            end_page_writeback(&kernel.engine, cpu, &kernel.hw, &kernel.swap.swapper_space, pfn);
+            end_page_writeback(&kernel.engine, cpu.id(), &kernel.swap.swapper_space, pfn);
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::task::Task;
 
 /// `read_swap_cache_async`: the page of the entry, with a reference. It may be locked and not up to date: then its read is under
 /// way. `None` if the entry was freed, or no memory is left for a page.
+///
+///  1. look into the swap cache; 2. a new page; 3. the swap cache's count of the entry, if it is in use still;
+///  4. lock the page, before others can find it; 5. put it there; 6. read it; 7. or undo 4 and 3, and begin again.
 pub(crate) async fn read_swap_cache_async<'a>(current: &'a Task, entry: SwapEntry) -> Option<PageRef<'a>> {
     let kernel = current.kernel();
     let mut new: Option<PageRef<'a>> = None;

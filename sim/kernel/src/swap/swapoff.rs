@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, PageRef, Pfn, Pte, Vaddr};
+use pagewalk_mmu::{Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, PageRef, Pfn, Pte, Vaddr, VaddrRange};
 use pagewalk_pagecache::{lock_page, unlock_page, wait_on_page_locked, wait_on_page_writeback};
 use pagewalk_swap::{
     SwapEntry, abort_swapoff, begin_swapoff, delete_from_swap_cache, find_next_to_unuse, finish_swapoff,
@@ -37,6 +37,12 @@ pub(crate) enum SwapoffState {
 
 /// `sys_swapoff`.
 ///
+///  1. nothing is allocated from the area any more;
+///  2. for each entry in use: 3. bring its page to memory, unless it was freed meanwhile; 4. lock it, under no writeback;
+///  5. every PTE that names the entry maps the page; 6. what others still name is written out; 7. out of the swap cache;
+///  8. its copy is gone: dirty;
+///  9. the area is gone.
+///
 /// # Errors
 /// `EINVAL` if the area is not in use, `ENOMEM` if memory and the other areas cannot take what is on it: it stays in use then.
 pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {
@@ -61,6 +67,7 @@ pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {
         abort_swapoff(current, &kernel.swap, area).await;
         return Err(Errno::Enomem);
     }
+    kernel.drain_mmlist(current).await;
     finish_swapoff(current, &kernel.swap, area).await; // 9
     Ok(())
 }
@@ -160,7 +167,9 @@ async fn unuse_entry(current: &Task, entry: SwapEntry, page: &PageRef<'_>) {
     {
         return;
     }
-    for mm in kernel.mmlist_all(current).await {
+    let mut place = 0;
+    while let Some(mm) = kernel.mmlist_next(current, place).await {
+        place = mm.id();
         if swap_count(current, &kernel.swap, entry).await <= 1 {
             return;
         }
@@ -192,14 +201,16 @@ async fn unuse_mm(current: &Task, mm: &Rc<Mm>, entry: SwapEntry, pfn: Pfn) {
     // Without the fix, what the page is by now is not asked: the entry may be another page's.
     if still || !kernel.hw.switches().has(Fix::SwapoffRecheck) {
         for vma in areas.iter().filter(|vma| vma.anon_vma.get().is_some()) {
-            unuse_vma(current, mm, vma, entry, pfn).await;
+            if unuse_vma(current, mm, vma, entry, pfn).await {
+                break;
+            }
         }
     }
     mmap_sem.up_read().await;
 }
 
-/// `unuse_vma` down to `unuse_pte_range`.
-async fn unuse_vma(current: &Task, mm: &Rc<Mm>, vma: &Rc<Vma>, entry: SwapEntry, pfn: Pfn) {
+/// `unuse_vma` down to `unuse_pte_range`. True if the entry was found: an address space names it once.
+async fn unuse_vma(current: &Task, mm: &Rc<Mm>, vma: &Rc<Vma>, entry: SwapEntry, pfn: Pfn) -> bool {
     let format = *current.kernel().hw.format();
     let mut address = vma.range.start();
     // A page has one place in an area.
@@ -212,14 +223,18 @@ async fn unuse_vma(current: &Task, mm: &Rc<Mm>, vma: &Rc<Vma>, entry: SwapEntry,
             Err(resume) => address = resume,
             Ok(table) => {
                 let end = next_boundary(&format, address, 2).min(vma.range.end());
-                unuse_pte_range(current, (mm, vma), table, (address, end), (entry, pfn)).await;
+                let part = VaddrRange::new(address, end).expect("a part of the area");
+                if unuse_pte_range(current, (mm, vma), table, part, (entry, pfn)).await {
+                    return true;
+                }
                 address = end;
             }
         }
         if mapped_at.is_some() {
-            return;
+            return false;
         }
     }
+    false
 }
 
 /// `page_address_in_vma`: where the page is, if its reverse mapping says so.
@@ -231,43 +246,50 @@ async fn place_of(current: &Task, vma: &Vma, pfn: Pfn) -> Option<Vaddr> {
     vma.address_of(words.index().read_once(current).await)
 }
 
+/// `unuse_pte_range`: looks at the PTEs without their lock. With the page's lock and `mmap_sem` held none can come to name the entry
+/// meanwhile; one that does may go.
 async fn unuse_pte_range(
     current: &Task,
     (mm, vma): (&Rc<Mm>, &Rc<Vma>),
     table: Table,
-    (start, end): (Vaddr, Vaddr),
+    range: VaddrRange,
     (entry, pfn): (SwapEntry, Pfn),
-) {
-    let ptl = table.lock(current).lock(current).await;
-    let mut address = start;
-    while address < end {
+) -> bool {
+    for address in range.addresses() {
         let word = pte_word(current, table, address);
-        if word.observe().swap_entry() == Some(entry.word())
-            && word.read_once(current).await == Pte::swap(entry.word())
+        if word.read_once(current).await == Pte::swap(entry.word())
+            && unuse_pte(current, (mm, vma), address, table, (entry, pfn)).await
         {
-            unuse_pte(current, (mm, vma), address, table, (entry, pfn)).await;
+            return true;
         }
-        address = Vaddr(address.0 + BASE_PAGE_BYTES);
     }
-    ptl.unlock().await;
+    false
 }
 
-/// `unuse_pte`: the entry becomes a PTE, read-only and old. Holds the PTL.
+/// `unuse_pte`: the entry, if it is still there under the PTL, becomes a PTE, read-only and old.
 async fn unuse_pte(
     current: &Task,
     (mm, vma): (&Rc<Mm>, &Rc<Vma>),
     address: Vaddr,
     table: Table,
     (entry, pfn): (SwapEntry, Pfn),
-) {
+) -> bool {
+    let ptl = table.ptl(current).await;
+    let word = pte_word(current, table, address);
+    if word.read_once(current).await != Pte::swap(entry.word()) {
+        ptl.unlock().await;
+        return false;
+    }
     let kernel = current.kernel();
     mm.add_rss(PageKind::Anon);
     kernel.stat.nr_swap_ptes.sub(1);
     kernel.hw.memory.get_page(current, pfn).await.into_pfn();
     let pte = vma_pte(pfn, vma.prot).writable(false);
-    pte_word(current, table, address).write_once(current, pte).await;
+    word.write_once(current, pte).await;
     page_add_anon_rmap(current, pfn, vma, address).await;
     swap_free(current, &kernel.swap, entry).await;
     // It is in use: else the next scan would swap it out again.
     kernel.hw.activate_page(current, pfn).await;
+    ptl.unlock().await;
+    true
 }

@@ -4,7 +4,7 @@ use pagewalk_mmu::{PG_PRIVATE, PG_RECLAIM, PG_WRITEBACK, Pfn};
 use pagewalk_pagecache::test_clear_page_dirty;
 
 use super::shrink_page_list::Owner;
-use crate::fs::{InodeKind, clear_page_dirty_for_io, writepage};
+use crate::fs::{InodeKind, clear_page_dirty_for_io, clear_page_reclaim, writepage};
 use crate::shmem::shmem_writepage;
 use crate::swap::swap_writepage;
 use crate::task::Task;
@@ -24,6 +24,9 @@ pub(super) enum PageOut {
 
 /// Begins to write the page, which is locked, if nobody but the cache, reclaim and the buffers has a reference: who has one may be
 /// about to change it.
+///
+///  1. nobody else has it; 2. it belongs somewhere; 3. it is dirty no more; 4. it is to be looked at next when it is written;
+///  5. or it was clean after all.
 pub(super) async fn pageout(current: &Task, pfn: Pfn, owner: &Owner) -> PageOut {
     let kernel = current.kernel();
     let words = kernel.hw.memory.words(pfn);
@@ -36,7 +39,10 @@ pub(super) async fn pageout(current: &Task, pfn: Pfn, owner: &Owner) -> PageOut 
     let dirty = match owner {
         Owner::None => return PageOut::Keep, // 2
         Owner::File(inode) => clear_page_dirty_for_io(current, inode, pfn).await,
-        Owner::Swap => test_clear_page_dirty(current, &kernel.swap.swapper_space, pfn).await,
+        Owner::Swap => {
+            clear_page_reclaim(current, pfn).await;
+            test_clear_page_dirty(current, &kernel.swap.swapper_space, pfn).await
+        }
     };
     if !dirty {
         return PageOut::Clean; // 5

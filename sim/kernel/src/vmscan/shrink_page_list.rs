@@ -54,43 +54,42 @@ pub(super) async fn page_mapping_inuse(current: &Task, pfn: Pfn) -> bool {
         return true;
     }
     match PageMapping::decode(words.mapping().read_once(current).await) {
-        PageMapping::File(id) => {
-            current.kernel().inode_of(id).is_some_and(|inode| inode.i_mmap.observe_len() > 0)
-        }
+        PageMapping::File(id) => match current.kernel().inode_of(id) {
+            Some(inode) => inode.i_mmap.mapping_mapped(current).await,
+            None => false,
+        },
         PageMapping::Anon(_) | PageMapping::None => false,
     }
 }
 
-/// What becomes of one page.
-enum Fate {
-    /// It is free.
-    Freed,
-    /// It stays, and its lock is released.
+/// Why a page stays (the labels of Linux's function).
+enum Stays {
+    /// Its lock is released.
     Keep,
-    /// It stays, and is locked.
+    /// It is locked.
     KeepLocked,
-    /// It stays, locked, and is in use.
+    /// It is locked, and in use.
     ActivateLocked,
 }
 
 /// Frees those of `pages`, each with the isolation's reference, that can be freed. Yields the others, to be put back.
+///
+///  1. lock the page; who has it locked keeps it;
+///  2. it stays while it is under writeback;
+///  3. it becomes active if it was used since the last look;
+///  4. an anonymous page gets a place in swap;
+///  5. unmap it; 6. write it, if it is dirty; 7. drop its buffers;
+///  8. out of the cache, if nobody else has a reference; 9. free it.
 pub(super) async fn shrink_page_list(current: &Task, pages: Vec<Pfn>) -> Vec<Pfn> {
-    let kernel = current.kernel();
-    let hw = &kernel.hw;
+    let hw = &current.kernel().hw;
     let mut kept = Vec::new();
     for pfn in pages {
         current.cond_resched().await;
-        let fate = if trylock_page(current, hw, pfn).await {
-            shrink_page(current, pfn).await
-        } else {
-            current.mark("shrink_page_list:locked");
-            Fate::Keep // 1
-        };
-        match fate {
-            Fate::Freed => continue,
-            Fate::Keep => {}
-            Fate::KeepLocked => unlock_page(current, hw, pfn).await,
-            Fate::ActivateLocked => {
+        match shrink_page(current, pfn).await {
+            Ok(()) => continue,
+            Err(Stays::Keep) => {}
+            Err(Stays::KeepLocked) => unlock_page(current, hw, pfn).await,
+            Err(Stays::ActivateLocked) => {
                 activate_locked(current, pfn).await;
                 unlock_page(current, hw, pfn).await;
             }
@@ -100,7 +99,8 @@ pub(super) async fn shrink_page_list(current: &Task, pages: Vec<Pfn>) -> Vec<Pfn
     kept
 }
 
-/// A page in use is no candidate for swapping: swap that is full enough gets its copy back.
+/// A page in use is no candidate for swapping: swap that is full enough gets its copy back, as since Linux 2.6.28, whose lists of
+/// anonymous pages and pages of files these are. v2.6.27 only marks the page.
 async fn activate_locked(current: &Task, pfn: Pfn) {
     let kernel = current.kernel();
     let flags = kernel.hw.memory.words(pfn).flags();
@@ -111,71 +111,72 @@ async fn activate_locked(current: &Task, pfn: Pfn) {
     kernel.stat.pgactivate.add(1);
 }
 
-/// One locked page, steps 3 to 12 of the protocol.
-async fn shrink_page(current: &Task, pfn: Pfn) -> Fate {
+/// One page: freed, or why it stays.
+async fn shrink_page(current: &Task, pfn: Pfn) -> Result<(), Stays> {
     let kernel = current.kernel();
     let words = kernel.hw.memory.words(pfn);
+    if !trylock_page(current, &kernel.hw, pfn).await {
+        current.mark("shrink_page_list:locked");
+        return Err(Stays::Keep); // 1
+    }
     if words.flags().test_bit(current, PG_WRITEBACK).await {
         current.mark("shrink_page_list:writeback");
-        return Fate::KeepLocked; // 3
+        return Err(Stays::KeepLocked); // 2
     }
-    let referenced = page_referenced(current, pfn, true).await > 0; // 4
+    let referenced = page_referenced(current, pfn, true).await > 0;
     if referenced && page_mapping_inuse(current, pfn).await {
         current.mark("shrink_page_list:referenced");
-        return Fate::ActivateLocked;
+        return Err(Stays::ActivateLocked); // 3
     }
     let mapping = PageMapping::decode(words.mapping().read_once(current).await);
-    let anon = matches!(mapping, PageMapping::Anon(_));
-    if anon
+    if matches!(mapping, PageMapping::Anon(_))
         && !words.flags().test_bit(current, PG_SWAPCACHE).await
         && !add_to_swap(current, &kernel.swap, pfn).await
     {
         current.mark("shrink_page_list:no-swap");
-        return Fate::ActivateLocked; // 5
+        return Err(Stays::ActivateLocked); // 4
     }
-    let mut owner = page_mapping(current, pfn).await; // 6
+    let mut owner = page_mapping(current, pfn).await;
     if !matches!(owner, Owner::None) && page_mapped(current, pfn).await {
         match try_to_unmap(current, pfn, false).await {
-            Unmapped::Fail => return Fate::ActivateLocked, // 7
+            Unmapped::Fail => return Err(Stays::ActivateLocked), // 5
             Unmapped::Again => {
                 current.mark("shrink_page_list:mapped-again");
-                return Fate::KeepLocked;
+                return Err(Stays::KeepLocked);
             }
             Unmapped::Success => {}
         }
     }
     if words.flags().test_bit(current, PG_DIRTY).await {
         if referenced {
-            return Fate::KeepLocked;
+            return Err(Stays::KeepLocked);
         }
-        match write_out(current, pfn, &owner).await {
-            Some(fate) => return fate, // 8
-            None => owner = page_mapping(current, pfn).await,
-        }
+        write_out(current, pfn, &owner).await?; // 6
+        owner = page_mapping(current, pfn).await;
     }
     free_clean_page(current, pfn, &owner).await
 }
 
-/// Step 8: a dirty page is written. `None`: it is clean by now, and locked.
-async fn write_out(current: &Task, pfn: Pfn, owner: &Owner) -> Option<Fate> {
+/// 6. A dirty page is written. It is clean afterwards, and locked; or it stays.
+async fn write_out(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), Stays> {
     let hw = &current.kernel().hw;
     match pageout(current, pfn, owner).await {
-        PageOut::Keep => return Some(Fate::KeepLocked),
-        PageOut::Activate => return Some(Fate::ActivateLocked),
-        PageOut::Clean => return None,
+        PageOut::Keep => return Err(Stays::KeepLocked),
+        PageOut::Activate => return Err(Stays::ActivateLocked),
+        PageOut::Clean => return Ok(()),
         PageOut::Success => {}
     }
     // Unlocked meanwhile; a device that does its work at once has written it already.
     let busy = 1 << PG_WRITEBACK | 1 << PG_DIRTY;
     let flags = hw.memory.words(pfn).flags();
     if flags.read_once(current).await & busy != 0 || !trylock_page(current, hw, pfn).await {
-        return Some(Fate::Keep);
+        return Err(Stays::Keep);
     }
-    (flags.read_once(current).await & busy != 0).then_some(Fate::KeepLocked)
+    if flags.read_once(current).await & busy != 0 { Err(Stays::KeepLocked) } else { Ok(()) }
 }
 
-/// Steps 9 to 12: a clean page that nobody maps goes, if nobody else has a reference.
-async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Fate {
+/// A clean page that nobody maps goes, if nobody else has a reference.
+async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), Stays> {
     let kernel = current.kernel();
     let hw = &kernel.hw;
     let words = hw.memory.words(pfn);
@@ -186,7 +187,7 @@ async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Fate {
         };
         if !released {
             current.mark("shrink_page_list:buffers-stay");
-            return Fate::ActivateLocked; // 9
+            return Err(Stays::ActivateLocked); // 7
         }
         if matches!(owner, Owner::None) && words.count().read_once(current).await == 1 {
             current.mark("shrink_page_list:orphan");
@@ -197,22 +198,22 @@ async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Fate {
                 // Somebody's speculative reference was last: who drops it frees the page.
                 current.mark("shrink_page_list:speculative-reference");
             }
-            return Fate::Freed;
+            return Ok(());
         }
     }
-    let Some(mapping) = owner.mapping(current) else { return Fate::KeepLocked };
+    let Some(mapping) = owner.mapping(current) else { return Err(Stays::KeepLocked) };
     let entry = match owner {
         Owner::Swap => SwapEntry::from_word(words.private().read_once(current).await),
         Owner::File(_) | Owner::None => None,
     };
     if !__remove_mapping(current, mapping, pfn).await {
-        return Fate::KeepLocked; // 10
+        return Err(Stays::KeepLocked); // 8
     }
     if let Some(entry) = entry {
         swap_free(current, &kernel.swap, entry).await;
     }
-    // 11. Its count is 0: nobody can find it, and nobody has it who could care about the lock.
+    // Its count is 0: nobody can find it, and nobody has it who could care about the lock.
     unlock_page(current, hw, pfn).await;
-    hw.free_hot_page(current, pfn).await; // 12
-    Fate::Freed
+    hw.free_hot_page(current, pfn).await; // 9
+    Ok(())
 }

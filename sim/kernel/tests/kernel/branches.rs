@@ -17,7 +17,7 @@ use crate::file_common::{map_file, open, transfer};
 use crate::file_stress::stress_watched;
 use crate::pressure::{
     orphans_are_reclaimed, pages_move_while_they_go, shared_memory_goes_to_swap, swap_is_full,
-    swapoff_finds_no_memory, swapoff_meets_exit, swapped_pages_find_no_memory,
+    swapoff_finds_no_memory, swapoff_is_in_the_way, swapoff_meets_exit, swapped_pages_find_no_memory,
 };
 
 /// The source files of a package, by their path from its `src`.
@@ -48,7 +48,7 @@ fn every_marked_branch_of_the_kernel_is_driven() {
     assert!(all.len() >= 20, "the marks are found: {all:?}");
     let mut idle = all;
     type Program = fn(u64) -> Vec<(&'static str, u64)>;
-    let programs: [Program; 11] = [
+    let programs: [Program; 12] = [
         |seed| stress_watched(seed, seed % 2 == 0).1,
         buffers_stay,
         faults_meet_truncation,
@@ -59,6 +59,7 @@ fn every_marked_branch_of_the_kernel_is_driven() {
         swapoff_meets_exit,
         shared_memory_goes_to_swap,
         swapoff_finds_no_memory,
+        swapoff_is_in_the_way,
         swapped_pages_find_no_memory,
     ];
     // What programs at random take long to meet is met by a few operations on purpose.

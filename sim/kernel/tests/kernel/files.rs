@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use pagewalk_kernel::{
     Kernel, KernelConfig, MapRequest, Prot, Signal, Task, VmaKind, run_program, sys_drop_caches, sys_fsync,
-    sys_madvise_dontneed, sys_mmap, sys_mprotect, sys_mremap, sys_munmap, sys_truncate,
+    sys_madvise_dontneed, sys_mmap, sys_mprotect, sys_mremap, sys_munmap, sys_punch_hole, sys_truncate,
 };
 use pagewalk_mmu::{AccessKind, Vaddr};
 
-use crate::common::{READ, Setup, access, fork, load, load_all, page, pages, process, store};
+use crate::common::{READ, Setup, access, fork, load, load_all, page, pages, process, store, store_all};
 use crate::file_common::{map_file, open, read_pages, write_pages};
 
 /// Runs one program on a machine of its own.
@@ -289,5 +289,18 @@ fn addresses_of_one_file_merge_into_one_area_only_where_its_pages_follow() {
         assert_eq!(sys_munmap(task, page(1), pages(1)).await, Ok(()));
         let starts: Vec<_> = areas(task).into_iter().map(|(start, pgoff, _)| (start, pgoff)).collect();
         assert_eq!(starts[..2], [(page(0), 3), (page(2), 5)]);
+    });
+}
+
+#[test]
+fn a_hole_takes_the_private_copies_of_its_pages_with_it() {
+    alone(async |task: &Task| {
+        let file = open(task.kernel(), "/data", 3);
+        map_file(task, &file, (0, 3), 0, Prot::RW, false).await;
+        assert!(store_all(task, 0, 3).await);
+        assert_eq!(task.kernel().stat.nr_anon_pages.get(), 3);
+        sys_punch_hole(task, &file, pages(1), pages(1)).await.expect("the call is right");
+        assert_eq!(task.kernel().stat.nr_anon_pages.get(), 2);
+        assert!(load_all(task, 0, 3).await, "zeros, where the hole is");
     });
 }

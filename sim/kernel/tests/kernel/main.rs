@@ -17,3 +17,4 @@ mod races;
 mod stress;
 mod walk_model;
 mod walks;
+mod writeback;

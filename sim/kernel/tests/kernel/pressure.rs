@@ -260,6 +260,19 @@ pub(crate) fn swapoff_finds_no_memory(seed: u64) -> Marks {
     })
 }
 
+/// Memory is out for somebody else while a swapoff brings everything back.
+pub(crate) fn swapoff_is_in_the_way(seed: u64) -> Marks {
+    short_of_memory(seed, 64, 16, |kernel| {
+        process(kernel, 0, 1, async |task: &Task| {
+            map(task, 0, 100).await;
+            assert!(store_all(task, 0, 60).await);
+            sys_madvise_dontneed(task, page(0), pages(24)).await.expect("right");
+            thread(task, 1, 10, async |task: &Task| assert!(store_all(task, 60, 30).await)).await;
+            sys_swapoff(task, 0).await.ok();
+        });
+    })
+}
+
 /// What is in swap is wanted back, while the memory that is left goes to pages that swap has no room for.
 pub(crate) fn swapped_pages_find_no_memory(seed: u64) -> Marks {
     short_of_memory(seed, 64, 16, |kernel| {
