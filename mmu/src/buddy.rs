@@ -70,8 +70,8 @@ impl Buddy {
     /// Gives back a block, joining it with its buddy for as long as that is free.
     ///
     /// # Panics
-    /// If the block is not allocated as such (free already, misaligned, beyond the end), or its first page is still in
-    /// use: always a bug of the caller.
+    /// If the block is not allocated as such (free already, misaligned, beyond the end): always a bug of the caller. Whether
+    /// somebody still uses the page is I2, and told where the page becomes free.
     pub fn free(&mut self, memory: &PhysicalMemory, pfn: Pfn, order: u32) {
         let mut block = pfn.0;
         assert!(
@@ -82,7 +82,6 @@ impl Buddy {
             block != 0 && block + (1 << order) <= self.untouched,
             "{pfn} of order {order} was never handed out"
         );
-        assert!(memory.page(pfn).is_unused(), "{pfn} is freed in use: {:?}", memory.page(pfn));
         assert!(!self.overlaps_free(memory, block, order), "{pfn} of order {order} is free already");
         let mut joined = order;
         while joined < MAX_ORDER - 1 {

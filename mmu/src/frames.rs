@@ -43,13 +43,6 @@ pub struct Page {
     pub(crate) group: Cell<u16>,
 }
 
-impl Page {
-    /// True if nothing refers to the page: what a frame must be to enter a free list.
-    pub(crate) fn is_unused(&self) -> bool {
-        self.count.get() == 0 && self.mapcount.get() == 0 && self.mapping.get() == 0
-    }
-}
-
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page")

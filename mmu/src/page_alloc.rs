@@ -99,11 +99,11 @@ impl Hardware {
     /// mapping until here; a page of a file has lost it when it left the cache.
     pub async fn free_hot_page(&self, cx: &Context, pfn: Pfn) {
         let page = self.memory.words(pfn);
-        let anon = matches!(PageMapping::decode(page.mapping().observe()), PageMapping::Anon(_));
+        let anon = matches!(PageMapping::decode(page.mapping().read_once(cx).await), PageMapping::Anon(_));
         if anon {
             page.mapping().write_once(cx, 0).await;
         }
-        let flags = page.flags().observe();
+        let flags = page.flags().read_once(cx).await;
         if anon || flags & CLEARED_AT_FREE != 0 {
             page.flags().write_once(cx, flags & !CLEARED_AT_FREE).await;
         }
@@ -194,7 +194,7 @@ impl Hardware {
         std::iter::from_fn(|| list.pop()).collect()
     }
 
-    /// I2: a page on its way to or from a free list is nobody's. False if it is somebody's: it must not be handed on.
+    /// I2, for observers: a page on its way to or from a free list is nobody's. False if it is somebody's: it must not be handed on.
     fn check_free(&self, cx: &Context, pfn: Pfn, verb: &str) -> bool {
         let engine = cx.engine();
         if !engine.config().checks {

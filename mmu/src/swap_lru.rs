@@ -38,9 +38,9 @@ impl PageVecs {
     }
 }
 
-/// The step being executed changes the pagevecs of `cpu`.
-fn touch_pagevecs(engine: &Engine, cpu: CpuId) {
-    engine.touch(ObjectId::new(&PAGEVECS, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
+/// How a list is accessed by who takes all there is: to find it empty changes nothing.
+fn taking<T>(taken: &[T]) -> OpKind {
+    if taken.is_empty() { OpKind::Load } else { OpKind::Store }
 }
 
 impl Hardware {
@@ -79,7 +79,8 @@ impl Hardware {
     /// `lru_cache_add`: the page, new to the lists, is put on this CPU's pagevec, which owns a reference until it is on `list`.
     pub async fn lru_cache_add(&self, cx: &Context, pfn: Pfn, list: LruList) {
         self.memory.get_page(cx, pfn).await.into_pfn();
-        touch_pagevecs(cx.engine(), cx.cpu().id());
+        let object = ObjectId::new(&PAGEVECS, u64::from(cx.cpu().id().0));
+        cx.engine().touch(object, OpKind::Store, Effect::NONE);
         let full = {
             let mut pagevecs = self.core(cx.cpu().id()).pagevecs.borrow_mut();
             let adding = &mut pagevecs.adding[list as usize];
@@ -109,10 +110,16 @@ impl Hardware {
         self.release_pages(cx, pages).await;
     }
 
+    /// What is in the pagevecs of `cpu`, in a step of its own or in its interrupt.
+    fn take_pagevecs(&self, engine: &Engine, cpu: CpuId) -> Batches {
+        let taken = self.core(cpu).pagevecs.borrow_mut().take();
+        engine.touch(ObjectId::new(&PAGEVECS, u64::from(cpu.0)), taking(&taken), Effect::NONE);
+        taken
+    }
+
     /// `lru_add_drain`: this CPU's pagevecs are emptied onto the lists.
     pub async fn lru_add_drain(&self, cx: &Context) {
-        touch_pagevecs(cx.engine(), cx.cpu().id());
-        let waiting = self.core(cx.cpu().id()).pagevecs.borrow_mut().take();
+        let waiting = self.take_pagevecs(cx.engine(), cx.cpu().id());
         for (list, pages) in waiting {
             self.pagevec_lru_add(cx, list, pages).await;
         }
@@ -128,8 +135,7 @@ impl Hardware {
         for other in others {
             let (hardware, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
             let handler = Rc::new(move |engine: &Engine, cpu: &Cpu| {
-                touch_pagevecs(engine, cpu.id());
-                drained.borrow_mut().extend(hardware.core(cpu.id()).pagevecs.borrow_mut().take());
+                drained.borrow_mut().extend(hardware.take_pagevecs(engine, cpu.id()));
                 done.complete(engine);
             });
             cx.send_ipi(other, handler).await;
@@ -329,7 +335,7 @@ impl Hardware {
     /// `pagevec_move_tail`: the pages that interrupts have put aside go to the back of their lists.
     async fn drain_rotated(&self, cx: &Context) {
         let pages = self.rotated.take();
-        cx.engine().touch(ObjectId::new(&ROTATED, 0), OpKind::Store, Effect::NONE);
+        cx.engine().touch(ObjectId::new(&ROTATED, 0), taking(&pages), Effect::NONE);
         if pages.is_empty() {
             return;
         }

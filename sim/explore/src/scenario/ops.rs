@@ -129,13 +129,18 @@ impl Subject<'_> {
             return;
         }
         let stamp = self.hw().memory.read_page(self.cx(), pfn).await;
-        if words.count().observe() < 1 {
+        self.check_not_free(pfn);
+        self.task.kernel().shadow_file_read(ticket, inode.id(), index, stamp);
+    }
+
+    /// I3, for observers: a page to which somebody has a reference is not free.
+    fn check_not_free(&self, pfn: Pfn) {
+        if self.hw().memory.words(pfn).count().observe() < 1 {
             self.cx().engine().violation(
                 "I3",
                 format!("{pfn:?} is used by who has a reference and its count is 0: expected 1 or more"),
             );
         }
-        self.task.kernel().shadow_file_read(ticket, inode.id(), index, stamp);
     }
 
     /// `shrink_page_list` of mm/vmscan.c, for one page: not waited for if it is locked, freed without a put as its count is
