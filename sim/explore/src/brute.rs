@@ -43,7 +43,7 @@ pub fn enumerate(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&R
         };
         *chosen = left.trailing_zeros() as usize;
         *left &= *left - 1;
-        if !go_on || summary.runs >= limits.runs {
+        if !go_on || !model.goes_on() || summary.runs >= limits.runs {
             return summary;
         }
     }

@@ -63,6 +63,8 @@ const EXPLAIN_EXAMPLES: &str = "Example:
 pub enum StrategyArg {
     /// Every class of schedules that differ in more than the order of independent steps, once
     Dpor,
+    /// Every schedule, one after the other: for what has few
+    All,
     /// A seeded random choice at every step
     Random,
 }
@@ -70,7 +72,7 @@ pub enum StrategyArg {
 impl StrategyArg {
     pub(crate) fn default_runs(self) -> u64 {
         match self {
-            Self::Dpor => 1_000_000,
+            Self::Dpor | Self::All => 1_000_000,
             Self::Random => 10_000,
         }
     }
@@ -78,6 +80,7 @@ impl StrategyArg {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Dpor => "dpor",
+            Self::All => "all",
             Self::Random => "random",
         }
     }

@@ -12,7 +12,8 @@ pub use self::read::parse_scenario_str;
 pub(crate) use self::read::read_scenario;
 
 use pagewalk_explore::{
-    GuidedRun, Limits, Run, Scenario, Summary, Verdict, World, exhaust, follow, random_walk, switches,
+    GuidedRun, Limits, Run, Scenario, Summary, Verdict, World, enumerate, exhaust, follow, random_walk,
+    switches,
 };
 use pagewalk_mmu::{Mutant, Switches};
 
@@ -110,11 +111,13 @@ fn search(args: &ExploreArgs, scenario: &Scenario) -> Outcome {
         findings.note(choices, verdict);
         true
     };
+    let mut visit = |run: &Run<'_>| {
+        let choices: Vec<usize> = run.trace.events().iter().map(|event| event.access.actor).collect();
+        note(&choices, run.verdict)
+    };
     let summary = match args.strategy {
-        StrategyArg::Dpor => exhaust(&mut world, limits, &mut |run: &Run<'_>| {
-            let choices: Vec<usize> = run.trace.events().iter().map(|event| event.access.actor).collect();
-            note(&choices, run.verdict)
-        }),
+        StrategyArg::Dpor => exhaust(&mut world, limits, &mut visit),
+        StrategyArg::All => enumerate(&mut world, limits, &mut visit),
         StrategyArg::Random => random_walk(&mut world, args.seed, limits, &mut note),
     };
     watch.finish();

@@ -185,6 +185,9 @@ impl ExploreReport {
         let head = if self.ended == Ended::Interrupted { format!("{kernel}, interrupted") } else { kernel };
         let tried = match self.seed {
             Some(seed) => format!("{runs} random schedules, seed {seed}, {steps} steps"),
+            None if self.strategy == "all" => {
+                format!("{}{runs} schedules, {steps} steps", if self.complete { "all " } else { "" })
+            }
             None if self.complete => {
                 format!("all {} classes of schedules, in {runs} runs of {steps} steps", tied(self.finished))
             }
@@ -236,7 +239,7 @@ impl ExploreReport {
     }
 
     fn told_broken(&self, paint: Paint, width: usize) -> Vec<String> {
-        let what = if self.seed.is_some() { "schedules" } else { "classes" };
+        let what = if self.strategy == "dpor" { "classes" } else { "schedules" };
         let count =
             format!("✘ {} of {} {what} break an invariant", group(self.failing), group(self.finished));
         let mut lines = vec![paint.alarm(&count)];

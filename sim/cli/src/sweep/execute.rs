@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
-use pagewalk_explore::{Limits, Run, World, exhaust, random_walk};
+use pagewalk_explore::{Limits, Run, World, enumerate, exhaust, random_walk};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -239,6 +239,7 @@ pub(super) fn explore(job: &ExploreJob, most: u64, shared: &Shared) -> BTreeMap<
     };
     let summary = match job.strategy {
         StrategyArg::Dpor => exhaust(&mut world, limits, &mut |run: &Run<'_>| note(run.verdict.is_clean())),
+        StrategyArg::All => enumerate(&mut world, limits, &mut |run: &Run<'_>| note(run.verdict.is_clean())),
         StrategyArg::Random => {
             random_walk(&mut world, job.seed, limits, &mut |_, verdict| note(verdict.is_clean()))
         }
