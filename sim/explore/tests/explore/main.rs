@@ -3,5 +3,6 @@
 mod asked;
 mod brute_force;
 mod counts;
+mod pairs;
 mod extremes;
 mod program;
