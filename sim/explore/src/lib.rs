@@ -6,9 +6,11 @@
 
 mod brute;
 mod clock;
+pub mod crosscheck;
 mod depend;
 mod differ;
 mod dpor;
+mod fault;
 mod guided;
 mod model;
 mod node;
@@ -22,7 +24,8 @@ mod trace;
 pub use brute::enumerate;
 pub use depend::{Access, dependent};
 pub use differ::{Divergence, diverge};
-pub use dpor::exhaust;
+pub use dpor::{exhaust, exhaust_with};
+pub use fault::Fault;
 pub use guided::{GuidedRun, follow, follow_to_the_end};
 pub use model::{Limits, Model, Run, Summary, Verdict};
 pub use random::{RandomWalk, random_walk};
