@@ -131,7 +131,8 @@ impl Hardware {
     pub async fn lru_add_drain_all(&self, cx: &Context) {
         let others: Vec<CpuId> = cx.engine().other_cpus(cx.cpu().id()).collect();
         let drained: Rc<RefCell<Batches>> = Rc::default();
-        let done = Completion::new(&DRAIN, 0, u32::try_from(others.len()).expect("at most 256 CPUs"));
+        let outstanding = u32::try_from(others.len()).expect("at most 256 CPUs");
+        let done = Completion::new(&DRAIN, cx.cpu().id().0.into(), outstanding);
         for other in others {
             let (hardware, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
             let handler = Rc::new(move |engine: &Engine, cpu: &Cpu| {

@@ -41,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["pagewalk"]),
     ("indicatif", &["pagewalk"]),
     ("ctrlc", &["pagewalk"]),
-    ("ron", &["pagewalk"]),
+    ("ron", &["pagewalk", "pagewalk-explore"]), // there for tests of the shipped scenarios
     ("serde_json", &["pagewalk"]),
     ("serde", &["pagewalk", "pagewalk-explore", "pagewalk-trace"]),
     ("rand_chacha", &["pagewalk-engine"]),

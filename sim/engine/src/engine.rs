@@ -200,6 +200,8 @@ impl Engine {
     /// The first reason stands.
     pub fn stop(&self, reason: impl Into<String>) {
         self.stopped.borrow_mut().get_or_insert_with(|| reason.into());
+        // Nobody takes another step: each step of the others is either before this one or not at all.
+        self.touch_anything();
         for cpu in &self.cpus {
             cpu.horizon.set(0);
             cpu.limit.set(0);

@@ -106,8 +106,8 @@ impl Engine {
         assert!(self.config.cpus <= MOST_EXPLORED_CPUS, "actors fit a mask");
         self.settle();
         self.exploring.begin(self);
+        self.settle();
         let stop = loop {
-            self.settle();
             if let Some(reason) = self.stopped.borrow().as_ref() {
                 break Stop::Stopped(reason.clone());
             }
@@ -166,8 +166,9 @@ impl Engine {
         if let Some((op, effect)) = self.exploring.last.get() {
             self.wake_changed(op, effect);
         }
-        self.announce_fresh();
         glance::note_looks(false);
+        // Whom the step has kept from going on leaves the CPU to others.
+        self.settle();
         self.note_looks();
         self.running.set(None);
         let Some((op, effect)) = self.exploring.last.get() else { return };
@@ -220,6 +221,8 @@ impl Engine {
         }
         if self.exploring.shared.get() & bit_of(cpu.id()) != 0 {
             self.touch(ObjectId::new(&RUN_QUEUE, u64::from(cpu.id().0)), OpKind::Load, Effect::NONE);
+            // Whether its context sleeps now, and another has the CPU.
+            self.note_awaited(cpu.id());
         }
     }
 
@@ -241,7 +244,9 @@ impl Engine {
         if self.contenders.get() > 0 {
             self.look_again();
         }
+        glance::note_looks(self.running.get().is_some());
         self.announce_fresh();
+        glance::note_looks(false);
     }
 
     /// Every context that has just got its CPU announces its first step.
@@ -314,7 +319,8 @@ impl Engine {
     /// The interrupts and callbacks that, when the run ended before its end, only waited for their CPU to turn interrupts on,
     /// with the actors' numbers.
     pub fn held_back(&self) -> Vec<(usize, Op)> {
-        self.exploring.held_back.borrow().clone()
+        let kept = self.exploring.held_back.borrow();
+        if kept.is_empty() { self.held_back_now() } else { kept.clone() }
     }
 
     fn held_back_now(&self) -> Vec<(usize, Op)> {

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::explore::bit_of;
 use crate::glance;
 use crate::object::{Class, ObjectId};
+use crate::rcu::RCU;
 use crate::record::{Effect, Op, OpKind};
 
 /// One access of a step.
@@ -31,7 +32,7 @@ pub static ANYTHING: Class = Class::new(6, "anything");
 pub static IRQS_OFF: Class = Class::new(7, "interrupts off");
 
 /// Whether a CPU has a context that is not asleep. Changed by steps after which the context may sleep, or is over.
-static OCCUPIED: Class = Class::new(8, "CPU occupied");
+pub static OCCUPIED: Class = Class::new(8, "CPU occupied");
 
 /// What the engine keeps while it is explored.
 #[derive(Default)]
@@ -117,7 +118,7 @@ impl Engine {
         touched.push(touch);
     }
 
-    /// A context was put in line for `cpu`.
+    /// A context was put in line for `cpu`, or has left it to those in line.
     pub(crate) fn note_queued(&self, cpu: CpuId) {
         if self.exploring.shared.get() & bit_of(cpu) != 0 {
             self.touch(ObjectId::new(&RUN_QUEUE, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
@@ -134,18 +135,26 @@ impl Engine {
     pub fn is_idle(&self, cpu: CpuId) -> bool {
         if self.exploring() {
             self.touch(ObjectId::new(&OCCUPIED, u64::from(cpu.0)), OpKind::Load, Effect::NONE);
-            if self.exploring.is_drowsy(cpu) {
-                let awaited = self.live_contexts().into_iter().filter(|&(of, _)| of == cpu);
-                for op in awaited.filter_map(|(_, op)| op) {
-                    let kind = match op.kind {
-                        OpKind::ChangeBit(bit) | OpKind::TestBit(bit) => OpKind::TestBit(bit),
-                        _ => OpKind::Load,
-                    };
-                    self.touch(op.object, kind, Effect::NONE);
-                }
-            }
+            self.note_awaited(cpu);
         }
         self.cpu(cpu).current().is_none()
+    }
+
+    /// The step being executed depends on whatever a context of `cpu` may be asleep for.
+    pub(crate) fn note_awaited(&self, cpu: CpuId) {
+        if !self.exploring.is_drowsy(cpu) {
+            return;
+        }
+        let awaited = self.live_contexts().into_iter().filter(|&(of, _)| of == cpu);
+        for op in awaited.filter_map(|(_, op)| op) {
+            let (object, kind) = match op.kind {
+                OpKind::ChangeBit(bit) | OpKind::TestBit(bit) => (op.object, OpKind::TestBit(bit)),
+                // Over when the last reader has left: that is an access of what readers share.
+                OpKind::GraceEnd => (ObjectId::new(&RCU, 0), OpKind::Load),
+                _ => (op.object, OpKind::Load),
+            };
+            self.touch(object, kind, Effect::NONE);
+        }
     }
 
     /// `context` knows `word` as it is now.

@@ -44,7 +44,7 @@ pub use cpu::{Cpu, CpuId, CpuTimes, Mode};
 pub use digest::Digest;
 pub use engine::{Engine, SwitchWatcher, Violation};
 pub use explore::{Actor, Executed, Explorer, MOST_EXPLORED_CPUS};
-pub use footprint::{ANYTHING, IRQS_OFF, RUN_QUEUE, Touch};
+pub use footprint::{ANYTHING, IRQS_OFF, OCCUPIED, RUN_QUEUE, Touch};
 pub use guard::{Guarded, Held};
 pub use interrupt::{Completion, IRQ, IpiHandler};
 pub use object::{Class, ObjectId};

@@ -26,6 +26,7 @@ impl Engine {
         self.ready.remove(cpu.id());
         if sleep {
             self.sleepers.borrow_mut().push(id);
+            self.note_queued(cpu.id());
             self.leave_cpu(cpu);
         } else {
             self.spinners.borrow_mut().push(id);

@@ -33,11 +33,11 @@ fn matrix(world: SmallWorld, limits: Limits) -> usize {
     println!("| | {} |\n|---|{}", numbers.join(" | "), "---|".repeat(operations.len()));
     let all: Vec<Pair> = pairs(world, Switches::FIXED, limits).collect();
     for (row, one) in operations.iter().enumerate() {
-        let cell = |other| {
+        let at = |other: usize| {
             let found = all.iter().find(|pair| pair.operations == [one.clone(), operations[other].clone()]);
             if other < row { String::new() } else { found.map_or("–".into(), cell) }
         };
-        let cells: Vec<_> = (0..operations.len()).map(cell).collect();
+        let cells: Vec<_> = (0..operations.len()).map(at).collect();
         println!("| {}. {} | {} |", row + 1, one.describe(), cells.join(" | "));
     }
     all.iter().filter(|pair| !pair.is_clean()).count()

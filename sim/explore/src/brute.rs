@@ -3,7 +3,7 @@
 use pagewalk_engine::{Engine, Executed, Explorer};
 
 use crate::model::{Limits, Model, Run, Summary, run_once, verdict_of};
-use crate::trace::Trace;
+use crate::trace::{Trace, Unfinished};
 
 struct Enumeration {
     /// At each depth: who is chosen, and who remains to be.
@@ -12,17 +12,26 @@ struct Enumeration {
     trace: Trace,
     most_steps: usize,
     cut: bool,
+    unfinished: Unfinished,
 }
 
 /// Visits every schedule of `model`; `visit` says whether to go on. [`Summary::classes`] counts schedules.
 pub fn enumerate(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run<'_>) -> bool) -> Summary {
     let trace = Trace::new(model.cpus());
-    let mut all = Enumeration { stack: Vec::new(), depth: 0, trace, most_steps: limits.steps, cut: false };
+    let mut all = Enumeration {
+        stack: Vec::new(),
+        depth: 0,
+        trace,
+        most_steps: limits.steps,
+        cut: false,
+        unfinished: Unfinished::default(),
+    };
     let mut summary = Summary::default();
     loop {
         (all.depth, all.cut) = (0, false);
         all.trace.clear();
         let (engine, stop) = run_once(model, 0, &mut all);
+        all.unfinished.push_to(&mut all.trace);
         summary.runs += 1;
         summary.steps += all.trace.events().len() as u64;
         let mut go_on = true;
@@ -50,7 +59,7 @@ pub fn enumerate(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&R
 }
 
 impl Explorer for Enumeration {
-    fn choose(&mut self, _: &Engine, enabled: u64) -> Option<usize> {
+    fn choose(&mut self, engine: &Engine, enabled: u64) -> Option<usize> {
         if self.depth >= self.most_steps {
             self.cut = true;
             return None;
@@ -58,10 +67,13 @@ impl Explorer for Enumeration {
         if self.depth == self.stack.len() {
             self.stack.push((enabled.trailing_zeros() as usize, enabled & (enabled - 1)));
         }
-        Some(self.stack[self.depth].0)
+        let chosen = self.stack[self.depth].0;
+        self.unfinished.begins(chosen, engine.pending(chosen));
+        Some(chosen)
     }
 
     fn executed(&mut self, _: &Engine, step: &Executed<'_>) {
+        self.unfinished.is_over();
         self.trace.push(step);
         self.depth += 1;
     }

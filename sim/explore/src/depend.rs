@@ -2,6 +2,8 @@
 
 use pagewalk_engine::{ANYTHING, Actor, Effect, Executed, IRQS_OFF, Op, OpKind, Order, Touch};
 
+use crate::fault::Fault;
+
 /// Everything that one step accessed, by whom.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -57,12 +59,16 @@ enum Mode {
     ReadBit(u8),
     WriteBit(u8),
     OpenSection,
+    EndSection,
     BeginGrace,
     Share,
     Count,
 }
 
-fn mode(touch: &Touch) -> Mode {
+fn mode(touch: &Touch, fault: Option<Fault>) -> Mode {
+    if fault.is_some_and(|fault| fault.hides(touch)) {
+        return Mode::Nothing;
+    }
     match touch.kind {
         OpKind::Load | OpKind::Wait | OpKind::Retry => Mode::Read,
         OpKind::TestBit(bit) => Mode::ReadBit(bit),
@@ -74,7 +80,8 @@ fn mode(touch: &Touch) -> Mode {
         OpKind::LockShared | OpKind::UnlockShared => Mode::Share,
         OpKind::ReadLock if touch.effect.old == 0 => Mode::OpenSection,
         OpKind::GraceBegin => Mode::BeginGrace,
-        // A section's end matters to the ends of grace periods only, and that is an edge, not a race.
+        OpKind::ReadUnlock if touch.effect.new == 0 => Mode::EndSection,
+        // A section's end matters to the ends of grace periods, and that is an edge, not a race.
         OpKind::ReadLock | OpKind::ReadUnlock | OpKind::GraceEnd => Mode::Nothing,
         // First sent, first delivered: which interrupt it is, is an edge, too.
         OpKind::Deliver => Mode::Nothing,
@@ -83,38 +90,48 @@ fn mode(touch: &Touch) -> Mode {
 }
 
 /// Whether two accesses by different actors depend on each other.
-pub(crate) fn conflict(a: &Touch, b: &Touch) -> bool {
+fn conflict(a: &Touch, b: &Touch, fault: Option<Fault>) -> bool {
     if a.object.index != b.object.index || a.object.class != b.object.class {
         return false;
     }
-    match (mode(a), mode(b)) {
+    match (mode(a, fault), mode(b, fault)) {
         (Mode::Nothing, _) | (_, Mode::Nothing) => false,
         (Mode::Read | Mode::ReadBit(_), Mode::Read | Mode::ReadBit(_)) => false,
         (Mode::WriteBit(one), Mode::WriteBit(other) | Mode::ReadBit(other))
-        | (Mode::ReadBit(one), Mode::WriteBit(other)) => one == other,
-        (Mode::OpenSection, Mode::OpenSection)
-        | (Mode::BeginGrace, Mode::BeginGrace)
-        | (Mode::Share, Mode::Share)
-        | (Mode::Count, Mode::Count) => false,
+        | (Mode::ReadBit(one), Mode::WriteBit(other)) => one == other || fault == Some(Fault::BitsAlike),
+        (Mode::OpenSection, Mode::OpenSection) => fault == Some(Fault::SectionsConflict),
+        (Mode::Share, Mode::Share) => fault == Some(Fault::SharesConflict),
+        (Mode::Count, Mode::Count) => fault == Some(Fault::CountsConflict),
+        (Mode::BeginGrace, Mode::BeginGrace) => false,
+        // And to who looks whether a grace period is over.
+        (Mode::EndSection, other) | (other, Mode::EndSection) => other == Mode::Read,
         _ => true,
     }
 }
 
 /// Whether swapping two adjacent steps could be noticed. Steps of one actor are ordered anyway.
 pub fn dependent(a: &Access, b: &Access) -> bool {
+    related(a, b, None)
+}
+
+/// [`dependent`], as a search with `fault` sees it.
+pub(crate) fn related(a: &Access, b: &Access, fault: Option<Fault>) -> bool {
     if a.actor == b.actor || a.wild || b.wild {
         return true;
     }
-    a.touches.iter().any(|one| b.touches.iter().any(|other| conflict(one, other)))
+    a.touches.iter().any(|one| b.touches.iter().any(|other| conflict(one, other, fault)))
 }
 
 /// Whether `earlier` and `later` depend on each other by more than the object that `later` waits for.
-pub(crate) fn dependent_beside(earlier: &Access, later: &Access) -> bool {
+pub(crate) fn dependent_beside(earlier: &Access, later: &Access, fault: Option<Fault>) -> bool {
+    if fault == Some(Fault::BesideForgotten) {
+        return false;
+    }
     let awaited = later.touches[0].object;
     let beside = later.touches.iter().filter(|touch| touch.object != awaited);
     earlier.wild
         || later.wild
-        || beside.into_iter().any(|one| earlier.touches.iter().any(|other| conflict(one, other)))
+        || beside.into_iter().any(|one| earlier.touches.iter().any(|other| conflict(one, other, fault)))
 }
 
 /// What an earlier step was to a blocked one on the object that it waits for.
@@ -129,7 +146,7 @@ pub(crate) enum Part {
 }
 
 /// What `earlier` was to `later`.
-pub(crate) fn part(earlier: &Access, later: &Access) -> Part {
+pub(crate) fn part(earlier: &Access, later: &Access, fault: Option<Fault>) -> Part {
     let wanted = &later.touches[0];
     if !later.blocking {
         return Part::Other;
@@ -145,8 +162,8 @@ pub(crate) fn part(earlier: &Access, later: &Access) -> Part {
     };
     let on_wanted = earlier.touches.iter().filter(|touch| touch.object == wanted.object);
     match on_wanted.map(change).find(|(old, new)| old != new) {
-        Some((1, 0)) => Part::Enables,
-        Some(_) => Part::Blocks,
-        None => Part::Other,
+        Some((1, 0)) if fault != Some(Fault::NothingEnables) => Part::Enables,
+        Some((0, 1)) if fault != Some(Fault::NothingBlocks) => Part::Blocks,
+        _ => Part::Other,
     }
 }

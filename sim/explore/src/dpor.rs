@@ -3,7 +3,8 @@
 //! Source-set DPOR with sleep sets (Abdulla, Aronis, Jonsson, Sagonas: "Optimal dynamic partial order reduction", POPL 2014,
 //! algorithm 1), by running again from the start. Blocking steps: races of those still waiting when a run ends count as if
 //! they had happened, and whatever lets a blocked step happen is not in a race with it. That holds for a run that ends because
-//! all who could go on are asleep, too: the orders of a waiting step and a sleeping one are found nowhere else.
+//! all who could go on are asleep, too: the orders of a waiting step and a sleeping one are found nowhere else. And for a run
+//! that a step stopped (`BUG_ON`, out of memory): whatever the others would have done next can come before that step.
 
 use std::rc::Rc;
 
@@ -11,10 +12,11 @@ use pagewalk_engine::{
     ANYTHING, Effect, Engine, Executed, Explorer, IRQS_OFF, ObjectId, OpKind, Stop, Touch,
 };
 
-use crate::depend::{Access, dependent};
+use crate::depend::{Access, related};
+use crate::fault::Fault;
 use crate::model::{Limits, Model, Run, Summary, run_once, verdict_of};
 use crate::node::{Node, mask, same};
-use crate::race::plan_reversals;
+use crate::race::{plan_reversals, plan_woken};
 use crate::trace::Trace;
 
 /// The search: a stack of choice points, of which each run follows the first ones and adds new ones.
@@ -22,6 +24,9 @@ struct Search {
     stack: Vec<Node>,
     depth: usize,
     trace: Trace,
+    fault: Option<Fault>,
+    /// The trace without the fault, if there is one: the numbers of classes are from it.
+    right: Option<Trace>,
     last: Option<usize>,
     most_steps: usize,
     sleep_blocked: bool,
@@ -34,27 +39,28 @@ struct Search {
 /// # Panics
 /// If a replayed prefix differs from its first run: the model is not deterministic.
 pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run<'_>) -> bool) -> Summary {
-    let cpus = model.cpus();
-    let mut search = Search {
-        stack: Vec::new(),
-        depth: 0,
-        trace: Trace::new(cpus),
-        last: None,
-        most_steps: limits.steps,
-        sleep_blocked: false,
-        cut: false,
-        pending: Vec::new(),
-    };
+    exhaust_with(model, limits, None, visit)
+}
+
+/// [`exhaust`] with a `fault`: it visits what a search that is wrong in this way would visit.
+///
+/// # Panics
+/// As [`exhaust`].
+pub fn exhaust_with(
+    model: &mut dyn Model,
+    limits: Limits,
+    fault: Option<Fault>,
+    visit: &mut dyn FnMut(&Run<'_>) -> bool,
+) -> Summary {
+    let mut search = Search::new(model.cpus(), limits, fault);
     let mut summary = Summary::default();
     loop {
-        let first_new = search.stack.len().saturating_sub(1);
+        let first_new = search.stack.len() - usize::from(search.reruns_last());
         search.begin();
         let (engine, stop) = run_once(model, 0, &mut search);
-        if matches!(stop, Stop::Deadlock(_)) || search.sleep_blocked {
-            search.note_waiting(&engine);
-        }
-        search.note_unfinished(&engine);
+        search.note_end(&engine, &stop);
         plan_reversals(&search.trace, &mut search.stack, first_new, &search.pending);
+        plan_woken(&search.trace, &mut search.stack, first_new);
         summary.runs += 1;
         summary.steps += search.trace.events().len() as u64;
         let mut go_on = true;
@@ -66,7 +72,8 @@ pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run
             summary.classes += 1;
             let verdict = verdict_of(model, &engine, stop);
             summary.failing += u64::from(!verdict.is_clean());
-            go_on = visit(&Run { class: search.trace.class(), verdict: &verdict, trace: &search.trace });
+            let trace = search.right.as_ref().unwrap_or(&search.trace);
+            go_on = visit(&Run { class: trace.class(), verdict: &verdict, trace });
         }
         if !search.advance() {
             summary.complete = summary.cut == 0;
@@ -79,13 +86,60 @@ pub fn exhaust(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&Run
 }
 
 impl Search {
+    fn new(cpus: usize, limits: Limits, fault: Option<Fault>) -> Self {
+        Self {
+            stack: Vec::new(),
+            depth: 0,
+            trace: Trace::broken(cpus, fault),
+            fault,
+            right: fault.map(|_| Trace::new(cpus)),
+            last: None,
+            most_steps: limits.steps,
+            sleep_blocked: false,
+            cut: false,
+            pending: Vec::new(),
+        }
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    /// Whether the last step on the stack is another one than in the run before: not when there was none.
+    fn reruns_last(&self) -> bool {
+        !self.stack.is_empty() && !self.has(Fault::ChangedStepForgotten)
+    }
+
+    /// Whether the races of who still waits count after a run that ended in `stop`.
+    fn waiting_count(&self, stop: &Stop) -> bool {
+        let stuck = matches!(stop, Stop::Deadlock(_)) && !self.has(Fault::DeadlockForgotten);
+        stuck || (self.sleep_blocked && !self.has(Fault::SleepBlockedForgotten))
+    }
+
     fn begin(&mut self) {
         self.depth = 0;
         self.last = None;
         self.sleep_blocked = false;
         self.cut = false;
         self.trace.clear();
+        if let Some(right) = &mut self.right {
+            right.clear();
+        }
         self.pending.clear();
+    }
+
+    /// A run has ended in `stop`.
+    fn note_end(&mut self, engine: &Rc<Engine>, stop: &Stop) {
+        let stopped = matches!(stop, Stop::Stopped(_)) && !self.cut && !self.sleep_blocked;
+        let stopped = stopped && !self.has(Fault::StoppedForgotten);
+        if stopped || self.waiting_count(stop) {
+            self.note_waiting(engine);
+        }
+        self.note_unfinished(engine);
+        // What the others would have done after the last step they can do before it, and then it may be another.
+        if let Some(node) = self.stack.last_mut().filter(|_| stopped) {
+            node.backtrack |= node.enabled;
+        }
     }
 
     /// The races of who still waits count too.
@@ -97,6 +151,9 @@ impl Search {
                 access.touches.push(Touch { object: word, kind: op.kind, effect: Effect::NONE });
             }
             self.pending.push(access);
+        }
+        if self.has(Fault::HeldBackForgotten) {
+            return;
         }
         // What waits for interrupts to be turned on could have come before they were turned off.
         for (actor, op) in engine.held_back() {
@@ -112,10 +169,11 @@ impl Search {
     fn note_unfinished(&mut self, engine: &Engine) {
         let Some(node) = self.stack.get(self.depth).filter(|node| node.accessed.is_none()) else { return };
         let Some(op) = node.label.filter(|_| !self.cut && !self.sleep_blocked) else { return };
+
         let (actor, effect) = (node.chosen, Effect::NONE);
-        let touched = [Touch { object: ObjectId::new(&ANYTHING, 0), kind: op.kind, effect }];
-        let irqs_off = false;
-        self.executed(engine, &Executed { actor, context: None, op, effect, touched: &touched, irqs_off });
+        let anything = [Touch { object: ObjectId::new(&ANYTHING, 0), kind: op.kind, effect }];
+        let touched: &[Touch] = if self.has(Fault::UnfinishedForgotten) { &[] } else { &anything };
+        self.executed(engine, &Executed { actor, context: None, op, effect, touched, irqs_off: false });
     }
 
     /// Moves on to the next choice; false when nothing is left.
@@ -140,8 +198,12 @@ impl Search {
             None => Vec::new(),
             Some(parent) => {
                 let executed = parent.accessed.as_ref().expect("the parent's choice was executed");
-                let asleep = parent.sleep.iter().chain(&parent.done);
-                asleep.filter(|access| !dependent(access, executed)).cloned().collect()
+                let kept: &[Access] = if self.has(Fault::SleepIsShort) { &[] } else { &parent.sleep };
+                let asleep = kept.iter().chain(&parent.done).filter(|_| !self.has(Fault::SleepNever));
+                let stays = |access: &&Access| {
+                    self.has(Fault::SleepForEver) || !related(access, executed, self.fault)
+                };
+                asleep.filter(stays).cloned().collect()
             }
         };
         let awake = enabled & !mask(&sleep);
@@ -194,6 +256,9 @@ impl Explorer for Search {
 
     fn executed(&mut self, _: &Engine, step: &Executed<'_>) {
         self.trace.push(step);
+        if let Some(right) = &mut self.right {
+            right.push(step);
+        }
         let event = self.trace.events().last().expect("just pushed");
         self.stack[self.depth].accessed = Some(event.access.clone());
         self.depth += 1;

@@ -1,7 +1,8 @@
 //! Races of a finished run: which other choice, and where, would reverse each of them.
 
 use crate::clock::join;
-use crate::depend::{Access, dependent};
+use crate::depend::{Access, related};
+use crate::fault::Fault;
 use crate::node::Node;
 use crate::trace::Trace;
 
@@ -26,6 +27,67 @@ pub(crate) fn plan_reversals(trace: &Trace, stack: &mut [Node], first: usize, pe
     }
 }
 
+/// What a step accesses may depend on what it finds. Let one have been tried at a choice, in `access`, and let the event that was
+/// chosen there change what it finds, and so what it accesses. Another event that comes later, and that `access` depends on, is
+/// then in no race with what the step has become. But it could have come first, before the choice, and the step after it
+/// have been what it was.
+pub(crate) fn plan_woken(trace: &Trace, stack: &mut [Node], first: usize) {
+    if trace.fault() == Some(Fault::WokenForgotten) {
+        return;
+    }
+    for (chosen, node) in stack.iter_mut().enumerate().take(trace.events().len()) {
+        let mut planned = 0;
+        for access in node.sleep.iter().chain(&node.done) {
+            let Some(last) = first_that_wakes(trace, chosen, access).filter(|&last| last >= first) else {
+                continue;
+            };
+            let initials = initials_beside(trace, chosen, last, access.actor);
+            if initials & (node.backtrack | planned | node.sleeping()) == 0 {
+                let possible = initials & node.enabled;
+                planned |= possible & possible.wrapping_neg();
+            }
+        }
+        node.backtrack |= planned;
+    }
+}
+
+/// The first event after `chosen` that could come before it, and that `access` depends on, but not what has become of it.
+fn first_that_wakes(trace: &Trace, chosen: usize, access: &Access) -> Option<usize> {
+    let (events, fault) = (trace.events(), trace.fault());
+    if !related(access, &events[chosen].access, fault) {
+        return None;
+    }
+    let own = (chosen + 1..events.len()).find(|&event| events[event].access.actor == access.actor);
+    (chosen + 1..events.len()).find(|&event| {
+        let other = &events[event].access;
+        let same = own.is_some_and(|own| related(other, &events[own].access, fault));
+        let after = trace.precedes(chosen, event) || own.is_some_and(|own| trace.precedes(own, event));
+        other.actor != access.actor && !same && !after && related(other, access, fault)
+    })
+}
+
+/// The actors whose first event of those after `chosen`, up to `last`, that depend neither on it nor on the next one of `actor` has
+/// none of the others before it.
+fn initials_beside(trace: &Trace, chosen: usize, last: usize, actor: usize) -> u64 {
+    let events = trace.events();
+    let own = (chosen + 1..=last).find(|&event| events[event].access.actor == actor);
+    let mut kept: Vec<usize> = Vec::new();
+    let (mut initials, mut seen) = (0_u64, 0_u64);
+    for (event, step) in events.iter().enumerate().take(last + 1).skip(chosen + 1) {
+        let known = |before: usize| before == event || trace.precedes(before, event);
+        if known(chosen) || own.is_some_and(known) {
+            continue;
+        }
+        let bit = 1 << step.access.actor;
+        if seen & bit == 0 && kept.iter().all(|&before| !trace.precedes(before, event)) {
+            initials |= bit;
+        }
+        seen |= bit;
+        kept.push(event);
+    }
+    initials
+}
+
 /// The actors that can begin a run in which the `later` step, by `actor`, comes before `earlier`: those whose first event
 /// among what does not depend on `earlier` has nothing before it there.
 fn reverse(trace: &Trace, stack: &mut [Node], earlier: usize, later: usize, clock: &[u16], actor: usize) {
@@ -44,12 +106,7 @@ fn reverse(trace: &Trace, stack: &mut [Node], earlier: usize, later: usize, cloc
     }
     let own = 1 << actor;
     let node = &mut stack[earlier];
-    // What a step accesses may depend on what it finds. If it is known what the step accessed when it came first here, that
-    // counts: it may depend on an event that the later step did not depend on.
-    let first_here = node.sleep.iter().chain(&node.done).find(|access| access.actor == actor);
-    let other = first_here
-        .is_some_and(|first| kept.iter().any(|&before| dependent(&trace.events()[before].access, first)));
-    if seen & own == 0 && !other && kept.iter().all(|&before| !trace.knows(clock, before)) {
+    if seen & own == 0 && kept.iter().all(|&before| !trace.knows(clock, before)) {
         initials |= own;
     }
     if initials & (node.backtrack | node.sleeping()) != 0 {
@@ -58,7 +115,7 @@ fn reverse(trace: &Trace, stack: &mut [Node], earlier: usize, later: usize, cloc
     let possible = initials & node.enabled;
     if possible & own != 0 {
         node.backtrack |= own;
-    } else {
+    } else if trace.fault() != Some(Fault::OnlyOwnReverses) {
         // None possible: the later step could not have happened without the earlier one.
         node.backtrack |= possible & possible.wrapping_neg();
     }

@@ -47,6 +47,7 @@ impl<'a> Teller<'a> {
     pub fn message(self, text: &str) -> String {
         let text = renamed(text, "Some(Pfn(0x", "))", 16, |frame| format!("page {frame}"));
         let text = renamed(&text, "Pfn(0x", ")", 16, |frame| format!("page {frame}"));
+        let text = renamed(&text, " of inode ", "", 10, |id| format!(" of {}", self.file(id)));
         renamed(&text, " of mapping ", "", 10, |id| format!(" of {}", self.file(id)))
     }
 

@@ -1,9 +1,10 @@
 //! The events of a run, with what happened before what.
 
-use pagewalk_engine::{ContextId, Effect, Executed, IRQ, Op, OpKind};
+use pagewalk_engine::{ANYTHING, ContextId, Effect, Executed, IRQ, ObjectId, Op, OpKind, Touch};
 
 use crate::clock::{Clocks, join};
-use crate::depend::{Access, Part, dependent, dependent_beside, part};
+use crate::depend::{Access, Part, dependent_beside, part, related};
+use crate::fault::Fault;
 
 /// One executed step.
 #[derive(Clone, Debug)]
@@ -50,12 +51,36 @@ struct Line {
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     cpus: usize,
+    fault: Option<Fault>,
     events: Vec<Event>,
     clocks: Clocks,
     last: Vec<Option<usize>>,
     sections: Vec<Section>,
     periods: Vec<Period>,
     lines: Vec<Line>,
+}
+
+/// The step that was chosen and is not over. If the kernel's text panics in its midst it never is. It was executed all the same,
+/// and nobody can say what it has accessed by then: anything.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unfinished(Option<(usize, Op)>);
+
+impl Unfinished {
+    pub(crate) fn begins(&mut self, actor: usize, op: Option<Op>) {
+        self.0 = op.map(|op| (actor, op));
+    }
+
+    pub(crate) fn is_over(&mut self) {
+        self.0 = None;
+    }
+
+    /// Appends it, if there is one, to the trace of a run that has ended.
+    pub(crate) fn push_to(&mut self, trace: &mut Trace) {
+        let Some((actor, op)) = self.0.take() else { return };
+        let effect = Effect::NONE;
+        let touched = [Touch { object: ObjectId::new(&ANYTHING, 0), kind: op.kind, effect }];
+        trace.push(&Executed { actor, context: None, op, effect, touched: &touched, irqs_off: false });
+    }
 }
 
 /// What the analysis of one step yields.
@@ -71,6 +96,19 @@ impl Trace {
     pub fn new(cpus: usize) -> Self {
         let (last, lines) = (vec![None; 3 * cpus], vec![Line::default(); cpus]);
         Self { cpus, clocks: Clocks::new(3 * cpus), last, lines, ..Self::default() }
+    }
+
+    /// An empty trace that a search with `fault` keeps.
+    pub fn broken(cpus: usize, fault: Option<Fault>) -> Self {
+        Self { fault, ..Self::new(cpus) }
+    }
+
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
     }
 
     /// Forgets everything.
@@ -112,7 +150,10 @@ impl Trace {
 
     /// Appends what was just executed.
     pub fn push(&mut self, step: &Executed<'_>) {
-        let access = Access::of(step, self.cpus);
+        let mut access = Access::of(step, self.cpus);
+        if let Some(fault) = self.fault {
+            fault.forget(&mut access);
+        }
         let Placed { mut clock, races } = self.place(&access, false);
         let index = self.events.len();
         let ordinal = clock[access.actor] + 1;
@@ -136,25 +177,37 @@ impl Trace {
         let (mut ordered, mut races) = (Vec::new(), Vec::new());
         // Backwards from the release that let it happen to the taking that kept it waiting it was not possible.
         let mut impossible = waiting;
+        // Backwards from where the CPU turned interrupts on to where it turned them off they are held back.
+        let mut held = false;
         for earlier in (0..self.events.len()).rev() {
             let event = &self.events[earlier];
-            if self.knows(&clock, earlier) || !dependent(&event.access, access) {
+            if self.knows(&clock, earlier) || !related(&event.access, access, self.fault) {
                 continue;
             }
             // Nothing interrupts a CPU before a step that it takes with interrupts off.
-            let own_cpu = event.access.program && event.access.cpu == access.cpu;
-            if !access.program && own_cpu && event.irqs_off {
-                ordered.push(earlier);
-                continue;
+            if !access.program && event.access.program && event.access.cpu == access.cpu {
+                held = event.irqs_off && !self.has(Fault::IrqsOffIsARace);
+                if held {
+                    ordered.push(earlier);
+                    continue;
+                }
             }
-            match part(&event.access, access) {
-                Part::Enables => impossible = true,
+            match part(&event.access, access, self.fault) {
+                Part::Enables => {
+                    impossible = true;
+                    ordered.push(earlier);
+                    continue;
+                }
                 Part::Blocks => impossible = false,
                 Part::Other => {}
             }
             // Only while what it waits for is not there: what it does beside may come before an event that had no part in that.
-            let had_part = || ordered.iter().any(|&enabling| self.precedes(earlier, enabling));
-            if impossible && (!dependent_beside(&event.access, access) || had_part()) {
+            let had_part = || {
+                !self.has(Fault::PartForgotten)
+                    && ordered.iter().any(|&enabling| self.precedes(earlier, enabling))
+            };
+            let kept_waiting = impossible && !dependent_beside(&event.access, access, self.fault);
+            if kept_waiting || ((impossible || held) && had_part()) {
                 ordered.push(earlier);
             } else {
                 races.push(earlier);
@@ -165,7 +218,7 @@ impl Trace {
             join(&mut clock, self.clocks.of(earlier));
         }
         let touch = &access.touches[0];
-        if touch.kind == OpKind::GraceEnd {
+        if touch.kind == OpKind::GraceEnd && !self.has(Fault::PeriodWithoutReaders) {
             self.join_readers(touch.object.index, &mut clock);
         }
         Placed { clock, races }
@@ -175,11 +228,13 @@ impl Trace {
     fn cause(&self, access: &Access) -> Option<usize> {
         let touch = &access.touches[0];
         match touch.kind {
-            OpKind::Deliver => {
+            OpKind::Deliver if !self.has(Fault::DeliveryWithoutCause) => {
                 let line = &self.lines[usize::from(access.cpu)];
                 line.sent.get(line.delivered).copied()
             }
-            OpKind::GraceEnd => self.period(touch.object.index).map(|period| period.begun),
+            OpKind::GraceEnd if access.program || !self.has(Fault::CallbackWithoutCause) => {
+                self.period(touch.object.index).map(|period| period.begun)
+            }
             _ => None,
         }
     }
@@ -226,6 +281,14 @@ impl Trace {
     /// The number of the run's class: the same for all orders of the same events that differ only in independent ones.
     pub fn class(&self) -> u128 {
         (0..self.events.len()).fold(0_u128, |sum, index| sum.wrapping_add(self.fingerprint(index)))
+    }
+
+    /// The first event that is not the same in `other`, a run of another class.
+    pub(crate) fn first_unlike(&self, other: &Self) -> Option<usize> {
+        (0..self.events.len()).find(|&index| {
+            let own = self.fingerprint(index);
+            !(0..other.events.len()).any(|event| other.fingerprint(event) == own)
+        })
     }
 
     fn fingerprint(&self, index: usize) -> u128 {

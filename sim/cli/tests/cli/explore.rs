@@ -83,7 +83,7 @@ fn a_wrong_budget_is_told_what_a_time_looks_like() {
 }
 
 #[test]
-fn a_bug_on_in_the_kernels_text_is_a_verdict_and_prints_nothing_else() {
+fn a_kernel_that_goes_wrong_everywhere_prints_nothing_but_the_answer() {
     let scenario = "configs/scenarios/node-and-reuse.ron";
     let random = ["--strategy", "random", "--runs", "300"];
     let words = [&["explore", scenario, "--mutant", "plain-inc", "--format", "json"], &random[..]].concat();
@@ -91,9 +91,8 @@ fn a_bug_on_in_the_kernels_text_is_a_verdict_and_prints_nothing_else() {
     assert_eq!(answer.stderr, "");
     let answer = answer.json(1);
     let broken = answer["broken"].as_array().expect("a list");
-    let panic = broken.iter().find(|broken| broken["invariant"] == "panic").expect("it is a verdict");
-    let message = panic["message"].as_str().expect("a text");
-    assert!(message.starts_with("BUG at buddy:") && message.contains("freed in use"), "{message}");
+    let told = |invariant: &str| broken.iter().any(|broken| broken["invariant"] == invariant);
+    assert!(told("I2") && told("I4"), "{broken:?}");
 }
 
 #[test]
@@ -117,7 +116,7 @@ fn frames_that_cannot_hold_the_scenario_are_refused_where_they_are_said() {
 #[test]
 fn what_is_broken_is_told_in_the_words_of_the_scenario() {
     for (scenario, mutant, told) in [
-        ("lookup-and-reuse", "skip-recheck", "a lookup of index 0 of a returns page 1: expected"),
+        ("lookup-and-reuse", "skip-recheck", "a lookup of index 0 of a returns page 9: expected"),
         ("lookup-and-reuse", "plain-inc", "all expected to be 0"),
         ("dirty-page", "freeze-leak-dirty", "expected to be unfrozen"),
         ("insertion", "publish-before-init", "expected to say so"),

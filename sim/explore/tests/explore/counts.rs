@@ -1,6 +1,7 @@
 //! Programs whose number of classes is known.
 
-use crate::program::{Act, Programs};
+use crate::acts::Act;
+use crate::program::Programs;
 use pagewalk_engine::Stop;
 use pagewalk_explore::{Limits, Summary, exhaust};
 

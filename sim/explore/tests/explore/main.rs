@@ -1,8 +1,13 @@
-//! Tests of the searches, on programs small enough to try every schedule of.
+//! Tests of the searches: on programs small enough to try every schedule of, and on the kernel's own paths against chance.
 
+mod acts;
 mod asked;
 mod brute_force;
 mod counts;
-mod pairs;
 mod extremes;
+mod faults;
+mod generate;
+mod kernel;
+mod pairs;
 mod program;
+mod subjects;

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use pagewalk_explore::Limits;
 use pagewalk_explore::matrix::{Pair, SmallWorld, outcome, pairs, sequences};
+use pagewalk_explore::{Limits, Operation};
 use pagewalk_mmu::Switches;
 
 /// Pairs with more runs than this are left to the example that prints the tables.
@@ -28,16 +28,24 @@ fn pairs_with_few_classes_are_clean_and_as_documented_whichever_cpu_does_what() 
     for world in SmallWorld::ALL {
         let (table, operations) = (table(&text, world), world.operations());
         assert_eq!(table.len(), operations.len(), "a row for each operation");
-        let place = |wanted| operations.iter().position(|operation| operation == wanted).expect("one of them");
+        let place = |wanted: &Operation| {
+            operations.iter().position(|operation| operation == wanted).expect("one of them")
+        };
         let complete = |pair: &Pair| pair.outcomes.iter().all(|outcome| outcome.summary.complete);
         for pair in pairs(world, Switches::FIXED, FEW).filter(complete) {
             let [one, other] = &pair.operations;
             let told = &table[place(one)][place(other)];
             assert!(pair.is_clean(), "{}: {pair:?}", world.describe());
-            assert_eq!(*told, pair.outcomes[0].summary.classes.to_string(), "{}: {one:?}, {other:?}", world.describe());
+            assert_eq!(
+                *told,
+                pair.outcomes[0].summary.classes.to_string(),
+                "{}: {one:?}, {other:?}",
+                world.describe()
+            );
             compared += 1;
         }
-        let told: Vec<_> = table.iter().flatten().filter(|cell| cell.contains('✘') || cell.contains("or")).collect();
+        let told: Vec<_> =
+            table.iter().flatten().filter(|cell| cell.contains('✘') || cell.contains("or")).collect();
         assert!(told.is_empty(), "{}: the document has {told:?}", world.describe());
     }
     assert!(compared >= 200, "{compared} pairs");
@@ -49,7 +57,11 @@ fn every_sequence_of_two_operations_on_one_cpu_is_clean() {
         for program in sequences(world, 2) {
             let scenario = world.scenario(vec![program.clone()]);
             let Some(found) = outcome(scenario, Switches::FIXED, Limits::default()) else { continue };
-            assert!(found.summary.complete && found.broken.is_empty(), "{}: {program:?}: {found:?}", world.describe());
+            assert!(
+                found.summary.complete && found.broken.is_empty(),
+                "{}: {program:?}: {found:?}",
+                world.describe()
+            );
         }
     }
 }

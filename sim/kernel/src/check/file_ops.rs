@@ -67,7 +67,7 @@ impl Kernel {
         if !right.contains(&seen) {
             self.engine.violation(
                 "I15",
-                format!("page {index} of inode {inode} was read as {seen:#x}, ought to be {right:x?}"),
+                format!("page {index} of inode {inode} was read as {seen:#x}: expected one of {right:x?}"),
             );
         }
     }
