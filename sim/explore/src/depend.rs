@@ -152,6 +152,8 @@ pub(crate) fn part(earlier: &Access, later: &Access, fault: Option<Fault>) -> Pa
         return Part::Other;
     }
     let change = |touch: &Touch| match (wanted.kind, touch.kind) {
+        // Readers neither keep each other waiting nor let each other in.
+        (OpKind::LockShared, OpKind::LockShared | OpKind::UnlockShared) => (0, 0),
         (OpKind::Lock | OpKind::LockShared, _) => (touch.effect.old & 1, touch.effect.new & 1),
         (OpKind::Wait, OpKind::Count) => (1, u64::from(touch.effect.new != 0)),
         (
