@@ -18,7 +18,7 @@ use crate::file_common::{map_file, open};
 /// A machine whose disk takes longer with every seed, or whose steps are chosen, those of the disk too.
 fn setup(seed: u64, switches: Switches) -> Setup {
     let disk = DeviceSpec { latency: 53 * seed, page: 0, ..DeviceSpec::default() };
-    let schedule = if seed % 2 == 0 { Schedule::Timed } else { Schedule::Explore };
+    let schedule = if seed.is_multiple_of(2) { Schedule::Timed } else { Schedule::Explore };
     let config = KernelConfig { disk, switches, pcid: seed % 8 < 4, ..Setup::default().config };
     Setup { cpus: 3, schedule, seed, config, ..Setup::default() }
 }
