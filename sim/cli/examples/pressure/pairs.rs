@@ -64,6 +64,9 @@ pub(crate) fn run(runs: usize, seed: u64) -> bool {
         let what = outcome.incomplete.iter().chain(&outcome.broken).cloned().collect::<Vec<_>>().join(" ");
         let why = match &fixes[..] {
             [] => "no later fix removes it".to_owned(),
+            fixes if fixes.len() == missing_from(case.kernel).len() => {
+                "removed by all later fixes together".to_owned()
+            }
             fixes => {
                 let named = fixes.iter().map(|fix| format!("{fix} ({})", fix.info().commit));
                 format!("removed by {}", named.collect::<Vec<_>>().join(" or "))
@@ -119,9 +122,16 @@ fn summary(cases: &[Case], outcomes: &[Outcome]) {
     println!("digest of all digests {digest:032x}");
 }
 
-/// The later fixes that each alone make the run clean.
+/// The later fixes that each alone make the run clean; where none does, all of them if they do together.
 fn explain(case: &Case) -> Vec<Fix> {
-    let preset = Switches::PRESETS.iter().find(|(name, _)| *name == case.kernel).expect("a preset").1;
-    let missing = Fix::ALL.into_iter().filter(|&fix| !preset.has(fix));
-    missing.filter(|&fix| Case { fixes: vec![fix], ..case.clone() }.run().is_clean()).collect()
+    let missing = missing_from(case.kernel);
+    let removes = |fixes: Vec<Fix>| Case { fixes, ..case.clone() }.run().is_clean();
+    let alone: Vec<Fix> = missing.iter().copied().filter(|&fix| removes(vec![fix])).collect();
+    if alone.is_empty() && !missing.is_empty() && removes(missing.clone()) { missing } else { alone }
+}
+
+/// The fixes that a kernel does not have.
+fn missing_from(kernel: &str) -> Vec<Fix> {
+    let preset = Switches::PRESETS.iter().find(|(name, _)| *name == kernel).expect("a preset").1;
+    Fix::ALL.into_iter().filter(|&fix| !preset.has(fix)).collect()
 }
