@@ -59,20 +59,19 @@ pub(crate) fn run(runs: usize, seed: u64) -> bool {
     summary(&cases, &outcomes);
     let found: Vec<(&Case, &Outcome)> =
         cases.iter().zip(&outcomes).filter(|(_, outcome)| !outcome.is_clean()).collect();
-    let explained = beside_each_other(&found, |(case, _)| explain(case));
+    for (case, outcome) in &found {
+        println!("{}\n    {}", outcome.what(), case.command());
+    }
+    let explained = explain_all(&found);
     for ((case, outcome), fixes) in found.iter().zip(&explained) {
-        let what = outcome.incomplete.iter().chain(&outcome.broken).cloned().collect::<Vec<_>>().join(" ");
         let why = match &fixes[..] {
             [] => "no later fix removes it".to_owned(),
-            fixes if fixes.len() == missing_from(case.kernel).len() => {
-                "removed by all later fixes together".to_owned()
-            }
             fixes => {
                 let named = fixes.iter().map(|fix| format!("{fix} ({})", fix.info().commit));
                 format!("removed by {}", named.collect::<Vec<_>>().join(" or "))
             }
         };
-        println!("{what}: {why}\n    {}", case.command());
+        println!("{}: {why}\n    {}", outcome.what(), case.command());
     }
     let unexplained = explained.iter().filter(|fixes| fixes.is_empty()).count();
     println!(
@@ -122,12 +121,32 @@ fn summary(cases: &[Case], outcomes: &[Outcome]) {
     println!("digest of all digests {digest:032x}");
 }
 
-/// The later fixes that each alone make the run clean; where none does, all of them if they do together.
-fn explain(case: &Case) -> Vec<Fix> {
-    let missing = missing_from(case.kernel);
-    let removes = |fixes: Vec<Fix>| Case { fixes, ..case.clone() }.run().is_clean();
-    let alone: Vec<Fix> = missing.iter().copied().filter(|&fix| removes(vec![fix])).collect();
-    if alone.is_empty() && !missing.is_empty() && removes(missing.clone()) { missing } else { alone }
+/// For each run the later fixes that remove what was wrong with it. What removed it from the first run that showed the same is
+/// tried first: a race that is known comes often.
+fn explain_all(found: &[(&Case, &Outcome)]) -> Vec<Vec<Fix>> {
+    let shown_first = |(case, outcome): &(&Case, &Outcome)| {
+        let alike = |(other, shown): &(&Case, &Outcome)| {
+            other.kernel == case.kernel && shown.what() == outcome.what()
+        };
+        found.iter().position(alike).expect("itself, if no other")
+    };
+    let first: Vec<usize> = found.iter().map(shown_first).collect();
+    let numbers: Vec<usize> = (0..found.len()).collect();
+    let kinds: Vec<usize> = numbers.iter().copied().filter(|&n| first[n] == n).collect();
+    let of_kinds = beside_each_other(&kinds, |&n| explain(found[n].0, &[]));
+    let known: BTreeMap<usize, &Vec<Fix>> = kinds.iter().copied().zip(&of_kinds).collect();
+    beside_each_other(&numbers, |&n| match first[n] {
+        first if first == n => known[&n].clone(),
+        first => explain(found[n].0, known[&first]),
+    })
+}
+
+/// Which of `likely` alone make the run clean; where none does, which of all later fixes.
+fn explain(case: &Case, likely: &[Fix]) -> Vec<Fix> {
+    let removes = |&fix: &Fix| Case { fixes: vec![fix], ..case.clone() }.run().is_clean();
+    let alone = |fixes: &[Fix]| fixes.iter().copied().filter(removes).collect::<Vec<_>>();
+    let named = alone(likely);
+    if named.is_empty() { alone(&missing_from(case.kernel)) } else { named }
 }
 
 /// The fixes that a kernel does not have.

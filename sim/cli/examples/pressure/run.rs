@@ -50,6 +50,11 @@ impl Outcome {
     pub(crate) fn is_clean(&self) -> bool {
         self.broken.is_empty() && self.incomplete.is_none()
     }
+
+    /// What was wrong, in a few words.
+    pub(crate) fn what(&self) -> String {
+        self.incomplete.iter().chain(&self.broken).cloned().collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl Case {
