@@ -5,7 +5,7 @@
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 
-use pagewalk_engine::{Effect, Engine, ObjectId, OpKind};
+use pagewalk_engine::{Effect, Engine, Keep, ObjectId, OpKind, keep};
 
 use crate::page::CONTENT;
 use crate::{Pfn, SpecError};
@@ -42,6 +42,8 @@ pub struct Page {
     /// The memory group that is charged for the page; 0 none.
     pub(crate) group: Cell<u16>,
 }
+
+keep!(Page: count, mapcount, flags, mapping, index, private, link_prev, link_next, group);
 
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,6 +90,25 @@ impl<T: Default> PerFrame<T> {
     }
 }
 
+impl<T: Keep + Default> Keep for PerFrame<T> {
+    fn keep(&self) -> Self {
+        let kept = Self::new(self.frames);
+        for (own, kept) in self.sections.iter().zip(&kept.sections) {
+            if let Some(section) = own.get() {
+                kept.get_or_init(|| section.keep());
+            }
+        }
+        kept
+    }
+
+    fn set_back(&self, kept: &Self) {
+        for (own, kept) in self.sections.iter().zip(&kept.sections) {
+            let Some(section) = own.get() else { continue };
+            section.set_back(kept.get_or_init(|| new_section(self.frames)));
+        }
+    }
+}
+
 #[cold]
 /// A section; of a machine smaller than one, as much as there is.
 fn new_section<T: Default>(frames: u32) -> Box<[T]> {
@@ -100,6 +121,8 @@ pub struct PhysicalMemory {
     pages: PerFrame<Page>,
     stamps: Option<PerFrame<Cell<u64>>>,
 }
+
+keep!(PhysicalMemory: pages, stamps; fixed frames);
 
 impl PhysicalMemory {
     /// Memory of `frames` base pages, numbered from 0. With `track_contents`, each frame also has contents.

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 
 use pagewalk_engine::{
-    Class, Context, CpuId, Effect, Engine, Guarded, ObjectId, Op, OpKind, Order, SpinLock, Step,
+    Class, Context, CpuId, Effect, Engine, Guarded, Keep, ObjectId, Op, OpKind, Order, SpinLock, Step, keep,
 };
 
 use crate::lru::LruVec;
@@ -139,6 +139,28 @@ pub struct Core {
     pub(crate) pagevecs: RefCell<PageVecs>,
 }
 
+impl Keep for Core {
+    fn keep(&self) -> Self {
+        Self {
+            tlb: self.tlb.keep(),
+            walk_caches: self.walk_caches.keep(),
+            root: self.root.keep(),
+            walks: self.walks.keep(),
+            pcp: self.pcp.keep(),
+            pagevecs: self.pagevecs.keep(),
+        }
+    }
+
+    fn set_back(&self, kept: &Self) {
+        self.tlb.borrow_mut().set_back(&kept.tlb.borrow());
+        self.walk_caches.borrow_mut().set_back(&kept.walk_caches.borrow());
+        self.root.set_back(&kept.root);
+        self.walks.set_back(&kept.walks);
+        self.pcp.set_back(&kept.pcp);
+        self.pagevecs.set_back(&kept.pagevecs);
+    }
+}
+
 impl Core {
     /// The TLBs.
     pub fn tlb(&self) -> &RefCell<TlbHierarchy> {
@@ -226,6 +248,10 @@ pub struct Hardware {
     pub(crate) reached: Cell<u32>,
     this: Weak<Hardware>,
 }
+
+// Which mutants were reached adds up over all runs.
+keep!(Hardware: memory, tables, zone_lock, buddy, lru_lock, lru, rotated, held_by_interrupts, zone, named, freed_pages, cores,
+    allocated, freed, switches; fixed format, costs, reached, this);
 
 impl Hardware {
     /// The step being executed changes which translations `cpu` may use. Explored schedules learn of it.

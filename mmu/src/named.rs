@@ -18,6 +18,8 @@ pub(crate) struct Named {
     large: Cell<bool>,
 }
 
+pagewalk_engine::keep!(Named: by_frame, large);
+
 fn bit(cpu: usize) -> u64 {
     1 << (cpu % 64)
 }

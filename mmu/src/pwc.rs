@@ -60,6 +60,14 @@ pub struct WalkCache {
 }
 
 impl WalkCache {
+    /// Back to what `kept` is, which was cloned from it.
+    pub(crate) fn set_back(&mut self, kept: &Self) {
+        for (own, kept) in self.levels.iter_mut().zip(&kept.levels) {
+            own.array.set_back(&kept.array);
+            own.counters = kept.counters;
+        }
+    }
+
     /// Empty caches for a page-table format in which an entry of level 1 spans `spans[0]`, of level 2 `spans[1]`, and
     /// so on up to the root.
     ///

@@ -20,6 +20,8 @@ pub struct CpuMask {
     words: [Cell<u64>; 4],
 }
 
+pagewalk_engine::keep!(CpuMask: words; fixed class, index);
+
 impl CpuMask {
     /// No CPUs. `index` tells masks of one class apart.
     pub fn new(class: &'static Class, index: u64) -> Self {

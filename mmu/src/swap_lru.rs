@@ -25,7 +25,7 @@ static ROTATED: Class = Class::new(62, "lru_rotate_pvecs");
 type Batches = Vec<(LruList, Vec<Pfn>)>;
 
 /// A CPU's pages on their way to the lists (`lru_add_pvecs`): each holds one reference.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PageVecs {
     adding: [Vec<Pfn>; LruList::COUNT],
 }

@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 
-use pagewalk_engine::{Class, ObjectId, SpinLock, Word};
+use pagewalk_engine::{Class, Keep, ObjectId, SpinLock, Word};
 
 use crate::{Format, Pfn, PhysicalMemory, Pte};
 
@@ -29,6 +29,36 @@ pub struct Tables {
     free: RefCell<Vec<u32>>,
     slots: Cell<u32>,
     in_use: Cell<u32>,
+}
+
+impl Keep for Tables {
+    fn keep(&self) -> Self {
+        let kept = Self {
+            format: self.format,
+            chunks: self.chunks.iter().map(|_| OnceCell::new()).collect(),
+            free: self.free.keep(),
+            slots: self.slots.keep(),
+            in_use: self.in_use.keep(),
+        };
+        (0..self.slots.get()).for_each(|slot| set_back(kept.slot(slot), self.slot(slot)));
+        kept
+    }
+
+    fn set_back(&self, kept: &Self) {
+        let (before, now) = (kept.slots.get(), self.slots.get());
+        (0..before).for_each(|slot| set_back(self.slot(slot), kept.slot(slot)));
+        // The entries of a slot are emptied when it is used next.
+        (before..now).for_each(|slot| self.slot(slot).1.set_free());
+        self.free.set_back(&kept.free);
+        self.slots.set(before);
+        self.in_use.set_back(&kept.in_use);
+    }
+}
+
+/// One table, back to what another is.
+fn set_back(own: (&[Cell<Pte>], &SpinLock), kept: (&[Cell<Pte>], &SpinLock)) {
+    own.0.iter().zip(kept.0).for_each(|(own, kept)| own.set(kept.get()));
+    own.1.set_back(kept.1);
 }
 
 impl Tables {
@@ -76,6 +106,12 @@ impl Tables {
     pub fn lock<'a>(&'a self, memory: &PhysicalMemory, table: Pfn) -> &'a SpinLock {
         let (chunk, base) = self.chunk(memory.page(table).private.get());
         &chunk.locks[base]
+    }
+
+    /// The entries and the lock of the table in `slot`.
+    fn slot(&self, slot: u32) -> (&[Cell<Pte>], &SpinLock) {
+        let ((chunk, base), entries) = (self.chunk(slot), usize::from(self.format.entries()));
+        (&chunk.entries[base * entries..][..entries], &chunk.locks[base])
     }
 
     #[inline]

@@ -42,6 +42,8 @@ pub(crate) struct Zone {
     charged: RefCell<Vec<u32>>,
 }
 
+pagewalk_engine::keep!(Zone: watermarks, charged);
+
 impl Hardware {
     /// Sets the watermarks. Before the first step.
     pub fn set_watermarks(&self, watermarks: Watermarks) {

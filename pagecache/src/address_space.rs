@@ -30,6 +30,8 @@ pub struct PageCache {
     pub(crate) gauges: Gauges,
 }
 
+pagewalk_engine::keep!(PageCache: nodes, gauges; fixed hw);
+
 impl PageCache {
     /// A cache without pages, with memory for `most_nodes` nodes of trees at a time (each has 64 slots).
     pub fn new(hw: &Rc<Hardware>, most_nodes: u32) -> Rc<Self> {
@@ -43,12 +45,6 @@ impl PageCache {
     /// A new address space without pages, known by a number from 1 to 2^31 - 1 that no other has.
     pub fn address_space(self: &Rc<Self>, id: u32) -> Rc<AddressSpace> {
         Rc::new(AddressSpace::new(Rc::clone(self), id))
-    }
-
-    /// Outside a run: all nodes are free again. Each address space is to [`AddressSpace::restart`] too.
-    pub fn restart(&self) {
-        self.nodes.restart();
-        self.gauges.restart();
     }
 
     /// Pages of files in the cache now (`NR_FILE_PAGES`).
@@ -106,6 +102,8 @@ pub struct AddressSpace {
     pub(crate) ended: RefCell<Vec<(CpuId, IpiHandler)>>,
 }
 
+pagewalk_engine::keep!(AddressSpace: tree, tree_lock, tree_rwlock, nrpages, account_dirty, release, ended; fixed id, cache);
+
 impl AddressSpace {
     /// The number of the swap cache.
     pub const SWAPPER: u32 = (1 << 31) - 1;
@@ -128,15 +126,6 @@ impl AddressSpace {
             release: Cell::default(),
             ended: RefCell::default(),
         }
-    }
-
-    /// Outside a run: no pages, and nobody holds the lock. The pages it had are the caller's to set back.
-    pub fn restart(&self) {
-        self.tree.restart();
-        self.nrpages.set(0);
-        self.tree_lock.set_free();
-        self.tree_rwlock.set_free();
-        self.ended.borrow_mut().clear();
     }
 
     /// Outside a run: `pfn` is at `index`, with the cache's reference added to its count.

@@ -17,14 +17,9 @@ pub(crate) struct Gauges {
     writeback: Cell<i64>,
 }
 
-impl Gauges {
-    pub(crate) fn restart(&self) {
-        self.file_pages.set(0);
-        self.file_dirty.set(0);
-        self.swapcached.set(0);
-        self.writeback.set(0);
-    }
+pagewalk_engine::keep!(Gauges: file_pages, file_dirty, swapcached, writeback);
 
+impl Gauges {
     pub(crate) fn nr_file_pages(&self) -> u64 {
         self.file_pages.get().max(0).cast_unsigned()
     }

@@ -37,6 +37,9 @@ pub(crate) struct SwapArea {
     contents: RefCell<BTreeMap<u32, u64>>,
 }
 
+pagewalk_engine::keep!(SwapArea: device, flags, map, lowest_bit, highest_bit, cluster_next, inuse_pages, users, contents;
+    fixed priority);
+
 impl SwapArea {
     pub(crate) fn new(spec: &SwapAreaSpec) -> Self {
         let pages = spec.pages.clamp(1, SwapEntry::MAX_OFFSET - 1);

@@ -27,7 +27,7 @@ impl Default for DeviceSpec {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Queue {
     /// When each channel is free.
     channels: Vec<u64>,
@@ -42,6 +42,8 @@ pub struct Device {
     spec: DeviceSpec,
     queue: RefCell<Queue>,
 }
+
+pagewalk_engine::keep!(Device: queue; fixed spec);
 
 impl Device {
     /// An idle device.

@@ -19,7 +19,7 @@ static SWAP_MAP: Class = Class::new(42, "swap_map");
 static NR_SWAP_PAGES: Class = Class::new(43, "nr_swap_pages");
 
 /// The areas from which pages are allocated, by priority.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SwapList {
     /// By descending priority.
     pub(crate) order: Vec<u8>,
@@ -37,6 +37,8 @@ pub struct Swap {
     nr_swap_pages: Cell<u64>,
     total_swap_pages: Cell<u64>,
 }
+
+pagewalk_engine::keep!(Swap: swapper_space, swap_lock, list, areas, nr_swap_pages, total_swap_pages);
 
 impl Swap {
     /// Every area in use and empty.

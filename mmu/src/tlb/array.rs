@@ -99,6 +99,15 @@ impl TlbArray {
         self
     }
 
+    /// Back to what `kept` is, which was cloned from it. Hints stay: they are good for what they are worth at any time.
+    pub(crate) fn set_back(&mut self, kept: &Self) {
+        self.slots.clone_from(&kept.slots);
+        self.recency.set_back(&kept.recency);
+        self.search.set_back(&kept.search);
+        self.classes.clone_from(&kept.classes);
+        (self.live, self.fragments) = (kept.live, kept.fragments);
+    }
+
     /// The geometry it was made with.
     #[must_use]
     pub fn geometry(&self) -> &TlbGeometry {

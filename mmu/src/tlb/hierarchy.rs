@@ -91,6 +91,15 @@ pub struct TlbHierarchy {
 }
 
 impl TlbHierarchy {
+    /// Back to what `kept` is, which was cloned from it.
+    pub(crate) fn set_back(&mut self, kept: &Self) {
+        let own = self.l1.iter_mut().flatten().chain(&mut self.l2);
+        own.zip(kept.l1.iter().flatten().chain(&kept.l2)).for_each(|(own, kept)| own.set_back(kept));
+        (self.last, self.absent) = (kept.last, kept.absent);
+        (self.sides, self.invalidated) = (kept.sides, kept.invalidated);
+        self.tally.clone_from(&kept.tally);
+    }
+
     /// Empty TLBs.
     ///
     /// # Errors

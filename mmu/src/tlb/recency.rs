@@ -24,6 +24,17 @@ impl Recency {
         }
     }
 
+    /// Back to what `kept` is, which was cloned from it.
+    pub(super) fn set_back(&mut self, kept: &Self) {
+        match (self, kept) {
+            (Self::Lru(own), Self::Lru(kept)) => {
+                own.stamps.clone_from(&kept.stamps);
+                own.clocks.clone_from(&kept.clocks);
+            }
+            (own, kept) => own.clone_from(kept),
+        }
+    }
+
     /// Notes that `slot`, which is in `set`, was used.
     #[inline(always)]
     pub(super) fn touch(&mut self, set: usize, slot: usize) {

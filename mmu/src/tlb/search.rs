@@ -25,6 +25,14 @@ pub(super) struct Prints {
 }
 
 impl Search {
+    /// Back to what `kept` is, which was cloned from it.
+    pub(super) fn set_back(&mut self, kept: &Self) {
+        match (self, kept) {
+            (Self::Prints(own), Self::Prints(kept)) => own.words.clone_from(&kept.words),
+            (own, kept) => own.clone_from(kept),
+        }
+    }
+
     pub(super) fn new(sets: usize, ways: usize) -> Self {
         if ways > PRINTED_WAYS {
             return Self::Index(TagIndex::new(sets * ways));

@@ -98,6 +98,8 @@ pub(crate) struct RadixTree {
     emptied: RefCell<BTreeMap<u64, u64>>,
 }
 
+pagewalk_engine::keep!(RadixTree: rnode, height, tags, emptied; fixed id);
+
 impl RadixTree {
     pub(crate) fn new(id: u32) -> Self {
         Self {
@@ -114,13 +116,6 @@ impl RadixTree {
     pub(crate) fn note_emptied(&self, cx: &Context, index: u64) {
         if cx.engine().config().checks {
             *self.emptied.borrow_mut().entry(index).or_default() += 1;
-        }
-    }
-
-    /// Outside a run: nothing was ever emptied.
-    fn forget_emptied(&self) {
-        if !self.emptied.borrow().is_empty() {
-            self.emptied.take();
         }
     }
 

@@ -6,7 +6,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use pagewalk_engine::{Context, CpuId, Effect, ObjectId, OpKind, Word};
+use pagewalk_engine::{Context, CpuId, Effect, Keep, ObjectId, OpKind, Word, keep};
 use pagewalk_mmu::{Hardware, Mutant};
 
 use super::{MAP_SIZE, MAX_PATH, NODE_LIFE, NODE_SLOT, NODE_TAGS, NODES, Tag};
@@ -35,6 +35,8 @@ pub(crate) struct Node {
     /// How often the node has been freed.
     generation: Cell<u32>,
 }
+
+keep!(Node: id, slots, tags, height, count, state, generation);
 
 impl Node {
     fn new(id: u32) -> Self {
@@ -132,6 +134,7 @@ impl<'m> NodeRef<'m> {
 }
 
 /// A retired node and what its slots held then (kept when the engine checks).
+#[derive(Clone)]
 struct Retired {
     id: u32,
     slots: Option<Box<[u32; MAP_SIZE]>>,
@@ -146,6 +149,30 @@ pub(crate) struct Nodes {
     most: u32,
     preloads: Box<[RefCell<Vec<u32>>]>,
     retired: RefCell<Vec<Retired>>,
+}
+
+impl Keep for Nodes {
+    fn keep(&self) -> Self {
+        let kept = Self {
+            fresh: self.fresh.keep(),
+            free: self.free.keep(),
+            preloads: self.preloads.keep(),
+            retired: self.retired.keep(),
+            ..Self::new(0, self.most)
+        };
+        (0..self.used()).for_each(|id| kept.get(id).set_back(self.get(id)));
+        kept
+    }
+
+    fn set_back(&self, kept: &Self) {
+        let (before, now) = (kept.used(), self.used());
+        (0..before).for_each(|id| self.get(id).set_back(kept.get(id)));
+        (before..now).for_each(|id| self.get(id).set_back(&Node::new(id)));
+        self.fresh.set_back(&kept.fresh);
+        self.free.set_back(&kept.free);
+        self.preloads.set_back(&kept.preloads);
+        self.retired.set_back(&kept.retired);
+    }
 }
 
 impl Nodes {
@@ -176,17 +203,6 @@ impl Nodes {
     pub(crate) fn found(&self, id: u32) -> NodeRef<'_> {
         let node = self.get(id);
         NodeRef { node, generation: node.generation.get() }
-    }
-
-    /// Every node is free again, in the order of a new machine. Outside a run.
-    pub(crate) fn restart(&self) {
-        for id in 0..self.fresh.get().min(self.most) {
-            self.get(id).empty();
-        }
-        self.fresh.set(0);
-        self.free.borrow_mut().clear();
-        self.retired.borrow_mut().clear();
-        self.preloads.iter().for_each(|kept| kept.borrow_mut().clear());
     }
 
     fn new_node(&self) -> Option<u32> {
@@ -260,9 +276,13 @@ impl Nodes {
         self.retired.borrow().len()
     }
 
+    /// The numbers below this have been used.
+    fn used(&self) -> u32 {
+        self.fresh.get().min(self.most)
+    }
+
     /// How many nodes are in trees, for observers.
     pub(crate) fn observe_in_use(&self) -> usize {
-        let used = self.fresh.get().min(self.most);
-        (0..used).filter(|&id| self.get(id).state.get() == State::InUse).count()
+        (0..self.used()).filter(|&id| self.get(id).state.get() == State::InUse).count()
     }
 }

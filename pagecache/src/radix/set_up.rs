@@ -6,14 +6,6 @@ use pagewalk_mmu::Pfn;
 use super::{Entry, Nodes, RadixTree, max_index, offset_at};
 
 impl RadixTree {
-    /// Nothing in it; its nodes are given back by [`Nodes::restart`].
-    pub(crate) fn restart(&self) {
-        self.rnode.set(0);
-        self.height.set(0);
-        self.tags.set(0);
-        self.forget_emptied();
-    }
-
     /// Puts an item into a tree without tags. False if the place is taken or there is no memory for a node.
     pub(crate) fn set_up(&self, nodes: &Nodes, index: u64, item: Pfn) -> bool {
         while index > max_index(self.height.get()) {

@@ -75,6 +75,9 @@ pub struct Cpu {
     times: [Cell<u64>; 5],
 }
 
+crate::keep!(Cpu: clock, horizon, limit, budget, steps, current, run_queue, slice_end, irqs_off, pending, switches, online,
+    grace_periods, mode, mark, times; fixed id);
+
 impl Cpu {
     pub(crate) fn new(id: CpuId) -> Self {
         Self {

@@ -261,6 +261,10 @@ impl Engine {
         self.digest.set(digest);
     }
 
+    pub(crate) fn set_digest(&self, digest: Digest) {
+        self.digest.set(digest);
+    }
+
     /// The digest of the events so far.
     pub fn digest(&self) -> Digest {
         self.digest.get()

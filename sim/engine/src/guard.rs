@@ -3,6 +3,7 @@
 use std::cell::{Ref, RefCell, RefMut};
 
 use crate::glance;
+use crate::keep::Keep;
 use crate::object::ObjectId;
 
 /// Proof that a lock is held.
@@ -18,6 +19,15 @@ pub trait Held {
 pub struct Guarded<T> {
     lock: ObjectId,
     state: RefCell<T>,
+}
+
+impl<T: Clone> Keep for Guarded<T> {
+    fn keep(&self) -> Self {
+        Self { lock: self.lock, state: self.state.keep() }
+    }
+    fn set_back(&self, kept: &Self) {
+        self.state.set_back(&kept.state);
+    }
 }
 
 impl<T> Guarded<T> {

@@ -19,6 +19,7 @@ use crate::wait::{BlockingStep, Waiting};
 /// What an interrupt does at its target, all at once.
 pub type IpiHandler = Rc<dyn Fn(&Engine, &Cpu)>;
 
+#[derive(Clone)]
 pub(crate) struct Interrupt {
     pub(crate) arrival: u64,
     /// Where it was sent.

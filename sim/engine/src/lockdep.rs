@@ -7,12 +7,19 @@ use crate::context::Context;
 use crate::object::Class;
 
 /// The graph of "taken while held", by lock class and nesting level.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct LockOrder {
     graph: DiGraphMap<(u8, u8), ()>,
 }
 
 impl LockOrder {
+    /// Back to what it was: an order that has been seen is never forgotten within a run.
+    pub(crate) fn set_back(&mut self, kept: &Self) {
+        if self.graph.edge_count() != kept.graph.edge_count() {
+            self.graph.clone_from(&kept.graph);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         if self.graph.node_count() > 0 {
             self.graph.clear();

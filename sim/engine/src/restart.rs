@@ -1,25 +1,72 @@
 //! Starting again: an engine whose run is over is used for the next one.
 
-use crate::engine::Engine;
+use crate::context::ContextId;
+use crate::cpu::Cpu;
+use crate::digest::Digest;
+use crate::engine::{Engine, Slot, State};
+use crate::keep::Keep;
+use crate::lockdep::LockOrder;
 use crate::rng::{Purpose, Random};
+
+/// An engine between two runs, as [`Engine::kept`] found it.
+pub struct KeptEngine {
+    cpus: Vec<Cpu>,
+    slots: usize,
+    free_slots: Vec<ContextId>,
+    lock_order: LockOrder,
+    digest: Digest,
+}
 
 impl Engine {
     /// Forgets the run: contexts, interrupts, read sections, clocks, violations, digest; the next run draws from `seed`.
     /// Whatever contexts still hold is abandoned. Words and locks are the caller's to set back.
     pub fn restart(&self, seed: u64) {
-        if self.live.get() > 0 {
-            self.abandon();
-        }
+        self.forget_run(seed);
         self.cpus.iter().for_each(|cpu| cpu.restart());
         self.slots.borrow_mut().clear();
         self.free_slots.borrow_mut().clear();
+        self.lock_order.borrow_mut().clear();
+    }
+
+    /// The engine as it is now, with no context left and no callback to come: what [`Engine::set_back`] goes back to.
+    ///
+    /// # Panics
+    /// If a context has not ended.
+    pub fn kept(&self) -> KeptEngine {
+        assert!(self.live.get() == 0 && !self.rcu.has_callbacks(), "an engine is kept between runs");
+        KeptEngine {
+            cpus: self.cpus.iter().map(|cpu| (**cpu).keep()).collect(),
+            slots: self.slots.borrow().len(),
+            free_slots: self.free_slots.borrow().clone(),
+            lock_order: self.lock_order.borrow().clone(),
+            digest: self.digest(),
+        }
+    }
+
+    /// [`Engine::restart`], but what there was before the run stays: back to `kept`, which is this engine's.
+    pub fn set_back(&self, kept: &KeptEngine) {
+        self.forget_run(0);
+        self.cpus.iter().zip(&kept.cpus).for_each(|(cpu, kept)| (**cpu).set_back(kept));
+        let mut slots = self.slots.borrow_mut();
+        slots.truncate(kept.slots);
+        slots.iter_mut().for_each(Slot::clear);
+        drop(slots);
+        self.free_slots.borrow_mut().clone_from(&kept.free_slots);
+        self.lock_order.borrow_mut().set_back(&kept.lock_order);
+        self.set_digest(kept.digest);
+    }
+
+    /// What both ways of starting again have in common.
+    fn forget_run(&self, seed: u64) {
+        if self.live.get() > 0 {
+            self.abandon();
+        }
         self.ready.clear();
         self.interrupted.clear();
         self.spinners.borrow_mut().clear();
         self.sleepers.borrow_mut().clear();
         self.retries.borrow_mut().clear();
         self.contenders.set(0);
-        self.lock_order.borrow_mut().clear();
         self.rcu.restart();
         self.exploring.clear();
         self.live.set(0);
@@ -29,5 +76,14 @@ impl Engine {
             *self.choices.borrow_mut() = Random::new(seed, Purpose::Schedule);
         }
         self.forget(seed);
+    }
+}
+
+impl Slot {
+    /// Nobody is in it.
+    fn clear(&mut self) {
+        self.state = State::Done;
+        self.contends = false;
+        self.announced = None;
     }
 }

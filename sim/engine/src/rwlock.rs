@@ -21,6 +21,8 @@ pub struct RwSpinLock {
     writer: Cell<bool>,
 }
 
+crate::keep!(RwSpinLock: readers, writer; fixed id);
+
 impl RwSpinLock {
     /// A free lock. The class is its rank in the lock order; the index tells locks of a class apart.
     pub const fn new(class: &'static Class, index: u64) -> Self {
@@ -35,12 +37,6 @@ impl RwSpinLock {
     /// Whether somebody holds it, for observers outside the kernel text.
     pub fn is_locked(&self) -> bool {
         self.writer.get() || self.readers.get() > 0
-    }
-
-    /// Frees the lock between runs, whoever of an abandoned run held it. A kernel path must not use it.
-    pub fn set_free(&self) {
-        self.readers.set(0);
-        self.writer.set(false);
     }
 
     /// `read_lock`.

@@ -18,7 +18,7 @@ enum Access {
     Write,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct RwState {
     readers: u32,
     writer: bool,
@@ -65,6 +65,8 @@ pub struct RwSem {
     state: RefCell<RwState>,
 }
 
+crate::keep!(RwSem: state; fixed id);
+
 impl RwSem {
     /// A free lock.
     pub fn new(class: &'static Class, index: u64) -> Self {
@@ -74,11 +76,6 @@ impl RwSem {
     /// The lock's identity: what a [`crate::Guarded`] names as its owner.
     pub fn id(&self) -> ObjectId {
         self.id
-    }
-
-    /// Frees the lock between runs, whoever of an abandoned run held it. A kernel path must not use it.
-    pub fn set_free(&self) {
-        *self.state.borrow_mut() = RwState::default();
     }
 
     /// `down_read`: may sleep.

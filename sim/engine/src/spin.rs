@@ -23,6 +23,8 @@ pub struct SpinLock {
     given: Cell<Option<ContextId>>,
 }
 
+crate::keep!(SpinLock: taken, given; fixed id);
+
 impl SpinLock {
     /// A free lock. The class is its rank in the lock order; the index tells locks of a class apart.
     pub const fn new(class: &'static Class, index: u64) -> Self {

@@ -160,6 +160,8 @@ pub struct WaitQueue {
     id: ObjectId,
 }
 
+crate::keep!(WaitQueue: ; fixed id);
+
 impl WaitQueue {
     /// An empty queue. `index` tells queues of one class apart.
     pub fn new(class: &'static Class, index: u64) -> Self {

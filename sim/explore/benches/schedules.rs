@@ -1,11 +1,14 @@
 //! How many random schedules a second: the kernel's own `find_get_page` in two contexts against its own `__remove_mapping` of
-//! the same page, in a tree with a node and in one that is the root alone.
+//! the same page, in a tree with a node and in one that is the root alone. And how many runs a second of the exhaustive search, over
+//! whole scenarios with every check and the oracle on.
 
+use std::fs;
+use std::path::Path;
 use std::rc::Rc;
 
-use pagewalk_engine::{Costs, CpuId, Engine, EngineConfig, Schedule, Stop, Violation};
-use pagewalk_explore::{Limits, Model, exhaust, random_walk};
-use pagewalk_mmu::{Hardware, HardwareSpec, PG_LOCKED, PageRef, Pfn};
+use pagewalk_engine::{Costs, CpuId, Engine, EngineConfig, Keep, Schedule, Stop, Violation};
+use pagewalk_explore::{Limits, Model, Scenario, World, exhaust, random_walk};
+use pagewalk_mmu::{Hardware, HardwareSpec, PG_LOCKED, PageRef, Pfn, Switches};
 use pagewalk_pagecache::{__remove_mapping, AddressSpace, PageCache, find_get_page};
 
 /// The page that is looked up and removed.
@@ -17,6 +20,8 @@ struct Race {
     hw: Rc<Hardware>,
     cache: Rc<PageCache>,
     mapping: Rc<AddressSpace>,
+    /// The cache and the mapping without pages.
+    kept: (Rc<PageCache>, Rc<AddressSpace>),
     index: u64,
 }
 
@@ -29,7 +34,8 @@ impl Race {
         // No time is looked at.
         let costs = Costs { line_transfer: 0, ..Costs::default() };
         let config = EngineConfig { cpus: 3, schedule, costs, jitter: 0, ..EngineConfig::default() };
-        Self { engine: Engine::new(config), hw, cache, mapping, index }
+        let kept = (cache.keep(), mapping.keep());
+        Self { engine: Engine::new(config), hw, cache, mapping, kept, index }
     }
 }
 
@@ -40,8 +46,8 @@ impl Model for Race {
 
     fn start(&mut self, seed: u64) -> Rc<Engine> {
         self.engine.restart(seed);
-        self.cache.restart();
-        self.mapping.restart();
+        self.cache.set_back(&self.kept.0);
+        self.mapping.set_back(&self.kept.1);
         let words = self.hw.memory.words(PAGE);
         words.count().set_up(1); // the remover's; the cache adds its own
         words.flags().set_up(1 << PG_LOCKED);
@@ -81,7 +87,42 @@ fn rate(name: &str, mut run: impl FnMut() -> (u64, u64)) {
     println!("{name}: {rate:10.0} random schedules/s, {steps:.1} steps each, {step:.1} ns/step");
 }
 
+/// Shipped scenarios that are searched, each with the rounds in a measurement: none takes less than a second.
+const SCENARIOS: [(&str, u32); 2] = [("lookup-and-reuse", 400), ("fault-and-truncate", 2)];
+
+/// Exhaustive searches of shipped scenarios on the kernel `fixed`.
+fn search_scenarios() {
+    for (name, rounds) in SCENARIOS {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/scenarios");
+        let text = fs::read_to_string(directory.join(format!("{name}.ron"))).expect("a shipped scenario");
+        let scenario: Scenario = ron::from_str(&text).expect("a shipped scenario is well formed");
+        let mut world = World::new(scenario, Switches::FIXED);
+        for _ in 0..3 {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a benchmark reads the clock; nothing depends on it"
+            )]
+            let begin = std::time::Instant::now();
+            let (mut runs, mut steps, mut classes) = (0, 0, 0);
+            for _ in 0..rounds {
+                let all = exhaust(&mut world, Limits::default(), &mut |run| run.verdict.is_clean());
+                assert!(all.complete && all.failing == 0);
+                (runs, steps, classes) = (runs + all.runs, steps + all.steps, all.classes);
+            }
+            let seconds = begin.elapsed().as_secs_f64();
+            let (rate, each, step) =
+                (runs as f64 / seconds, steps as f64 / runs as f64, seconds * 1e9 / steps as f64);
+            println!(
+                "{name}: {rate:10.0} exhaustive runs/s, {each:.1} steps each, {step:.1} ns/step, {classes} classes"
+            );
+        }
+    }
+}
+
 fn main() {
+    if std::env::args().any(|word| word == "scenarios") {
+        return search_scenarios();
+    }
     for (name, index) in [("height 0", 0), ("height 1", 1)] {
         let mut race = Race::new(index, Schedule::Random);
         for _ in 0..3 {
@@ -109,4 +150,5 @@ fn main() {
         let all = exhaust(&mut race, Limits::default(), &mut |_| true);
         println!("{name}: all {} classes in {:.1} ms", all.classes, begin.elapsed().as_secs_f64() * 1e3);
     }
+    search_scenarios();
 }

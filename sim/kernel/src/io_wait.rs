@@ -19,6 +19,8 @@ pub(crate) struct Io {
     queue: WaitQueue,
 }
 
+pagewalk_engine::keep!(Io: under_way, ended, queue);
+
 impl Default for Io {
     fn default() -> Self {
         Self { under_way: Cell::new(0), ended: Cell::new(0), queue: WaitQueue::new(&IO, 0) }

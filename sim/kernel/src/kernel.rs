@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use pagewalk_engine::{Engine, EngineConfig};
+use pagewalk_engine::{Engine, EngineConfig, keep};
 use pagewalk_mmu::{Hardware, HardwareSpec, SpecError, Watermarks};
 use pagewalk_pagecache::PageCache;
 use pagewalk_swap::Swap;
@@ -83,6 +83,11 @@ pub struct Kernel {
     observer: OnceCell<Rc<dyn Observer>>,
     oom: RefCell<Option<OutOfMemory>>,
 }
+
+// Address spaces, to which there are weak references only, and the hardware are for `KeptKernel`.
+keep!(Kernel: stat, cpus, anon_vmas, cache, inodes, disk, swap, swap_stat, mmlist, io, pace, swapoff, foreign_mms,
+    background_runs, kswapd_runs, next_flush, flusher_runs, oracle, mms, last_mm, inside, until_check, oom;
+    fixed engine, hw, config, observer);
 
 impl Kernel {
     /// A machine with all its memory free and nothing running. The oracle is on if the hardware tracks contents.

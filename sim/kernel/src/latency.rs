@@ -2,6 +2,8 @@
 
 use std::cell::{Ref, RefCell};
 
+use pagewalk_engine::Keep;
+
 /// How a page fault was resolved. The numbers are part of a run's digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
@@ -61,6 +63,19 @@ impl FaultKind {
 /// The latencies of page faults by kind.
 #[derive(Default)]
 pub struct FaultLatencies([RefCell<Latency>; FaultKind::COUNT]);
+
+impl Keep for FaultLatencies {
+    fn keep(&self) -> Self {
+        Self(self.0.keep())
+    }
+    fn set_back(&self, kept: &Self) {
+        for (own, kept) in self.0.iter().zip(&kept.0) {
+            if own.borrow().count != kept.borrow().count {
+                own.set_back(kept);
+            }
+        }
+    }
+}
 
 impl FaultLatencies {
     /// Notes one fault of `kind`, which took so many cycles.

@@ -9,6 +9,7 @@ mod config;
 mod file_calls;
 mod fs;
 mod io_wait;
+mod keep;
 mod kernel;
 mod latency;
 mod memory_calls;
@@ -33,10 +34,11 @@ pub use file_calls::{
     sys_read, sys_sync, sys_truncate, sys_write,
 };
 pub use fs::{Advice, AdviceCall, DiskStat, File, Inode, InodeKind, Transfer};
+pub use keep::KeptKernel;
 pub use kernel::{Kernel, OutOfMemory};
 pub use latency::{FaultKind, FaultLatencies, Latency};
 pub use memory_calls::{sys_compact_memory, sys_migrate_frames, sys_reclaim, sys_swapoff, sys_swapon};
-pub use mm::{AnonVma, Mm, Prot, Vma, VmaKind, VmaTree};
+pub use mm::{AnonVma, Mm, Prot, ReverseMapping, Vma, VmaKind, VmaTree};
 pub use observe::{FaultEnd, Observer, Shootdown};
 pub use pagewalk_swap::{DeviceSpec, SwapAreaSpec};
 pub use paths::{Errno, MapRequest};

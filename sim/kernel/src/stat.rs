@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use pagewalk_engine::{Keep, keep};
+
 use crate::latency::FaultLatencies;
 
 macro_rules! counters {
@@ -15,12 +17,23 @@ macro_rules! counters {
             /// How long page faults took, in cycles.
             pub fault_latency: FaultLatencies,
         }
+
+        keep!(VmStat: $($name,)* syscalls, fault_latency);
     };
 }
 
 /// A counter or a gauge.
 #[derive(Default)]
 pub struct Counter(Cell<u64>);
+
+impl Keep for Counter {
+    fn keep(&self) -> Self {
+        Self(self.0.keep())
+    }
+    fn set_back(&self, kept: &Self) {
+        self.0.set_back(&kept.0);
+    }
+}
 
 impl Counter {
     /// The value.

@@ -33,6 +33,8 @@ pub(crate) struct CpuTlbState {
     next_tag: Cell<u16>,
 }
 
+pagewalk_engine::keep!(CpuTlbState: active, tags, next_tag);
+
 impl CpuTlbState {
     /// Whether `mm` is loaded.
     #[inline]

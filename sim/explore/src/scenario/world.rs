@@ -1,4 +1,4 @@
-//! A scenario as something to explore: a machine booted for each run.
+//! A scenario as something to explore: a machine that is booted once and set back before each run.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use pagewalk_engine::{CpuId, Engine, EngineConfig, Executed, Explorer, OpKind, Schedule, Stop, Violation};
 use pagewalk_kernel::{
-    File, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program, sys_clone, sys_mmap,
+    File, KeptKernel, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program, sys_clone,
+    sys_mmap,
 };
 use pagewalk_mmu::{
     Access, AccessKind, BASE_PAGE_BYTES, HardwareSpec, Mutant, PG_UPTODATE, PageRef, Pfn, Switches, Vaddr,
@@ -23,16 +24,24 @@ use crate::model::Model;
 pub struct World {
     scenario: Rc<Scenario>,
     switches: Switches,
-    kernel: Option<Rc<Kernel>>,
-    /// The files and address spaces of the run: its tasks do not exit, and the observers look at them afterwards.
-    kept: Option<Rc<Prepared>>,
-    /// The mutants that runs before this one have reached, a bit each.
+    machine: Option<Machine>,
+    /// Each run gets a machine of its own.
+    anew: bool,
+    /// The mutants that runs on other machines have reached, a bit each.
     reached: u32,
     /// Asked after every run whether there is to be another.
     goes_on: Option<Rc<dyn Fn() -> bool>>,
 }
 
-/// What the beginning of a run has made.
+/// The machine that the runs share.
+struct Machine {
+    kernel: Rc<Kernel>,
+    prepared: Rc<Prepared>,
+    /// What it was when its beginning was made.
+    beginning: KeptKernel,
+}
+
+/// What the beginning of a run has made. The tasks of a run do not exit, and the observers look at their address spaces afterwards.
 #[derive(Default)]
 struct Prepared {
     files: Vec<(String, Rc<File>)>,
@@ -61,7 +70,14 @@ impl Explorer for InOrder {
 impl World {
     /// `scenario`, which has been checked, on a kernel with `switches`.
     pub fn new(scenario: Scenario, switches: Switches) -> Self {
-        Self { scenario: Rc::new(scenario), switches, kernel: None, kept: None, reached: 0, goes_on: None }
+        let scenario = Rc::new(scenario);
+        Self { scenario, switches, machine: None, anew: false, reached: 0, goes_on: None }
+    }
+
+    /// The same world, whose machine is built anew for each run instead of being set back: what comes of a run does not depend on it.
+    #[must_use]
+    pub fn built_anew(self) -> Self {
+        Self { anew: true, ..self }
     }
 
     /// The same world, whose searches ask `goes_on` after every run whether there is to be another.
@@ -72,15 +88,27 @@ impl World {
 
     /// The mutants of its kernel whose line no run has reached: of them the runs say nothing.
     pub fn mutants_not_reached(&self) -> Vec<Mutant> {
-        let now = self.kernel.as_ref().map_or(0, |kernel| kernel.hw.reached_mutants());
+        let now = self.machine.as_ref().map_or(0, |machine| machine.kernel.hw.reached_mutants());
         self.switches.mutants_beyond(self.reached | now).collect()
     }
 
-    /// The run is over, and its kernel goes.
-    fn take_kernel(&mut self) -> Option<Rc<Kernel>> {
-        let kernel = self.kernel.take()?;
-        self.reached |= kernel.hw.reached_mutants();
-        Some(kernel)
+    /// The machine at its beginning.
+    fn machine_at_its_beginning(&mut self) -> &Machine {
+        if let Some(machine) = self.machine.take_if(|_| self.anew) {
+            self.reached |= machine.kernel.hw.reached_mutants();
+        }
+        match &self.machine {
+            Some(machine) => machine.kernel.set_back(&machine.beginning),
+            None => {
+                let kernel = self.boot();
+                let prepared = Rc::new(self.prepare(&kernel));
+                kernel.hw.forget_reached();
+                let files = prepared.files.iter().map(|(_, file)| Rc::clone(file));
+                let beginning = kernel.kept(files);
+                self.machine = Some(Machine { kernel, prepared, beginning });
+            }
+        }
+        self.machine.as_ref().expect("built or set back just now")
     }
 
     /// The scenario.
@@ -287,14 +315,10 @@ impl Model for World {
     }
 
     fn start(&mut self, _: u64) -> Rc<Engine> {
-        self.take_kernel();
-        let kernel = self.boot();
-        let prepared = Rc::new(self.prepare(&kernel));
-        kernel.hw.forget_reached();
-        self.kept = Some(Rc::clone(&prepared));
-        for cpu in 0..self.scenario.cpus.len() {
-            let (scenario, prepared, shared) =
-                (Rc::clone(&self.scenario), Rc::clone(&prepared), Rc::clone(&kernel));
+        let all = Rc::clone(&self.scenario);
+        let Machine { kernel, prepared, .. } = self.machine_at_its_beginning();
+        for cpu in 0..all.cpus.len() {
+            let (scenario, prepared, shared) = (Rc::clone(&all), Rc::clone(prepared), Rc::clone(kernel));
             kernel.engine.spawn(CpuId(cpu as u16), async move |cx| {
                 let task = match prepared.threads.get(&cpu) {
                     Some(mm) if scenario.cpus[cpu].iter().any(|operation| operation.accesses().is_some()) => {
@@ -308,16 +332,14 @@ impl Model for World {
                 }
             });
         }
-        let engine = Rc::clone(&kernel.engine);
-        self.kernel = Some(kernel);
-        engine
+        Rc::clone(&kernel.engine)
     }
 
     fn judge(&mut self, stop: &Stop) -> Vec<Violation> {
-        let Some(kernel) = self.take_kernel() else { return Vec::new() };
+        let Some(Machine { kernel, .. }) = &self.machine else { return Vec::new() };
         match stop {
             Stop::Finished if kernel.engine.violations().is_empty() => {
-                self.check_quiescent(&kernel);
+                self.check_quiescent(kernel);
                 Vec::new()
             }
             Stop::Deadlock(who) => vec![stuck(&kernel.engine, who)],

@@ -7,6 +7,7 @@ mod counts;
 mod extremes;
 mod faults;
 mod generate;
+mod kept;
 mod kernel;
 mod pairs;
 mod program;

@@ -50,7 +50,7 @@ impl Subject {
     }
 }
 
-fn read(name: &str) -> Scenario {
+pub(crate) fn read(name: &str) -> Scenario {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/scenarios");
     let text = fs::read_to_string(directory.join(format!("{name}.ron"))).expect("a shipped scenario");
     let scenario: Scenario = ron::from_str(&text).expect("a shipped scenario is well formed");

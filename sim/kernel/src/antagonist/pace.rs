@@ -22,6 +22,8 @@ pub(crate) struct Pace {
     queue: WaitQueue,
 }
 
+pagewalk_engine::keep!(Pace: accesses, due, targets, queue);
+
 impl Default for Pace {
     fn default() -> Self {
         Self {

@@ -11,7 +11,7 @@ use pagewalk_mmu::{BASE_SHIFT, Vaddr, VaddrRange};
 
 use super::shadow::Shadow;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Discard {
     mm: u32,
     range: VaddrRange,
@@ -44,7 +44,7 @@ fn continue_chains(chains: &mut Vec<Chain>, stamp: u64, after: u64) -> bool {
 }
 
 /// The discards of all address spaces.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Discards {
     under_way: Vec<Discard>,
     /// The chains of the pages touched inside a discard that has not ended, zeroes that nobody has seen yet apart:

@@ -47,6 +47,8 @@ pub(super) struct Pins {
     numbers: Cell<u64>,
 }
 
+pagewalk_engine::keep!(Pins: pages, numbers);
+
 impl Pins {
     fn add(&self, page: Pinned) -> u64 {
         self.numbers.set(self.numbers.get() + 1);

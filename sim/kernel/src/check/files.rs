@@ -17,7 +17,7 @@ pub(crate) fn initial_stamp(inode: u32, index: u64) -> u64 {
 }
 
 /// What is known of a file as a whole.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct FileSize {
     /// Pages that the file had when the machine started.
     initial: u64,
@@ -46,6 +46,8 @@ pub(crate) struct FileShadow {
     open: RefCell<BTreeMap<u64, u32>>,
     ticks: Cell<u64>,
 }
+
+pagewalk_engine::keep!(FileShadow: pages, sizes, open, ticks);
 
 impl FileShadow {
     fn tick(&self) -> u64 {

@@ -68,6 +68,8 @@ pub struct Oracle {
     backings: RefCell<BTreeMap<u32, Backings>>,
 }
 
+pagewalk_engine::keep!(Oracle: shadows, discards, moves, forks, pins, stores, loads, files, backings);
+
 /// What a touch ought to have found, and the invariant that says so.
 struct Wrong {
     invariant: &'static str,

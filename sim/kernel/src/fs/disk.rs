@@ -37,6 +37,8 @@ pub struct DiskStat {
     pub busy: Cell<u64>,
 }
 
+pagewalk_engine::keep!(DiskStat: reads, pages_read, writes, pages_written, busy);
+
 /// Which way a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -67,6 +69,8 @@ pub(crate) struct Disk {
     blocks: RefCell<BTreeMap<(u32, u64), u64>>,
     pub(crate) stat: DiskStat,
 }
+
+pagewalk_engine::keep!(Disk: device, blocks, stat);
 
 impl Disk {
     pub(crate) fn new(spec: DeviceSpec) -> Self {

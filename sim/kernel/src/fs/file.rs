@@ -44,6 +44,8 @@ pub struct File {
     foreign: bool,
 }
 
+pagewalk_engine::keep!(File: ra, advice; fixed inode, foreign);
+
 impl File {
     /// Opens `inode`.
     pub fn open(inode: &Rc<Inode>) -> Rc<Self> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, ObjectId, ReadGuard, RwSem, Word, WriteGuard};
+use pagewalk_engine::{Class, Keep, ObjectId, ReadGuard, RwSem, Word, WriteGuard};
 use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT, Fix};
 use pagewalk_pagecache::{AddressSpace, PageCache};
 
@@ -53,6 +53,8 @@ pub struct Inode {
     /// Its pages in swap, if it has no disk.
     pub(crate) shmem: ShmemInfo,
 }
+
+pagewalk_engine::keep!(Inode: size, own_size, gone, mapping, i_mutex, invalidate_lock, i_mmap, shmem; fixed id, path, kind, initial);
 
 impl Inode {
     /// Its number, from 1; never reused.
@@ -130,6 +132,22 @@ pub(crate) struct Inodes {
     cache: Rc<PageCache>,
     all: RefCell<Vec<Rc<Inode>>>,
     by_path: RefCell<BTreeMap<String, u32>>,
+}
+
+impl Keep for Inodes {
+    fn keep(&self) -> Self {
+        let all = self.all.borrow().iter().map(Keep::keep).collect();
+        Self { cache: Rc::clone(&self.cache), all: RefCell::new(all), by_path: self.by_path.keep() }
+    }
+
+    fn set_back(&self, kept: &Self) {
+        let (mut all, kept_all) = (self.all.borrow_mut(), kept.all.borrow());
+        if all.len() > kept_all.len() {
+            all.truncate(kept_all.len());
+            self.by_path.set_back(&kept.by_path);
+        }
+        all.iter().zip(&*kept_all).for_each(|(inode, kept)| inode.set_back(kept));
+    }
 }
 
 impl Inodes {

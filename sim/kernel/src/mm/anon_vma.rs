@@ -27,6 +27,8 @@ pub struct AnonVma {
     areas: Guarded<Vec<(u32, Weak<Vma>)>>,
 }
 
+pagewalk_engine::keep!(AnonVma: lock, areas; fixed id);
+
 impl AnonVma {
     /// Its number: what `page->mapping` of its pages holds.
     pub fn id(&self) -> u32 {
@@ -64,6 +66,8 @@ pub(crate) struct AnonVmas {
     last: Cell<u32>,
 }
 
+pagewalk_engine::keep!(AnonVmas: by_id, last);
+
 impl AnonVmas {
     fn create(&self) -> Rc<AnonVma> {
         let id = self.last.get() + 1;
@@ -83,6 +87,11 @@ impl AnonVmas {
         self.by_id.borrow().get(&id)?.upgrade()
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Rc<AnonVma>> {
+        self.by_id.borrow().values().filter_map(Weak::upgrade).collect()
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.by_id.borrow().len()
@@ -97,14 +106,14 @@ pub(crate) async fn anon_vma_prepare(
     vma: &Rc<Vma>,
 ) -> Rc<AnonVma> {
     if let Some(anon_vma) = vma.anon_vma.get() {
-        return Rc::clone(anon_vma);
+        return anon_vma;
     }
     let mergeable = find_mergeable_anon_vma(mm, mmap_sem, vma);
     let ours = mergeable.unwrap_or_else(|| current.kernel().anon_vmas.create());
     let list = ours.lock.lock(current).await;
     // page_table_lock, because mmap_sem is held only for reading: another thread may be first.
     let tables = mm.page_table_lock.lock(current).await;
-    if vma.anon_vma.set(Rc::clone(&ours)).is_ok() {
+    if vma.anon_vma.set(&ours) {
         ours.areas.get_mut(&list).push((mm.id(), Rc::downgrade(vma)));
     }
     tables.unlock().await;
@@ -113,7 +122,7 @@ pub(crate) async fn anon_vma_prepare(
     if unused {
         current.kernel().anon_vmas.forget(ours.id);
     }
-    Rc::clone(vma.anon_vma.get().expect("set above, or by whoever was first"))
+    vma.anon_vma.get().expect("set above, or by whoever was first")
 }
 
 /// `find_mergeable_anon_vma`: the one of a neighbour that this area could be one area with.
@@ -121,7 +130,7 @@ fn find_mergeable_anon_vma(mm: &Mm, mmap_sem: &impl Held, vma: &Vma) -> Option<R
     let areas = mm.areas.get(mmap_sem);
     let next = areas.find_vma(vma.range.end()).filter(|next| vma.merges_with(next));
     let previous = areas.find_prev(vma.range.start()).filter(|previous| previous.merges_with(vma));
-    next.into_iter().chain(previous).find_map(|near| near.anon_vma.get().cloned())
+    next.into_iter().chain(previous).find_map(|near| near.anon_vma.get())
 }
 
 /// `anon_vma_link`: a new area joins the reverse mapping its pages belong to.

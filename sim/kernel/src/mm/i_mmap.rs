@@ -21,6 +21,7 @@ use crate::task::Task;
 static I_MMAP_LOCK: Class = Class::new(39, "mapping->i_mmap_lock");
 
 /// An area of the index.
+#[derive(Clone)]
 struct Linked {
     mm: Weak<Mm>,
     vma: Weak<Vma>,
@@ -39,7 +40,7 @@ pub(crate) struct Mapped {
     pub(crate) place: (u64, u64),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Areas {
     /// By first page, and by number among those that begin together.
     by_first: BTreeMap<(u64, u64), Linked>,
@@ -68,6 +69,8 @@ pub(crate) struct IMmap {
     lock: SpinLock,
     areas: Guarded<Areas>,
 }
+
+pagewalk_engine::keep!(IMmap: lock, areas);
 
 impl IMmap {
     /// No areas; `inode` tells locks apart.

@@ -20,6 +20,8 @@ pub(crate) struct MmList {
     mms: Guarded<BTreeMap<u32, Weak<Mm>>>,
 }
 
+pagewalk_engine::keep!(MmList: lock, mms);
+
 impl Default for MmList {
     fn default() -> Self {
         let lock = SpinLock::new(&MMLIST_LOCK, 0);

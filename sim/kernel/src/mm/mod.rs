@@ -15,4 +15,4 @@ pub(crate) use mmlist::MmList;
 pub(crate) use pgtable::{Table, alloc_table, find_table, free_pgtables, next_boundary, pte_word};
 pub use space::Mm;
 pub(crate) use space::{Heap, LastUser, PageKind};
-pub use vma::{Prot, Vma, VmaKind, VmaTree};
+pub use vma::{Prot, ReverseMapping, Vma, VmaKind, VmaTree};

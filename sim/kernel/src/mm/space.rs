@@ -65,6 +65,9 @@ pub struct Mm {
     pub(crate) peak_rss: Cell<u64>,
 }
 
+pagewalk_engine::keep!(Mm: mmap_sem, areas, heap, page_table_lock, users, cpu_vm_mask, tlb_gen, flush_pending, on_mmlist, has_pinned,
+    group, anon_rss, file_rss, peak_rss; fixed id, pgd);
+
 impl Mm {
     /// `mm_alloc`: an empty address space with one user.
     pub async fn alloc(kernel: &Rc<Kernel>, cx: &Context) -> Rc<Self> {

@@ -3,12 +3,13 @@
 //! An area is immutable once it is in the tree, except that it gains its `anon_vma` at the first fault. Splitting,
 //! merging and changing protection put new areas in place of old ones, under `mmap_sem` held for writing.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::rc::Rc;
 
+use pagewalk_engine::Keep;
 use pagewalk_mmu::{AccessKind, BASE_PAGE_BYTES, BASE_SHIFT, PageFault, Vaddr, VaddrRange};
 
 use super::anon_vma::AnonVma;
@@ -96,7 +97,35 @@ pub struct Vma {
     /// which of its pages; else its address in pages when the area was made, kept when it moves.
     pub pgoff: u64,
     /// The reverse mapping its pages belong to; set under `page_table_lock` at the first fault.
-    pub anon_vma: OnceCell<Rc<AnonVma>>,
+    pub anon_vma: ReverseMapping,
+}
+
+/// The `anon_vma` of an area, set once in a run.
+#[derive(Clone, Debug, Default)]
+pub struct ReverseMapping(RefCell<Option<Rc<AnonVma>>>);
+
+impl ReverseMapping {
+    /// The `anon_vma`, if it is set.
+    pub fn get(&self) -> Option<Rc<AnonVma>> {
+        self.0.borrow().clone()
+    }
+
+    /// Sets it; false if it was set already.
+    pub(crate) fn set(&self, anon_vma: &Rc<AnonVma>) -> bool {
+        let mut own = self.0.borrow_mut();
+        let first = own.is_none();
+        own.get_or_insert_with(|| Rc::clone(anon_vma));
+        first
+    }
+}
+
+impl Keep for ReverseMapping {
+    fn keep(&self) -> Self {
+        Self(self.0.keep())
+    }
+    fn set_back(&self, kept: &Self) {
+        self.0.set_back(&kept.0);
+    }
 }
 
 impl Vma {
@@ -104,13 +133,13 @@ impl Vma {
     pub fn new(range: VaddrRange, prot: Prot, kind: VmaKind) -> Self {
         let pgoff = range.start().vpn().0;
         let advice = Advice::Normal;
-        Self { range, prot, kind, shared: false, advice, pgoff, anon_vma: OnceCell::new() }
+        Self { range, prot, kind, shared: false, advice, pgoff, anon_vma: ReverseMapping::default() }
     }
 
     /// A fresh area over a file's pages from `pgoff` on.
     pub fn of_file(range: VaddrRange, prot: Prot, file: Rc<File>, shared: bool, pgoff: u64) -> Self {
         let kind = VmaKind::File(file);
-        Self { range, prot, kind, shared, advice: Advice::Normal, pgoff, anon_vma: OnceCell::new() }
+        Self { range, prot, kind, shared, advice: Advice::Normal, pgoff, anon_vma: ReverseMapping::default() }
     }
 
     /// The open file behind it (`vm_file`).
@@ -164,7 +193,7 @@ impl Vma {
     /// `can_vma_merge_*`: whether `next`, which begins where this one ends, could be one area with it.
     pub(crate) fn merges_with(&self, next: &Self) -> bool {
         let same_rmap = match (self.anon_vma.get(), next.anon_vma.get()) {
-            (Some(one), Some(other)) => Rc::ptr_eq(one, other),
+            (Some(one), Some(other)) => Rc::ptr_eq(&one, &other),
             _ => true,
         };
         self.range.end() == next.range.start()
@@ -178,7 +207,7 @@ impl Vma {
 }
 
 /// The areas of one address space, by address. Belongs to `mmap_sem`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct VmaTree {
     /// By end, so that `find_vma` is one look.
     by_end: BTreeMap<Vaddr, Rc<Vma>>,

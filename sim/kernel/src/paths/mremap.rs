@@ -158,7 +158,8 @@ async fn move_ptes(
         None => None,
     };
     let kernel = current.kernel();
-    let anon_vma = match vma.anon_vma.get() {
+    let shared = vma.anon_vma.get();
+    let anon_vma = match &shared {
         Some(anon_vma) if kernel.hw.switches().has(Fix::MovePtesRmapLock) => {
             Some(anon_vma.lock(current).await)
         }

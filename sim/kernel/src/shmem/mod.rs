@@ -31,7 +31,9 @@ pub(crate) struct ShmemInfo {
     entries: Guarded<Entries>,
 }
 
-#[derive(Default)]
+pagewalk_engine::keep!(ShmemInfo: lock, entries);
+
+#[derive(Clone, Default)]
 struct Entries {
     /// By place in the file. Each counts in the swap map.
     swapped: BTreeMap<u64, SwapEntry>,

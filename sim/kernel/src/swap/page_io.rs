@@ -31,6 +31,8 @@ pub struct SwapStat {
     pub busy: Cell<u64>,
 }
 
+pagewalk_engine::keep!(SwapStat: requests, busy);
+
 /// `swap_readpage`: starts to read a locked page of the swap cache. The end of the read unlocks it.
 pub(crate) async fn swap_readpage(current: &Task, entry: SwapEntry, pfn: Pfn) {
     current.kernel().stat.pswpin.add(1);

@@ -1,0 +1,104 @@
+//! A world that is set back before each run against one that is built anew: no run may tell which it is on.
+
+use std::rc::Rc;
+
+use pagewalk_engine::{CpuId, Engine, Stop, Violation};
+use pagewalk_explore::{Limits, Model, World, exhaust, random_walk};
+use pagewalk_mmu::{Mutant, Switches};
+
+use crate::subjects::{Subject, generated, read, shipped};
+
+/// Everything that a search and random schedules show, run by run: class or choices, verdict with its messages.
+fn story(world: &mut World, runs: u64, steps: usize) -> Vec<String> {
+    let mut story = Vec::new();
+    let limits = Limits { runs, steps };
+    let searched = exhaust(world, limits, &mut |run| {
+        story.push(format!("{:032x} {:?}", run.class, run.verdict));
+        true
+    });
+    let walked = random_walk(world, 3, limits, &mut |choices, verdict| {
+        story.push(format!("{choices:?} {verdict:?}"));
+        true
+    });
+    story.push(format!("{searched:?} {walked:?} {:?}", world.mutants_not_reached()));
+    story
+}
+
+/// The first run of `subject` that differs on the two worlds.
+fn difference(subject: &Subject, runs: u64, steps: usize) -> Option<String> {
+    let kept = story(&mut subject.world(), runs, steps);
+    let anew = story(&mut subject.world().built_anew(), runs, steps);
+    let pairs = kept.iter().zip(&anew).find(|(kept, anew)| kept != anew);
+    let first = pairs.map(|(kept, anew)| format!("{}:\n{kept}\n{anew}", subject.name));
+    first.or_else(|| (kept.len() != anew.len()).then(|| format!("{}: another number of runs", subject.name)))
+}
+
+fn differences(subjects: impl Iterator<Item = Subject>, runs: u64, steps: usize) -> Vec<String> {
+    subjects.filter_map(|subject| difference(&subject, runs, steps)).collect()
+}
+
+#[test]
+fn a_world_that_is_set_back_is_like_one_that_is_built_anew() {
+    let mutants = Mutant::ALL.into_iter().flat_map(|mutant| {
+        let switches = Switches::FIXED.with_mutant(mutant);
+        ["fault-and-truncate", "discard-and-reuse", "lookup-and-reuse"].map(|name| Subject {
+            name: format!("{name} {}", mutant.info().name),
+            scenario: read(name),
+            switches,
+        })
+    });
+    let all = shipped().into_iter().chain((0..100).map(generated)).chain(mutants);
+    assert_eq!(differences(all, 12, 2_000), Vec::<String>::new());
+}
+
+#[test]
+fn runs_that_were_cut_off_leave_nothing_behind() {
+    let all = || shipped().into_iter().step_by(3).chain((100..130).map(generated));
+    for steps in [1, 5, 17, 40, 90] {
+        assert_eq!(differences(all(), 6, steps), Vec::<String>::new());
+    }
+}
+
+/// A world in whose runs one more context hits a `BUG_ON` at some point.
+struct Buggy(World);
+
+impl Model for Buggy {
+    fn cpus(&self) -> usize {
+        self.0.cpus()
+    }
+
+    fn start(&mut self, seed: u64) -> Rc<Engine> {
+        let engine = self.0.start(seed);
+        let idle = CpuId(self.cpus() as u16 - 1);
+        engine.spawn(idle, async move |cx| {
+            for _ in 0..8 {
+                cx.run_user().await;
+            }
+            cx.cpu().take_offline(); // with a context on it
+        });
+        engine
+    }
+
+    fn judge(&mut self, stop: &Stop) -> Vec<Violation> {
+        self.0.judge(stop)
+    }
+}
+
+#[test]
+fn runs_that_hit_a_bug_on_leave_nothing_behind() {
+    for subject in shipped().into_iter().step_by(2) {
+        let mut buggy = Buggy(subject.world());
+        let mut bugs = 0;
+        random_walk(&mut buggy, 1, Limits { runs: 20, steps: 2_000 }, &mut |_, verdict| {
+            bugs += u64::from(verdict.violations.iter().any(|violation| violation.invariant == "panic"));
+            true
+        });
+        assert_eq!(bugs, 20, "{}", subject.name);
+        let mut after = story(&mut buggy.0, 6, 2_000);
+        let mut anew = story(&mut subject.world().built_anew(), 6, 2_000);
+        // Which mutants were reached is told of all runs.
+        after.pop();
+        anew.pop();
+        assert_eq!(after, anew, "{}", subject.name);
+    }
+}
