@@ -12,8 +12,9 @@ impl Clocks {
         Self { actors, counters: Vec::new() }
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.counters.clear();
+    /// Only the clocks of the first `events` stay.
+    pub(crate) fn truncate(&mut self, events: usize) {
+        self.counters.truncate(events * self.actors);
     }
 
     /// The clock of `event`.

@@ -5,7 +5,7 @@ use pagewalk_engine::{ANYTHING, Actor, Effect, Executed, IRQS_OFF, Op, OpKind, O
 use crate::fault::Fault;
 
 /// Everything that one step accessed, by whom.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Access {
     /// The actor's number.
     pub actor: usize,
@@ -24,20 +24,46 @@ pub struct Access {
 impl Access {
     /// The accesses of an executed step on a machine of `cpus` CPUs.
     pub fn of(step: &Executed<'_>, cpus: usize) -> Self {
-        let mut access = Self::of_op(step.actor, step.op, step.effect, cpus);
+        let mut access = Self::default();
+        access.set(step, cpus);
+        access
+    }
+
+    /// Becomes [`Access::of`] the step.
+    pub(crate) fn set(&mut self, step: &Executed<'_>, cpus: usize) {
+        self.set_op(step.actor, step.op, step.effect, cpus);
         let anything = step.touched.iter().any(|touch| touch.object.class == &ANYTHING);
         let silent = || step.touched.iter().all(|touch| touch.object.class == &IRQS_OFF);
-        access.wild = anything || (!access.program && silent());
-        access.touches.extend_from_slice(step.touched);
-        access
+        self.wild = anything || (!self.program && silent());
+        self.touches.extend_from_slice(step.touched);
     }
 
     /// The accesses of a step that was only announced.
     pub fn of_op(actor: usize, op: Op, effect: Effect, cpus: usize) -> Self {
+        let mut access = Self::default();
+        access.set_op(actor, op, effect, cpus);
+        access
+    }
+
+    fn set_op(&mut self, actor: usize, op: Op, effect: Effect, cpus: usize) {
         let who = Actor::from_index(actor, cpus);
-        let touches = vec![Touch { object: op.object, kind: op.kind, effect }];
-        let program = matches!(who, Actor::Cpu(_));
-        Self { actor, cpu: who.cpu().0, program, wild: false, blocking: waits(op), touches }
+        (self.actor, self.cpu) = (actor, who.cpu().0);
+        self.program = matches!(who, Actor::Cpu(_));
+        (self.wild, self.blocking) = (false, waits(op));
+        self.touches.clear();
+        self.touches.push(Touch { object: op.object, kind: op.kind, effect });
+    }
+
+    /// A few bits for what it accesses: two accesses without a common bit have no common object.
+    pub(crate) fn signature(&self) -> u64 {
+        if self.wild {
+            return u64::MAX;
+        }
+        let bit = |touch: &Touch| {
+            let object = touch.object.index << 8 | u64::from(touch.object.class.id);
+            1 << (object.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58)
+        };
+        self.touches.iter().fold(0, |bits, touch| bits | bit(touch))
     }
 }
 

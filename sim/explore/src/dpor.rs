@@ -23,6 +23,7 @@ use crate::trace::Trace;
 struct Search {
     stack: Vec<Node>,
     depth: usize,
+    /// The steps of the last run. Those before the choice that was changed are the steps of the next.
     trace: Trace,
     fault: Option<Fault>,
     /// The trace without the fault, if there is one: the numbers of classes are from it.
@@ -121,9 +122,10 @@ impl Search {
         self.last = None;
         self.sleep_blocked = false;
         self.cut = false;
-        self.trace.clear();
+        let same = self.stack.len().saturating_sub(1);
+        self.trace.truncate(same);
         if let Some(right) = &mut self.right {
-            right.clear();
+            right.truncate(same);
         }
         self.pending.clear();
     }
@@ -167,7 +169,7 @@ impl Search {
 
     /// A step in whose midst the kernel's text panicked was executed, too. Nobody can say what it has accessed by then: anything.
     fn note_unfinished(&mut self, engine: &Engine) {
-        let Some(node) = self.stack.get(self.depth).filter(|node| node.accessed.is_none()) else { return };
+        let Some(node) = self.stack.get(self.depth) else { return };
         let Some(op) = node.label.filter(|_| !self.cut && !self.sleep_blocked) else { return };
 
         let (actor, effect) = (node.chosen, Effect::NONE);
@@ -178,9 +180,10 @@ impl Search {
 
     /// Moves on to the next choice; false when nothing is left.
     fn advance(&mut self) -> bool {
-        while let Some(node) = self.stack.last_mut() {
-            if let Some(accessed) = node.accessed.take() {
-                node.done.push(accessed);
+        while let Some(index) = self.stack.len().checked_sub(1) {
+            let node = &mut self.stack[index];
+            if let Some(event) = self.trace.events().get(index) {
+                node.done.push(Rc::clone(&event.access));
             }
             let left = node.pending();
             if left != 0 {
@@ -197,16 +200,17 @@ impl Search {
         let sleep = match self.stack.last() {
             None => Vec::new(),
             Some(parent) => {
-                let executed = parent.accessed.as_ref().expect("the parent's choice was executed");
-                let kept: &[Access] = if self.has(Fault::SleepIsShort) { &[] } else { &parent.sleep };
+                let executed = &self.trace.events().last().expect("the parent's choice was executed").access;
+                let kept: &[Rc<Access>] = if self.has(Fault::SleepIsShort) { &[] } else { &parent.sleep };
                 let asleep = kept.iter().chain(&parent.done).filter(|_| !self.has(Fault::SleepNever));
-                let stays = |access: &&Access| {
+                let stays = |access: &&Rc<Access>| {
                     self.has(Fault::SleepForEver) || !related(access, executed, self.fault)
                 };
                 asleep.filter(stays).cloned().collect()
             }
         };
-        let awake = enabled & !mask(&sleep);
+        let sleeping = mask(&sleep);
+        let awake = enabled & !sleeping;
         let chosen = match self.last {
             Some(last) if awake >> last & 1 == 1 => last,
             _ if awake == 0 => return None,
@@ -218,8 +222,8 @@ impl Search {
             label: None,
             done: Vec::new(),
             sleep,
+            sleeping,
             backtrack: 1 << chosen,
-            accessed: None,
         });
         Some(chosen)
     }
@@ -255,12 +259,16 @@ impl Explorer for Search {
     }
 
     fn executed(&mut self, _: &Engine, step: &Executed<'_>) {
-        self.trace.push(step);
-        if let Some(right) = &mut self.right {
-            right.push(step);
+        if let Some(event) = self.trace.events().get(self.depth) {
+            // What a fault has forgotten cannot be compared.
+            let same = self.fault.is_some() || event.is(step);
+            assert!(same, "step {}: {:?} accesses something else than in the first run", self.depth, step.op);
+        } else {
+            self.trace.push(step);
+            if let Some(right) = &mut self.right {
+                right.push(step);
+            }
         }
-        let event = self.trace.events().last().expect("just pushed");
-        self.stack[self.depth].accessed = Some(event.access.clone());
         self.depth += 1;
     }
 }

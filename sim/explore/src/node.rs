@@ -1,5 +1,7 @@
 //! A choice point of the search, and the stack of them that the next run follows.
 
+use std::rc::Rc;
+
 use pagewalk_engine::Op;
 
 use crate::depend::Access;
@@ -14,27 +16,23 @@ pub(crate) struct Node {
     /// What the chosen one was about to do: replays must find the same.
     pub(crate) label: Option<Op>,
     /// Who has been chosen in earlier runs, and what that accessed.
-    pub(crate) done: Vec<Access>,
+    pub(crate) done: Vec<Rc<Access>>,
     /// What need not be chosen here: tried elsewhere, and nothing since then depends on it.
-    pub(crate) sleep: Vec<Access>,
+    pub(crate) sleep: Vec<Rc<Access>>,
+    /// Who is in `sleep`.
+    pub(crate) sleeping: u64,
     /// Who must be chosen here some time.
     pub(crate) backtrack: u64,
-    /// What the chosen one accessed.
-    pub(crate) accessed: Option<Access>,
 }
 
 impl Node {
-    pub(crate) fn sleeping(&self) -> u64 {
-        mask(&self.sleep)
-    }
-
     /// Who must still be chosen here.
     pub(crate) fn pending(&self) -> u64 {
-        self.backtrack & !mask(&self.done) & !self.sleeping()
+        self.backtrack & !mask(&self.done) & !self.sleeping
     }
 }
 
-pub(crate) fn mask(accesses: &[Access]) -> u64 {
+pub(crate) fn mask(accesses: &[Rc<Access>]) -> u64 {
     accesses.iter().fold(0, |mask, access| mask | 1 << access.actor)
 }
 

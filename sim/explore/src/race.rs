@@ -42,7 +42,7 @@ pub(crate) fn plan_woken(trace: &Trace, stack: &mut [Node], first: usize) {
                 continue;
             };
             let initials = initials_beside(trace, chosen, last, access.actor);
-            if initials & (node.backtrack | planned | node.sleeping()) == 0 {
+            if initials & (node.backtrack | planned | node.sleeping) == 0 {
                 let possible = initials & node.enabled;
                 planned |= possible & possible.wrapping_neg();
             }
@@ -71,48 +71,69 @@ fn first_that_wakes(trace: &Trace, chosen: usize, access: &Access) -> Option<usi
 fn initials_beside(trace: &Trace, chosen: usize, last: usize, actor: usize) -> u64 {
     let events = trace.events();
     let own = (chosen + 1..=last).find(|&event| events[event].access.actor == actor);
-    let mut kept: Vec<usize> = Vec::new();
-    let (mut initials, mut seen) = (0_u64, 0_u64);
-    for (event, step) in events.iter().enumerate().take(last + 1).skip(chosen + 1) {
+    let mut initials = Initials::new(trace);
+    for event in chosen + 1..=last {
         let known = |before: usize| before == event || trace.precedes(before, event);
-        if known(chosen) || own.is_some_and(known) {
-            continue;
+        if !known(chosen) && !own.is_some_and(known) {
+            initials.add(event);
         }
-        let bit = 1 << step.access.actor;
-        if seen & bit == 0 && kept.iter().all(|&before| !trace.precedes(before, event)) {
-            initials |= bit;
-        }
-        seen |= bit;
-        kept.push(event);
     }
-    initials
+    initials.found
+}
+
+/// The actors that can begin with a part of a run: those whose first event of it has no other event of it before it.
+struct Initials<'a> {
+    trace: &'a Trace,
+    /// The first event of each actor in the part.
+    first: Vec<usize>,
+    seen: u64,
+    found: u64,
+}
+
+impl<'a> Initials<'a> {
+    fn new(trace: &'a Trace) -> Self {
+        Self { trace, first: Vec::new(), seen: 0, found: 0 }
+    }
+
+    /// The next event of the part.
+    fn add(&mut self, event: usize) {
+        let bit = 1 << self.trace.events()[event].access.actor;
+        if self.seen & bit == 0 {
+            if self.knows_none(self.trace.clock(event)) {
+                self.found |= bit;
+            }
+            self.seen |= bit;
+            self.first.push(event);
+        }
+    }
+
+    /// Whether who has this clock knows nothing of the part. Who knows an event of an actor knows those before it.
+    fn knows_none(&self, clock: &[u16]) -> bool {
+        self.first.iter().all(|&before| !self.trace.knows(clock, before))
+    }
 }
 
 /// The actors that can begin a run in which the `later` step, by `actor`, comes before `earlier`: those whose first event
-/// among what does not depend on `earlier` has nothing before it there.
+/// among what does not depend on `earlier` has nothing before it there. One of them will be chosen, unless one is already.
 fn reverse(trace: &Trace, stack: &mut [Node], earlier: usize, later: usize, clock: &[u16], actor: usize) {
-    let mut kept: Vec<usize> = Vec::new();
-    let (mut initials, mut seen) = (0_u64, 0_u64);
-    for event in earlier + 1..later {
-        if trace.precedes(earlier, event) {
-            continue;
-        }
-        let bit = 1 << trace.events()[event].access.actor;
-        if seen & bit == 0 && kept.iter().all(|&before| !trace.precedes(before, event)) {
-            initials |= bit;
-        }
-        seen |= bit;
-        kept.push(event);
-    }
-    let own = 1 << actor;
     let node = &mut stack[earlier];
-    if seen & own == 0 && kept.iter().all(|&before| !trace.knows(clock, before)) {
-        initials |= own;
+    let (own, planned) = (1 << actor, node.backtrack | node.sleeping);
+    let mut initials = Initials::new(trace);
+    for event in earlier + 1..later {
+        if !trace.precedes(earlier, event) {
+            initials.add(event);
+            if initials.found & planned != 0 {
+                return;
+            }
+        }
     }
-    if initials & (node.backtrack | node.sleeping()) != 0 {
+    if initials.seen & own == 0 && initials.knows_none(clock) {
+        initials.found |= own;
+    }
+    if initials.found & planned != 0 {
         return;
     }
-    let possible = initials & node.enabled;
+    let possible = initials.found & node.enabled;
     if possible & own != 0 {
         node.backtrack |= own;
     } else if trace.fault() != Some(Fault::OnlyOwnReverses) {

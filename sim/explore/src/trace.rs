@@ -1,16 +1,19 @@
 //! The events of a run, with what happened before what.
 
-use pagewalk_engine::{ANYTHING, ContextId, Effect, Executed, IRQ, ObjectId, Op, OpKind, Touch};
+use std::rc::Rc;
 
-use crate::clock::{Clocks, join};
-use crate::depend::{Access, Part, dependent_beside, part, related};
+use pagewalk_engine::{ANYTHING, ContextId, Digest, Effect, Executed, IRQ, ObjectId, Op, OpKind, Touch};
+
+use crate::clock::Clocks;
+use crate::depend::Access;
 use crate::fault::Fault;
+use crate::index::Index;
 
 /// One executed step.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// What it accessed, and who did.
-    pub access: Access,
+    pub access: Rc<Access>,
     /// The operation.
     pub op: Op,
     /// What it did.
@@ -23,41 +26,51 @@ pub struct Event {
     pub irqs_off: bool,
     /// Earlier events that are in a race with it: their order could have been the other.
     pub(crate) races: Vec<usize>,
+    /// The event of its actor before it.
+    before: Option<usize>,
+    fingerprint: u128,
 }
 
-/// An outermost RCU read section.
+/// An outermost RCU read section: the events that opened and left it.
 #[derive(Clone, Copy, Debug)]
-struct Section {
+pub(crate) struct Section {
     actor: usize,
-    left: Option<usize>,
+    opened: usize,
+    pub(crate) left: Option<usize>,
 }
 
 /// A grace period: its number, the event that began it, and how many sections had been opened by then.
 #[derive(Clone, Copy, Debug)]
-struct Period {
-    number: u64,
-    begun: usize,
-    sections: usize,
+pub(crate) struct Period {
+    pub(crate) number: u64,
+    pub(crate) begun: usize,
+    pub(crate) sections: usize,
 }
 
-/// The interrupts of one CPU: the events that sent them, and how many have been delivered.
+/// The interrupts of one CPU: the events that sent them, and those that delivered them.
 #[derive(Clone, Debug, Default)]
-struct Line {
-    sent: Vec<usize>,
-    delivered: usize,
+pub(crate) struct Line {
+    pub(crate) sent: Vec<usize>,
+    pub(crate) delivered: Vec<usize>,
 }
 
 /// A run's events in the order in which they happened.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
-    cpus: usize,
+    pub(crate) cpus: usize,
     fault: Option<Fault>,
     events: Vec<Event>,
-    clocks: Clocks,
-    last: Vec<Option<usize>>,
-    sections: Vec<Section>,
-    periods: Vec<Period>,
-    lines: Vec<Line>,
+    /// The actor of each event, and which of its events it is.
+    ordinals: Vec<(u16, u16)>,
+    pub(crate) index: Index,
+    pub(crate) clocks: Clocks,
+    pub(crate) last: Vec<Option<usize>>,
+    pub(crate) sections: Vec<Section>,
+    pub(crate) periods: Vec<Period>,
+    pub(crate) lines: Vec<Line>,
+    /// Events of earlier runs, for the room that they have.
+    spare: Vec<Event>,
+    placed: Placed,
 }
 
 /// The step that was chosen and is not over. If the kernel's text panics in its midst it never is. It was executed all the same,
@@ -84,11 +97,14 @@ impl Unfinished {
 }
 
 /// What the analysis of one step yields.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Placed {
     /// Its clock, without its own tick.
     pub(crate) clock: Vec<u16>,
     /// The events it is in a race with.
     pub(crate) races: Vec<usize>,
+    /// The events that it has to come after.
+    pub(crate) ordered: Vec<usize>,
 }
 
 impl Trace {
@@ -107,20 +123,33 @@ impl Trace {
         self.fault
     }
 
-    fn has(&self, fault: Fault) -> bool {
+    pub(crate) fn has(&self, fault: Fault) -> bool {
         self.fault == Some(fault)
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.events.clear();
-        self.clocks.clear();
-        self.last.fill(None);
-        self.sections.clear();
-        self.periods.clear();
-        for line in &mut self.lines {
-            line.sent.clear();
-            line.delivered = 0;
+        self.truncate(0);
+    }
+
+    /// Forgets all but the first `kept` events.
+    pub fn truncate(&mut self, kept: usize) {
+        while self.events.len() > kept {
+            let event = self.events.pop().expect("longer than that");
+            self.last[event.access.actor] = event.before;
+            self.spare.push(event);
+        }
+        self.ordinals.truncate(kept);
+        self.index.truncate(kept);
+        self.clocks.truncate(kept);
+        let gone = |&event: &usize| event >= kept;
+        self.sections.truncate(self.sections.partition_point(|section| section.opened < kept));
+        for section in &mut self.sections {
+            section.left.take_if(|left| gone(left));
+        }
+        self.periods.truncate(self.periods.partition_point(|period| period.begun < kept));
+        for events in self.lines.iter_mut().flat_map(|line| [&mut line.sent, &mut line.delivered]) {
+            events.truncate(events.partition_point(|event| !gone(event)));
         }
     }
 
@@ -144,103 +173,39 @@ impl Trace {
     }
 
     pub(crate) fn knows(&self, clock: &[u16], event: usize) -> bool {
-        let event = &self.events[event];
-        clock[event.access.actor] >= event.ordinal
+        let (actor, ordinal) = self.ordinals[event];
+        clock[usize::from(actor)] >= ordinal
     }
 
     /// Appends what was just executed.
     pub fn push(&mut self, step: &Executed<'_>) {
-        let mut access = Access::of(step, self.cpus);
-        if let Some(fault) = self.fault {
-            fault.forget(&mut access);
-        }
-        let Placed { mut clock, races } = self.place(&access, false);
         let index = self.events.len();
-        let ordinal = clock[access.actor] + 1;
-        clock[access.actor] = ordinal;
-        self.note_rcu(index, &access, step.op, step.effect);
-        self.note_interrupts(index, &access);
-        self.clocks.push(&clock);
-        self.last[access.actor] = Some(index);
-        let (op, effect, context) = (step.op, step.effect, step.context);
-        let irqs_off = step.irqs_off;
-        self.events.push(Event { access, op, effect, context, ordinal, irqs_off, races });
-    }
-
-    /// Where a step that accesses `access` stands after all events so far; `waiting`: it is not possible now.
-    pub(crate) fn place(&self, access: &Access, waiting: bool) -> Placed {
-        let own = self.last[access.actor].map(|event| self.clocks.of(event));
-        let mut clock = own.map_or_else(|| vec![0; 3 * self.cpus], <[u16]>::to_vec);
-        if let Some(cause) = self.cause(access) {
-            join(&mut clock, self.clocks.of(cause));
+        let mut event = self.spare.pop().unwrap_or_else(|| Event::new(step));
+        if Rc::get_mut(&mut event.access).is_none() {
+            event.access = Rc::default(); // a choice still has the old one
         }
-        let (mut ordered, mut races) = (Vec::new(), Vec::new());
-        // Backwards from the release that let it happen to the taking that kept it waiting it was not possible.
-        let mut impossible = waiting;
-        // Backwards from where the CPU turned interrupts on to where it turned them off they are held back.
-        let mut held = false;
-        for earlier in (0..self.events.len()).rev() {
-            let event = &self.events[earlier];
-            if self.knows(&clock, earlier) || !related(&event.access, access, self.fault) {
-                continue;
-            }
-            // Nothing interrupts a CPU before a step that it takes with interrupts off.
-            if !access.program && event.access.program && event.access.cpu == access.cpu {
-                held = event.irqs_off && !self.has(Fault::IrqsOffIsARace);
-                if held {
-                    ordered.push(earlier);
-                    continue;
-                }
-            }
-            match part(&event.access, access, self.fault) {
-                Part::Enables => {
-                    impossible = true;
-                    ordered.push(earlier);
-                    continue;
-                }
-                Part::Blocks => impossible = false,
-                Part::Other => {}
-            }
-            // Only while what it waits for is not there: what it does beside may come before an event that had no part in that.
-            let had_part = || {
-                !self.has(Fault::PartForgotten)
-                    && ordered.iter().any(|&enabling| self.precedes(earlier, enabling))
-            };
-            let kept_waiting = impossible && !dependent_beside(&event.access, access, self.fault);
-            if kept_waiting || ((impossible || held) && had_part()) {
-                ordered.push(earlier);
-            } else {
-                races.push(earlier);
-                join(&mut clock, self.clocks.of(earlier));
-            }
+        let access = Rc::get_mut(&mut event.access).expect("nobody else has it");
+        access.set(step, self.cpus);
+        if let Some(fault) = self.fault {
+            fault.forget(access);
         }
-        for earlier in ordered {
-            join(&mut clock, self.clocks.of(earlier));
-        }
-        let touch = &access.touches[0];
-        if touch.kind == OpKind::GraceEnd && !self.has(Fault::PeriodWithoutReaders) {
-            self.join_readers(touch.object.index, &mut clock);
-        }
-        Placed { clock, races }
-    }
-
-    /// The event without which there would be no such step: it sent the interrupt, or asked for the callback.
-    fn cause(&self, access: &Access) -> Option<usize> {
-        let touch = &access.touches[0];
-        match touch.kind {
-            OpKind::Deliver if !self.has(Fault::DeliveryWithoutCause) => {
-                let line = &self.lines[usize::from(access.cpu)];
-                line.sent.get(line.delivered).copied()
-            }
-            OpKind::GraceEnd if access.program || !self.has(Fault::CallbackWithoutCause) => {
-                self.period(touch.object.index).map(|period| period.begun)
-            }
-            _ => None,
-        }
-    }
-
-    fn period(&self, number: u64) -> Option<&Period> {
-        self.periods.iter().find(|period| period.number == number)
+        let mut placed = std::mem::take(&mut self.placed);
+        self.place_into(&event.access, false, &mut placed);
+        let actor = event.access.actor;
+        event.ordinal = placed.clock[actor] + 1;
+        placed.clock[actor] = event.ordinal;
+        (event.op, event.effect, event.context) = (step.op, step.effect, step.context);
+        event.irqs_off = step.irqs_off;
+        event.races.clone_from(&placed.races);
+        event.before = self.last[actor].replace(index);
+        event.fingerprint = event.fingerprint_at(&placed.clock);
+        self.note_rcu(index, &event.access, step.op, step.effect);
+        self.note_interrupts(index, &event.access);
+        self.clocks.push(&placed.clock);
+        self.ordinals.push((actor as u16, event.ordinal));
+        self.index.push(index, event.access.signature());
+        self.events.push(event);
+        self.placed = placed;
     }
 
     fn note_interrupts(&mut self, index: usize, access: &Access) {
@@ -248,24 +213,18 @@ impl Trace {
             let line = &mut self.lines[touch.object.index as usize];
             match touch.kind {
                 OpKind::Send => line.sent.push(index),
-                OpKind::Deliver => line.delivered += 1,
+                OpKind::Deliver => line.delivered.push(index),
                 _ => {}
             }
-        }
-    }
-
-    /// The end of a grace period comes after every section that was opened before it began, left by then or not.
-    fn join_readers(&self, number: u64, clock: &mut [u16]) {
-        let sections = self.period(number).map_or(0, |period| period.sections);
-        for left in self.sections[..sections].iter().filter_map(|section| section.left) {
-            join(clock, self.clocks.of(left));
         }
     }
 
     fn note_rcu(&mut self, index: usize, access: &Access, op: Op, effect: Effect) {
         let actor = access.actor;
         match op.kind {
-            OpKind::ReadLock if effect.old == 0 => self.sections.push(Section { actor, left: None }),
+            OpKind::ReadLock if effect.old == 0 => {
+                self.sections.push(Section { actor, opened: index, left: None });
+            }
             OpKind::ReadUnlock if effect.new == 0 => {
                 let own = self.sections.iter_mut().rev().find(|section| section.actor == actor);
                 own.expect("a section is left by who opened it").left = Some(index);
@@ -280,24 +239,45 @@ impl Trace {
 
     /// The number of the run's class: the same for all orders of the same events that differ only in independent ones.
     pub fn class(&self) -> u128 {
-        (0..self.events.len()).fold(0_u128, |sum, index| sum.wrapping_add(self.fingerprint(index)))
+        self.events.iter().fold(0_u128, |sum, event| sum.wrapping_add(event.fingerprint))
     }
 
     /// The first event that is not the same in `other`, a run of another class.
     pub(crate) fn first_unlike(&self, other: &Self) -> Option<usize> {
-        (0..self.events.len()).find(|&index| {
-            let own = self.fingerprint(index);
-            !(0..other.events.len()).any(|event| other.fingerprint(event) == own)
-        })
+        let known = |event: &Event| other.events.iter().any(|one| one.fingerprint == event.fingerprint);
+        self.events.iter().position(|event| !known(event))
+    }
+}
+
+impl Event {
+    /// An event with room for what is known of `step`.
+    fn new(step: &Executed<'_>) -> Self {
+        let (op, effect, context) = (step.op, step.effect, step.context);
+        Self {
+            access: Rc::default(),
+            op,
+            effect,
+            context,
+            ordinal: 0,
+            irqs_off: false,
+            races: Vec::new(),
+            before: None,
+            fingerprint: 0,
+        }
     }
 
-    fn fingerprint(&self, index: usize) -> u128 {
-        let event = &self.events[index];
-        let mut digest = pagewalk_engine::Digest::default();
-        digest.absorb(event.access.actor as u64);
-        digest.absorb(u64::from(event.op.object.class.id));
-        digest.absorb(event.op.object.index);
-        for (actor, &count) in self.clocks.of(index).iter().enumerate().filter(|&(_, &count)| count > 0) {
+    /// Whether it is what `step` is.
+    pub(crate) fn is(&self, step: &Executed<'_>) -> bool {
+        let same = self.access.actor == step.actor && self.op.object == step.op.object;
+        same && self.effect == step.effect && self.access.touches[1..] == *step.touched
+    }
+
+    fn fingerprint_at(&self, clock: &[u16]) -> u128 {
+        let mut digest = Digest::default();
+        digest.absorb(self.access.actor as u64);
+        digest.absorb(u64::from(self.op.object.class.id));
+        digest.absorb(self.op.object.index);
+        for (actor, &count) in clock.iter().enumerate().filter(|&(_, &count)| count > 0) {
             digest.absorb((actor as u64) << 16 | u64::from(count));
         }
         digest.value()
