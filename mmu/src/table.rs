@@ -102,6 +102,13 @@ impl Tables {
         Word::new(&chunk.entries[(base << self.format.index_bits) + usize::from(index)], id)
     }
 
+    /// The entries of the table in frame `table` that are not none, with their indices, for observers outside the steps.
+    pub fn observe_used(&self, memory: &PhysicalMemory, table: Pfn) -> impl Iterator<Item = (u16, Pte)> {
+        let (entries, _) = self.slot(memory.page(table).private.get());
+        let used = entries.iter().map(Cell::get).enumerate().filter(|(_, entry)| !entry.is_none());
+        used.map(|(index, entry)| (index as u16, entry))
+    }
+
     /// The lock of the table in frame `table`.
     pub fn lock<'a>(&'a self, memory: &PhysicalMemory, table: Pfn) -> &'a SpinLock {
         let (chunk, base) = self.chunk(memory.page(table).private.get());

@@ -54,13 +54,13 @@ impl Kernel {
     fn check_cached_page(&self, pfn: Pfn, inode: &Rc<Inode>, index: u64, uses: &Uses) {
         let flags = self.hw.memory.words(pfn).flags().observe();
         let has = |bit: u8| flags >> bit & 1 == 1;
-        let place = format!("{pfn:?}, page {index} of {inode:?}");
+        let place = || format!("{pfn:?}, page {index} of {inode:?}");
         if has(PG_LOCKED) && has(PG_UPTODATE) {
-            self.engine.violation("I23", format!("{place}, is locked and nobody is in the kernel"));
+            self.engine.violation("I23", format!("{}, is locked and nobody is in the kernel", place()));
         }
         let beyond = index >= pages_of(inode.i_size().observe());
         if beyond && has(PG_DIRTY) {
-            self.engine.violation("I26", format!("{place}, is beyond the end of the file and dirty"));
+            self.engine.violation("I26", format!("{}, is beyond the end of the file and dirty", place()));
         }
         let dirty_pte = uses.ptes.iter().any(|(_, _, pte)| pte.is_dirty());
         let known = has(PG_DIRTY) || has(PG_WRITEBACK) || dirty_pte;
@@ -68,7 +68,7 @@ impl Kernel {
             // Behind memory without a disk are zeros.
             let (stamp, disk) = (self.hw.memory.stamp(pfn), self.disk.content(&self.engine, inode, index));
             if stamp != disk {
-                let message = format!("{place}, is clean and holds {stamp:#x}; behind it is {disk:#x}");
+                let message = format!("{}, is clean and holds {stamp:#x}; behind it is {disk:#x}", place());
                 self.engine.violation("I16", message);
             }
         }
@@ -93,28 +93,28 @@ impl Kernel {
     fn check_mapping(&self, pfn: Pfn, vma: &Vma, inode: &Rc<Inode>, address: Vaddr, pte: Pte) {
         let page = self.hw.memory.words(pfn);
         let index = vma.index_of(address);
-        let place = format!("{pfn:?} at {address:?}, page {index} of {inode:?}");
+        let place = || format!("{pfn:?} at {address:?}, page {index} of {inode:?}");
         if index >= pages_of(inode.i_size().observe()) {
-            self.engine.violation("I26", format!("{place}, is mapped beyond the end of the file"));
+            self.engine.violation("I26", format!("{}, is mapped beyond the end of the file", place()));
         }
         if self.is_anon(pfn) {
             if vma.shared {
-                self.engine.violation("I7", format!("{place}, is anonymous in a shared area"));
+                self.engine.violation("I7", format!("{}, is anonymous in a shared area", place()));
             }
             return;
         }
         let ours = PageMapping::decode(page.mapping().observe()) == PageMapping::File(inode.mapping.id());
         if !ours || page.index().observe() != index {
             let (mapping, index) = (page.mapping().observe(), page.index().observe());
-            let message = format!("{place}, is mapped and has mapping {mapping} and index {index}");
+            let message = format!("{}, is mapped and has mapping {mapping} and index {index}", place());
             self.engine.violation("I7", message);
         }
         if pte.is_writable() && !vma.shared {
-            self.engine.violation("I29", format!("{place}, is writable in a private area"));
+            self.engine.violation("I29", format!("{}, is writable in a private area", place()));
         }
         let dirty = page.flags().observe() >> PG_DIRTY & 1 == 1;
         if pte.is_writable() && inode.kind() == InodeKind::Disk && vma.shared && !dirty {
-            self.engine.violation("I18", format!("{place}, is writable and the page is clean"));
+            self.engine.violation("I18", format!("{}, is writable and the page is clean", place()));
         }
     }
 }

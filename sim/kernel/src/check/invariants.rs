@@ -161,8 +161,7 @@ impl Kernel {
         uses.entry(mm.pgd).or_default().table = true;
         let mut open = vec![(mm.pgd, format.levels, Vaddr(0))];
         while let Some((table, level, base)) = open.pop() {
-            for index in 0..format.entries() {
-                let entry = self.hw.tables.entry(&self.hw.memory, table, index).observe();
+            for (index, entry) in self.hw.tables.observe_used(&self.hw.memory, table) {
                 let address = Vaddr(base.0 + u64::from(index) * format.span(level));
                 if !entry.is_present() {
                     self.collect_not_present(mm, address, entry, swap_uses);
