@@ -41,7 +41,8 @@ pub(crate) fn same(one: Option<Op>, other: Option<Op>) -> bool {
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => {
-            one.object == other.object && one.kind == other.kind && one.location == other.location
+            let place = std::ptr::eq(one.location, other.location) || one.location == other.location;
+            one.object == other.object && one.kind == other.kind && place
         }
         _ => false,
     }

@@ -7,6 +7,22 @@ use crate::depend::{Access, Part, dependent_beside, part, related};
 use crate::fault::Fault;
 use crate::trace::{Period, Placed, Trace};
 
+/// What is known of a step at the place that a look backwards has come to.
+struct State {
+    /// From the release that let it happen to the taking that kept it waiting it was not possible.
+    impossible: bool,
+    /// From where the CPU turned interrupts on to where it turned them off they are held back.
+    held: bool,
+}
+
+/// What an earlier event is to a step.
+enum Meeting {
+    Independent,
+    /// It comes before the step, and that is no race.
+    Ordered,
+    Race,
+}
+
 impl Trace {
     /// Where a step that accesses `access` stands after all events so far; `waiting`: it is not possible now.
     pub(crate) fn place(&self, access: &Access, waiting: bool) -> Placed {
@@ -28,46 +44,22 @@ impl Trace {
         if let Some(cause) = self.cause(access) {
             join(clock, self.clocks.of(cause));
         }
-        // Backwards from the release that let it happen to the taking that kept it waiting it was not possible.
-        let mut impossible = waiting;
-        // Backwards from where the CPU turned interrupts on to where it turned them off they are held back.
-        let mut held = false;
-        for earlier in self.index.alike(access.signature()) {
-            if self.knows(clock, earlier) {
-                continue;
-            }
-            let event = &self.events()[earlier];
-            if !related(&event.access, access, self.fault()) {
-                continue;
-            }
-            // Nothing interrupts a CPU before a step that it takes with interrupts off.
-            if !access.program && event.access.program && event.access.cpu == access.cpu {
-                held = event.irqs_off && !self.has(Fault::IrqsOffIsARace);
-                if held {
-                    ordered.push(earlier);
+        let mut state = State { impossible: waiting, held: false };
+        let signature = access.signature();
+        for row in (0..self.index.rows()).rev() {
+            for earlier in self.index.unknown(row, signature, clock) {
+                // It may have come to be known since.
+                if self.knows(clock, earlier) {
                     continue;
                 }
-            }
-            match part(&event.access, access, self.fault()) {
-                Part::Enables => {
-                    impossible = true;
-                    ordered.push(earlier);
-                    continue;
+                match self.meet(earlier, access, ordered, &mut state) {
+                    Meeting::Independent => {}
+                    Meeting::Ordered => ordered.push(earlier),
+                    Meeting::Race => {
+                        races.push(earlier);
+                        join(clock, self.clocks.of(earlier));
+                    }
                 }
-                Part::Blocks => impossible = false,
-                Part::Other => {}
-            }
-            // Only while what it waits for is not there: what it does beside may come before an event that had no part in that.
-            let had_part = || {
-                !self.has(Fault::PartForgotten)
-                    && ordered.iter().any(|&enabling| self.precedes(earlier, enabling))
-            };
-            let kept_waiting = impossible && !dependent_beside(&event.access, access, self.fault());
-            if kept_waiting || ((impossible || held) && had_part()) {
-                ordered.push(earlier);
-            } else {
-                races.push(earlier);
-                join(clock, self.clocks.of(earlier));
             }
         }
         for &earlier in &*ordered {
@@ -76,6 +68,40 @@ impl Trace {
         let touch = &access.touches[0];
         if touch.kind == OpKind::GraceEnd && !self.has(Fault::PeriodWithoutReaders) {
             self.join_readers(touch.object.index, clock);
+        }
+    }
+
+    /// What event `earlier`, which a step that accesses `access` does not know yet, is to it.
+    fn meet(&self, earlier: usize, access: &Access, ordered: &[usize], state: &mut State) -> Meeting {
+        let event = &self.events()[earlier];
+        if !related(&event.access, access, self.fault()) {
+            return Meeting::Independent;
+        }
+        // Nothing interrupts a CPU before a step that it takes with interrupts off.
+        if !access.program && event.access.program && event.access.cpu == access.cpu {
+            state.held = event.irqs_off && !self.has(Fault::IrqsOffIsARace);
+            if state.held {
+                return Meeting::Ordered;
+            }
+        }
+        match part(&event.access, access, self.fault()) {
+            Part::Enables => {
+                state.impossible = true;
+                return Meeting::Ordered;
+            }
+            Part::Blocks => state.impossible = false,
+            Part::Other => {}
+        }
+        // Only while what it waits for is not there: what it does beside may come before an event that had no part in that.
+        let had_part = || {
+            !self.has(Fault::PartForgotten)
+                && ordered.iter().any(|&enabling| self.precedes(earlier, enabling))
+        };
+        let kept_waiting = state.impossible && !dependent_beside(&event.access, access, self.fault());
+        if kept_waiting || ((state.impossible || state.held) && had_part()) {
+            Meeting::Ordered
+        } else {
+            Meeting::Race
         }
     }
 

@@ -111,7 +111,8 @@ impl Trace {
     /// An empty trace of a machine of `cpus` CPUs.
     pub fn new(cpus: usize) -> Self {
         let (last, lines) = (vec![None; 3 * cpus], vec![Line::default(); cpus]);
-        Self { cpus, clocks: Clocks::new(3 * cpus), last, lines, ..Self::default() }
+        let (clocks, index) = (Clocks::new(3 * cpus), Index::new(3 * cpus));
+        Self { cpus, clocks, last, index, lines, ..Self::default() }
     }
 
     /// An empty trace that a search with `fault` keeps.
@@ -203,7 +204,7 @@ impl Trace {
         self.note_interrupts(index, &event.access);
         self.clocks.push(&placed.clock);
         self.ordinals.push((actor as u16, event.ordinal));
-        self.index.push(index, event.access.signature());
+        self.index.push(index, actor, event.access.signature());
         self.events.push(event);
         self.placed = placed;
     }
