@@ -1,39 +1,56 @@
 //! Lock order: classes of locks, which was taken inside which, and whether that can deadlock.
 
-use petgraph::algo::has_path_connecting;
-use petgraph::graphmap::DiGraphMap;
-
 use crate::context::Context;
 use crate::object::Class;
+
+/// A class of locks, by its number, and the nesting level in it.
+type Level = (u8, u8);
 
 /// The graph of "taken while held", by lock class and nesting level.
 #[derive(Clone, Default)]
 pub(crate) struct LockOrder {
-    graph: DiGraphMap<(u8, u8), ()>,
+    /// Who is taken inside whom, in order; a few dozen.
+    edges: Vec<(Level, Level)>,
 }
 
 impl LockOrder {
     /// Back to what it was: an order that has been seen is never forgotten within a run.
     pub(crate) fn set_back(&mut self, kept: &Self) {
-        if self.graph.edge_count() != kept.graph.edge_count() {
-            self.graph.clone_from(&kept.graph);
+        if self.edges.len() != kept.edges.len() {
+            self.edges.clone_from(&kept.edges);
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        if self.graph.node_count() > 0 {
-            self.graph.clear();
-        }
+        self.edges.clear();
     }
 
     /// Notes that `inner` is taken while `outer` is held; true if the opposite order was seen before.
-    fn contradicts(&mut self, outer: (u8, u8), inner: (u8, u8)) -> bool {
-        if self.graph.contains_edge(outer, inner) {
-            return false;
-        }
-        let cycle = outer == inner || has_path_connecting(&self.graph, inner, outer, None);
-        self.graph.add_edge(outer, inner, ());
+    fn contradicts(&mut self, outer: Level, inner: Level) -> bool {
+        let Err(place) = self.edges.binary_search(&(outer, inner)) else { return false };
+        let cycle = self.leads(inner, outer);
+        self.edges.insert(place, (outer, inner));
         cycle
+    }
+
+    /// Whether there is a way along the edges.
+    fn leads(&self, from: Level, to: Level) -> bool {
+        let mut reached = vec![from];
+        let mut next = 0;
+        while let Some(&level) = reached.get(next) {
+            if level == to {
+                return true;
+            }
+            let begin = self.edges.partition_point(|&(outer, _)| outer < level);
+            let inside = self.edges[begin..].iter().take_while(|&&(outer, _)| outer == level);
+            for &(_, inner) in inside {
+                if !reached.contains(&inner) {
+                    reached.push(inner);
+                }
+            }
+            next += 1;
+        }
+        false
     }
 }
 
@@ -73,5 +90,24 @@ impl Context {
             let innermost = held.iter().rposition(|&other| other == class).expect("a held lock");
             held.remove(innermost);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_contradicted_by_a_way_back_of_any_length() {
+        let [a, b, c, d] = [(1, 0), (2, 0), (3, 0), (4, 1)];
+        let mut order = LockOrder::default();
+        assert!([(c, d), (a, b), (b, c), (a, b), (a, d)].iter().all(|&(one, two)| !order.contradicts(one, two)));
+        let kept = order.clone();
+        assert!(order.contradicts(d, a));
+        assert!(!order.contradicts(d, a), "told once");
+        assert!(order.contradicts(a, a), "a lock of the same level inside itself");
+        order.set_back(&kept);
+        assert!(!order.contradicts((5, 0), a), "what is outside all of them is in nobody's way");
+        assert!(order.contradicts(c, b), "the way back is one step long");
     }
 }
