@@ -104,6 +104,7 @@ impl Engine {
     pub fn explore(&self, explorer: &mut dyn Explorer) -> Stop {
         assert!(self.exploring(), "an engine is explored under its explore schedule");
         assert!(self.config.cpus <= MOST_EXPLORED_CPUS, "actors fit a mask");
+        self.exploring.last.set(None);
         self.settle();
         self.exploring.begin(self);
         self.settle();
@@ -263,12 +264,24 @@ impl Engine {
         let pending = |cpu: &&std::rc::Rc<Cpu>| {
             let slots = self.slots.borrow();
             let slot = cpu.current().filter(|_| self.ready.contains(cpu.id())).map(|id| &slots[id.index()]);
-            slot.is_some_and(|slot| {
-                slot.contends && !slot.announced.is_some_and(|op| op.kind == OpKind::Retry)
-            })
+            slot.is_some_and(|slot| slot.contends && slot.announced.is_none_or(|op| self.may_block(op)))
         };
         for cpu in self.cpus.iter().filter(pending) {
             self.announce_only(cpu);
+        }
+    }
+
+    /// Whether the last step may have made `op` impossible.
+    fn may_block(&self, op: Op) -> bool {
+        let Some((last, _)) = self.exploring.last.get() else { return op.kind != OpKind::Retry };
+        match op.kind {
+            OpKind::Retry => false,
+            // All that these wait for is in the object.
+            OpKind::Lock | OpKind::LockShared | OpKind::ChangeBit(_) | OpKind::TestBit(_) => {
+                let touched = self.exploring.touched.borrow();
+                last.object == op.object || touched.iter().any(|touch| touch.object == op.object)
+            }
+            _ => true,
         }
     }
 
@@ -283,6 +296,9 @@ impl Engine {
 
     /// Who waits for a word that the last step changed looks at it again.
     fn wake_changed(&self, op: Op, effect: Effect) {
+        if self.sleepers.borrow().is_empty() && self.retries.borrow().is_empty() {
+            return;
+        }
         let touched = self.exploring.touched.borrow().len();
         for n in 0..=touched {
             let (object, effect) = match n.checked_sub(1) {

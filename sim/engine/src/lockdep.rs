@@ -101,7 +101,9 @@ mod tests {
     fn an_order_is_contradicted_by_a_way_back_of_any_length() {
         let [a, b, c, d] = [(1, 0), (2, 0), (3, 0), (4, 1)];
         let mut order = LockOrder::default();
-        assert!([(c, d), (a, b), (b, c), (a, b), (a, d)].iter().all(|&(one, two)| !order.contradicts(one, two)));
+        assert!(
+            [(c, d), (a, b), (b, c), (a, b), (a, d)].iter().all(|&(one, two)| !order.contradicts(one, two))
+        );
         let kept = order.clone();
         assert!(order.contradicts(d, a));
         assert!(!order.contradicts(d, a), "told once");
