@@ -132,3 +132,38 @@ impl Tables {
         (chunk, slot as usize % CHUNK)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_are_set_back_are_those_that_were_there() {
+        let memory = PhysicalMemory::new(64, false).expect("64 frames");
+        let tables = Tables::new(Format::x86_64(4).expect("four levels"), 64);
+        let entry = |frame: u32| Pte(u64::from(frame) << 12 | 1);
+        let [one, two, three] = [Pfn(1), Pfn(2), Pfn(3)];
+        tables.attach(&memory, one);
+        tables.attach(&memory, two);
+        tables.entry(&memory, one, 7).set_up(entry(9));
+        let (kept, kept_memory) = (tables.keep(), memory.keep());
+        for _ in 0..2 {
+            tables.entry(&memory, one, 7).set_up(Pte::NONE);
+            tables.entry(&memory, one, 511).set_up(entry(8));
+            tables.detach(&memory, two);
+            tables.attach(&memory, three); // where the second was
+            tables.entry(&memory, three, 0).set_up(entry(5));
+            tables.attach(&memory, two);
+            tables.detach(&memory, three);
+            tables.set_back(&kept);
+            memory.set_back(&kept_memory);
+            let used = |table: Pfn| tables.observe_used(&memory, table).collect::<Vec<_>>();
+            assert_eq!((used(one), used(two)), (vec![(7, entry(9))], vec![]));
+            assert_eq!(tables.in_use(), 2);
+            tables.attach(&memory, three);
+            assert_eq!(memory.page(three).private.get(), 2, "a slot of its own");
+            tables.set_back(&kept);
+            memory.set_back(&kept_memory);
+        }
+    }
+}

@@ -319,3 +319,64 @@ fn insert_into(
         _ => (false, false),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BASE_PAGE_BYTES, PageSize, PageSizes, Pfn, Replacement, TlbGeometry};
+
+    /// A few hundred accesses that miss, fill, hit, evict and flush; what each found.
+    fn story(tlb: &mut TlbHierarchy, seed: u64) -> Vec<String> {
+        let (mut word, mut story) = (seed, Vec::new());
+        for _ in 0..300 {
+            word = word.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(seed | 1);
+            let page = word >> 40 & 15;
+            let (vaddr, asid) =
+                (Vaddr(page * BASE_PAGE_BYTES), Asid::new((word >> 50 & 1) as u16).expect("a tag"));
+            let kind = if word >> 51 & 1 == 0 { AccessKind::Load } else { AccessKind::Fetch };
+            match word >> 56 & 15 {
+                0 => story.push(tlb.invalidate_page(vaddr, asid).to_string()),
+                1 => story.push(tlb.flush_asid(asid).to_string()),
+                _ => {
+                    let found = tlb.lookup(vaddr, asid, kind);
+                    if found == TlbLookup::Miss {
+                        let frame = Pfn(page as u32 + 1);
+                        let (size, global) = (PageSize::BASE, false);
+                        let (writable, user, executable, dirty) = (true, true, true, true);
+                        let entry = TlbEntry { frame, size, writable, user, executable, dirty, global };
+                        tlb.fill(vaddr, asid, kind, &entry);
+                    }
+                    story.push(format!("{found:?}"));
+                }
+            }
+        }
+        story.push(format!("{:?} {:?}", tlb.counters(), tlb.iter().collect::<Vec<_>>()));
+        story
+    }
+
+    #[test]
+    fn tlbs_that_are_set_back_do_what_they_would_have_done() {
+        let geometry = |entries, ways, replacement| {
+            vec![TlbGeometry { entries, ways, sizes: PageSizes::of(&[PageSize::BASE]), replacement }]
+        };
+        let of = |first, second| TlbSpec {
+            l1i: geometry(4, 2, first),
+            l1d: geometry(4, 4, first),
+            l2: geometry(32, 32, second),
+            l1_hit_cycles: 0,
+            l2_hit_cycles: 7,
+        };
+        for replacement in [Replacement::Lru, Replacement::TreePlru] {
+            let mut tlb = TlbHierarchy::new(&of(replacement, replacement)).expect("a possible geometry");
+            story(&mut tlb, 1);
+            let kept = tlb.clone();
+            let first = story(&mut tlb, 2);
+            for other in 3..6 {
+                story(&mut tlb, other);
+                tlb.set_back(&kept);
+                assert_eq!(story(&mut tlb, 2), first);
+                tlb.set_back(&kept);
+            }
+        }
+    }
+}

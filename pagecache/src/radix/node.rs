@@ -286,3 +286,34 @@ impl Nodes {
         (0..self.used()).filter(|&id| self.get(id).state.get() == State::InUse).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_that_are_set_back_are_handed_out_in_the_same_order() {
+        let nodes = Nodes::new(2, 100);
+        let take = |nodes: &Nodes| nodes.alloc(CpuId(0)).expect("there are some").id();
+        let inside = take(&nodes);
+        nodes.get(inside).slots[5].set(77);
+        let [freed, preloaded] = [(); 2].map(|()| nodes.new_node().expect("a new one"));
+        nodes.free.borrow_mut().push(freed);
+        nodes.preloads[0].borrow_mut().push(preloaded);
+        let kept = nodes.keep();
+        let order: Vec<_> = (0..4).map(|_| take(&nodes)).collect();
+        nodes.get(order[3]).slots[0].set(1);
+        nodes.get(order[3]).generation.set(9);
+        nodes.get(inside).empty();
+        nodes.free.borrow_mut().push(inside);
+        nodes.retired.borrow_mut().push(Retired { id: order[2], slots: None });
+        nodes.set_back(&kept);
+        let node = nodes.get(inside);
+        assert_eq!((node.slots[5].get(), node.state.get()), (77, State::InUse));
+        assert_eq!((nodes.observe_in_use(), nodes.observe_retired()), (1, 0));
+        let again: Vec<_> = (0..4).map(|_| take(&nodes)).collect();
+        assert_eq!(again, order);
+        let fresh = nodes.get(order[3]);
+        assert_eq!((fresh.slots[0].get(), fresh.generation.get()), (0, 0), "as if it had never been used");
+    }
+}

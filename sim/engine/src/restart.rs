@@ -87,3 +87,67 @@ impl Slot {
         self.announced = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::{Class, Context, CpuId, EngineConfig, Executed, Explorer, Schedule, SpinLock, Stop};
+
+    static A: Class = Class::new(200, "a");
+    static B: Class = Class::new(201, "b");
+
+    struct InOrder;
+
+    impl Explorer for InOrder {
+        fn choose(&mut self, _: &Engine, enabled: u64) -> Option<usize> {
+            Some(enabled.trailing_zeros() as usize)
+        }
+        fn executed(&mut self, _: &Engine, _: &Executed<'_>) {}
+    }
+
+    /// Runs one context that takes the one lock inside the other. What can be told of the engine then.
+    fn run(engine: &Rc<Engine>, cpu: u16, [outer, inner]: [&'static Class; 2]) -> String {
+        let id = engine.spawn(CpuId(cpu), async move |cx: Context| {
+            let locks = [SpinLock::new(outer, 0), SpinLock::new(inner, 0)];
+            let held = locks[0].lock(&cx).await;
+            locks[1].lock(&cx).await.unlock().await;
+            held.unlock().await;
+            cx.synchronize_rcu().await;
+            cx.engine().digest_word(u64::from(cx.id().number()));
+        });
+        assert_eq!(engine.explore(&mut InOrder), Stop::Finished);
+        let cpu = engine.cpu(CpuId(cpu));
+        let periods = cpu.grace_periods.get();
+        format!(
+            "{id} {} {} {periods} {:?} {}",
+            cpu.clock(),
+            cpu.steps(),
+            engine.violations(),
+            engine.digest()
+        )
+    }
+
+    #[test]
+    fn an_engine_that_is_set_back_does_what_it_would_have_done() {
+        let schedule = Schedule::Explore;
+        let engine = Engine::new(EngineConfig { cpus: 3, schedule, checks: true, ..EngineConfig::default() });
+        engine.cpu(CpuId(2)).take_offline();
+        run(&engine, 0, [&A, &B]);
+        let kept = engine.kept();
+        let first = run(&engine, 1, [&A, &B]);
+        engine.set_back(&kept);
+        run(&engine, 0, [&B, &A]);
+        assert!(engine.has_violation(), "the order before it was kept is known");
+        engine.spawn(CpuId(1), async |cx: Context| cx.synchronize_rcu().await); // abandoned
+        engine.set_back(&kept);
+        assert_eq!(run(&engine, 1, [&A, &B]), first);
+        assert!(!engine.cpu(CpuId(2)).is_online());
+        engine.set_back(&kept);
+        static C: Class = Class::new(202, "c");
+        assert_eq!(run(&engine, 1, [&B, &C]), first);
+        engine.set_back(&kept);
+        assert_eq!(run(&engine, 1, [&C, &B]), first, "the order of a run that was undone is forgotten");
+    }
+}
