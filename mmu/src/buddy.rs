@@ -13,7 +13,7 @@ pub const MAX_ORDER: u32 = 11;
 const LARGEST_BLOCK: u32 = 1 << (MAX_ORDER - 1);
 
 /// The free frames of a [`PhysicalMemory`]. Every call must be given the same memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Buddy {
     frames: u32,
     /// Everything from this frame on was never handed out; a multiple of the largest block, or the end of memory.

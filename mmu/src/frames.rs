@@ -5,7 +5,7 @@
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 
-use pagewalk_engine::{Effect, Engine, Keep, ObjectId, OpKind, keep};
+use pagewalk_engine::{Digest, Effect, Engine, Keep, ObjectId, OpKind, keep};
 
 use crate::page::CONTENT;
 use crate::{Pfn, SpecError};
@@ -44,6 +44,20 @@ pub struct Page {
 }
 
 keep!(Page: count, mapcount, flags, mapping, index, private, link_prev, link_next, group);
+
+impl Page {
+    /// All of it, as words that are 0 in a page that nobody has used.
+    fn words(&self) -> [u64; 5] {
+        let halves = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        [
+            halves(self.count.get().cast_unsigned(), self.mapcount.get().cast_unsigned()),
+            halves(self.flags.get(), self.mapping.get()),
+            self.index.get(),
+            halves(self.private.get(), u32::from(self.group.get())),
+            halves(self.link_prev.get(), self.link_next.get()),
+        ]
+    }
+}
 
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -140,6 +154,19 @@ impl PhysicalMemory {
         })
     }
 
+    /// What every frame holds and is.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        for pfn in (0..self.frames).map(Pfn) {
+            let words = self.pages.peek(pfn).map_or([0; 5], Page::words);
+            let stamp = self.stamp(pfn);
+            // A section that nobody has touched is like one of zeroes.
+            if stamp != 0 || words != [0; 5] {
+                digest.absorb(u64::from(pfn.0));
+                words.into_iter().chain([stamp]).for_each(|word| digest.absorb(word));
+            }
+        }
+    }
+
     /// Frames in all.
     #[must_use]
     pub fn frames(&self) -> u32 {
@@ -188,8 +215,9 @@ impl PhysicalMemory {
 
     /// What is in a frame, read within a step that says no more of it.
     pub fn stamp_in_step(&self, engine: &Engine, pfn: Pfn) -> u64 {
-        self.touch_contents(engine, pfn, OpKind::Load, Effect::NONE);
-        self.stamp(pfn)
+        let stamp = self.stamp(pfn);
+        self.touch_contents(engine, pfn, OpKind::Load, Effect { old: stamp, new: stamp });
+        stamp
     }
 
     /// Sets the contents of a frame within a step of an interrupt handler.

@@ -257,13 +257,30 @@ impl Hardware {
     /// The step being executed changes which translations `cpu` may use. Explored schedules learn of it.
     #[inline]
     pub fn touch_translations(&self, engine: &Engine, cpu: CpuId) {
-        engine.touch(ObjectId::new(&TRANSLATIONS, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
+        engine.touch(
+            ObjectId::new(&TRANSLATIONS, u64::from(cpu.0)),
+            OpKind::Store,
+            self.translations(engine, cpu),
+        );
+    }
+
+    /// What the translations of `cpu` are, for whoever is told.
+    fn translations(&self, engine: &Engine, cpu: CpuId) -> Effect {
+        if !engine.keeps_histories() {
+            return Effect::NONE;
+        }
+        let value = self.core(cpu).translations();
+        Effect { old: value, new: value }
     }
 
     /// The step being executed finds out what translations `cpu` may use: a hit, a miss, the address space that is loaded.
     #[inline]
     pub fn look_at_translations(&self, engine: &Engine, cpu: CpuId) {
-        engine.touch(ObjectId::new(&TRANSLATIONS, u64::from(cpu.0)), OpKind::Load, Effect::NONE);
+        engine.touch(
+            ObjectId::new(&TRANSLATIONS, u64::from(cpu.0)),
+            OpKind::Load,
+            self.translations(engine, cpu),
+        );
     }
 
     /// `load_cr3`: this CPU uses the tables at `root` from now on. One step; see [`Core::load_root`].

@@ -16,6 +16,7 @@ mod pwc;
 mod run;
 mod shootdown;
 mod spec;
+mod state;
 mod swap_lru;
 mod switch;
 mod table;

@@ -8,7 +8,7 @@ use crate::page::{PG_ACTIVE, PG_SWAPBACKED};
 use crate::{Pfn, PhysicalMemory};
 
 /// One of the four lists (`enum lru_list`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum LruList {
     /// Anonymous pages that nobody used lately.
@@ -58,7 +58,7 @@ impl LruList {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct List {
     /// The newest page; 0 none.
     front: u32,
@@ -68,7 +68,7 @@ struct List {
 }
 
 /// The lists of one memory group, and what reclaim remembers about them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct LruVec {
     lists: [List; LruList::COUNT],
     /// Pages scanned lately, anonymous and of files (`recent_scanned`).

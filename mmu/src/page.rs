@@ -198,9 +198,11 @@ impl PhysicalMemory {
     #[track_caller]
     pub fn get_page<'a>(&'a self, cx: &'a Context, pfn: Pfn) -> impl Future<Output = PageRef<'a>> {
         let taken = Location::caller();
-        let add = self.words(pfn).count().fetch_add(cx, 1);
+        let count = &self.page(pfn).count;
+        let add = self.words(pfn).count().inc(cx);
         async move {
-            if add.await <= 0 {
+            add.await;
+            if count.get() <= 1 {
                 cx.engine().violation(
                     "I1",
                     format!("get_page of {pfn:?} at {taken}, and its count was 0, not 1 or more"),

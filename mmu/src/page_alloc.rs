@@ -83,14 +83,15 @@ impl Hardware {
 
     /// `put_page_testzero`: one reference less; true if it was the last.
     pub async fn put_page_testzero(&self, cx: &Context, pfn: Pfn) -> bool {
-        let before = self.memory.words(pfn).count().fetch_add(cx, -1).await;
+        let last = self.memory.words(pfn).count().dec_and_test(cx).await;
+        let before = i64::from(self.memory.page(pfn).count.get()) + 1;
         if before <= 0 {
             cx.engine().violation(
                 "I1",
                 format!("a reference to {pfn:?} is given back and its count was {before}, not 1 or more"),
             );
         }
-        before == 1
+        last
     }
 
     /// `free_hot_cold_page`: the page, whose count is 0, goes to this CPU's list.
@@ -176,6 +177,7 @@ impl Hardware {
     /// The step being executed changes the list of `cpu`.
     fn touch_list(&self, engine: &Engine, cpu: CpuId) {
         engine.touch(ObjectId::new(&PCP, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
+        engine.note_found(&*self.core(cpu).pcp.borrow());
     }
 
     /// I4, kept when the engine checks: the page becomes free, or ceases to be. False if it was so before.
@@ -186,7 +188,9 @@ impl Hardware {
         // Whether a page is free is told by its count's object.
         cx.engine().touch(self.memory.words(pfn).count().id(), OpKind::Store, Effect::NONE);
         let mut freed = self.freed_pages.borrow_mut();
-        if free { freed.insert(pfn) } else { freed.remove(&pfn) }
+        let was_not = if free { freed.insert(pfn) } else { freed.remove(&pfn) };
+        cx.engine().note_found(was_not);
+        was_not
     }
 
     /// Every frame of a CPU's list.

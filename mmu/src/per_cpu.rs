@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::{Buddy, Pfn, PhysicalMemory, SpecError};
 
 /// Free frames kept by one CPU. The front is hot: frames freed last are handed out first; draining takes the coldest.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct PerCpuPages {
     frames: VecDeque<Pfn>,
     batch: u32,

@@ -4,6 +4,8 @@
 //! entry *of level L* is an entry read from a level-L table, and so gives the frame of the table of level L-1. (Intel SDM
 //! volume 3, section 4.10.3, calls these the PDE, PDPTE and PML4 caches.)
 
+use pagewalk_engine::Digest;
+
 use crate::tlb::{Payload, Replacement, TlbArray, TlbEntry, TlbGeometry};
 use crate::{Asid, PageSize, PageSizes, Pfn, SpecError, Vaddr};
 
@@ -136,6 +138,11 @@ impl WalkCache {
     /// The levels cached and what each counted, deepest first.
     pub fn counters(&self) -> impl Iterator<Item = (u8, WalkCacheCounters)> {
         self.levels.iter().map(|level| (level.level, level.counters))
+    }
+
+    /// What every level holds.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        self.levels.iter().for_each(|level| level.array.absorb_into(digest));
     }
 
     /// The valid entries: level, first address of the span, address space, and table pointed to.

@@ -7,7 +7,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind, Word};
+use pagewalk_engine::{
+    Class, Completion, Context, Cpu, CpuId, Digest, Effect, Engine, ObjectId, OpKind, Word,
+};
 
 use crate::Hardware;
 
@@ -66,6 +68,11 @@ impl CpuMask {
             others.extend(inside.filter(|&cpu| cpu != cx.cpu().id()));
         }
         others
+    }
+
+    /// The CPUs in the set.
+    pub fn absorb_into(&self, digest: &mut Digest) {
+        self.words.iter().for_each(|word| digest.absorb(word.get()));
     }
 
     /// Whether `cpu` is in the set, for observers.

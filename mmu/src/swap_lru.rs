@@ -25,7 +25,7 @@ static ROTATED: Class = Class::new(62, "lru_rotate_pvecs");
 type Batches = Vec<(LruList, Vec<Pfn>)>;
 
 /// A CPU's pages on their way to the lists (`lru_add_pvecs`): each holds one reference.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct PageVecs {
     adding: [Vec<Pfn>; LruList::COUNT],
 }
@@ -85,6 +85,7 @@ impl Hardware {
             let mut pagevecs = self.core(cx.cpu().id()).pagevecs.borrow_mut();
             let adding = &mut pagevecs.adding[list as usize];
             adding.push(pfn);
+            cx.engine().note_found(adding.len());
             (adding.len() >= PAGEVEC_SIZE).then(|| std::mem::take(adding))
         };
         if let Some(pages) = full {
@@ -113,6 +114,7 @@ impl Hardware {
     /// What is in the pagevecs of `cpu`, in a step of its own or in its interrupt.
     fn take_pagevecs(&self, engine: &Engine, cpu: CpuId) -> Batches {
         let taken = self.core(cpu).pagevecs.borrow_mut().take();
+        engine.note_found(&taken);
         engine.touch(ObjectId::new(&PAGEVECS, u64::from(cpu.0)), taking(&taken), Effect::NONE);
         taken
     }
@@ -336,6 +338,7 @@ impl Hardware {
     /// `pagevec_move_tail`: the pages that interrupts have put aside go to the back of their lists.
     async fn drain_rotated(&self, cx: &Context) {
         let pages = self.rotated.take();
+        cx.engine().note_found(&pages);
         cx.engine().touch(ObjectId::new(&ROTATED, 0), taking(&pages), Effect::NONE);
         if pages.is_empty() {
             return;

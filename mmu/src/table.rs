@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 
-use pagewalk_engine::{Class, Keep, ObjectId, SpinLock, Word};
+use pagewalk_engine::{Class, Digest, Keep, ObjectId, SpinLock, Word};
 
 use crate::{Format, Pfn, PhysicalMemory, Pte};
 
@@ -71,6 +71,22 @@ impl Tables {
     /// Tables in use, all levels.
     pub fn in_use(&self) -> u32 {
         self.in_use.get()
+    }
+
+    /// What every table holds.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        let entries = usize::from(self.format.entries());
+        for slot in 0..self.slots.get() {
+            let (chunk, base) = self.chunk(slot);
+            for (index, entry) in chunk.entries[base * entries..(base + 1) * entries].iter().enumerate() {
+                let entry = entry.get();
+                if entry != Pte::NONE {
+                    digest.absorb(u64::from(slot) << 32 | index as u64);
+                    digest.absorb(entry.0);
+                }
+            }
+        }
+        self.free.borrow().iter().for_each(|&slot| digest.absorb(u64::from(slot)));
     }
 
     /// Makes the frame a table with no entries. The frame is private to the caller.

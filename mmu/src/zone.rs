@@ -6,6 +6,8 @@ use std::cell::{Cell, RefCell};
 
 use pagewalk_engine::Context;
 
+use pagewalk_engine::Digest;
+
 use crate::{Hardware, PageRef, Pfn};
 
 /// How few free frames the allocator lets there be.
@@ -43,6 +45,12 @@ pub(crate) struct Zone {
 }
 
 pagewalk_engine::keep!(Zone: watermarks, charged);
+
+impl Zone {
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        self.charged.borrow().iter().for_each(|&frames| digest.absorb(u64::from(frames)));
+    }
+}
 
 impl Hardware {
     /// Sets the watermarks. Before the first step.

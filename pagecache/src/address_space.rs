@@ -5,7 +5,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use pagewalk_engine::{
-    Class, Context, CpuId, Held, IpiHandler, ObjectId, RwSpinGuard, RwSpinLock, SpinGuard, SpinLock, Word,
+    Class, Context, CpuId, Digest, Held, IpiHandler, ObjectId, RwSpinGuard, RwSpinLock, Shared, SpinGuard,
+    SpinLock, Word,
 };
 use pagewalk_mmu::{Fix, Hardware, PG_SWAPCACHE, PageMapping, Pfn};
 
@@ -183,13 +184,22 @@ impl AddressSpace {
         } else {
             Lock::Rw(self.tree_rwlock.write_lock(cx).await)
         };
+        self.note_private(cx);
         TreeGuard { lock, cx, mapping: self }
+    }
+
+    /// Who has the lock reads what belongs to it without a step.
+    fn note_private(&self, cx: &Context) {
+        if cx.engine().exploring() {
+            self.tree.note_private(cx.engine(), self.nodes());
+        }
     }
 
     /// `read_lock_irq(&mapping->tree_lock)`: how lookups kept removers out before 2.6.27.
     pub(crate) async fn read_lock_tree<'a>(&'a self, cx: &'a Context) -> TreeGuard<'a> {
         cx.local_irq_disable();
         let lock = Lock::Rw(self.tree_rwlock.read_lock(cx).await);
+        self.note_private(cx);
         TreeGuard { lock, cx, mapping: self }
     }
 
@@ -217,6 +227,23 @@ impl AddressSpace {
     /// How many levels of nodes the tree has, for observers; 0 is an item in the root, or nothing.
     pub fn observe_height(&self) -> u8 {
         self.tree.observe_height()
+    }
+}
+
+impl Shared for AddressSpace {
+    /// The tree, and what belongs to it.
+    fn absorb_into(&self, digest: &mut Digest) {
+        self.tree.absorb_into(digest);
+        digest.absorb(self.nrpages.get());
+        self.ended.borrow().iter().for_each(|(cpu, _)| digest.absorb(u64::from(cpu.0)));
+    }
+}
+
+impl Shared for PageCache {
+    /// What no address space has to itself: the nodes of all trees, and the gauges.
+    fn absorb_into(&self, digest: &mut Digest) {
+        self.nodes.absorb_into(digest);
+        self.gauges.absorb_into(digest);
     }
 }
 

@@ -19,9 +19,10 @@ pub(crate) struct Watch {
 impl Watch {
     /// The lookup has a reference to `pfn`, perhaps not the right one.
     #[inline(always)]
-    pub(crate) fn referenced(&self, mapping: &AddressSpace, pfn: Pfn) {
+    pub(crate) fn referenced(&self, cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
         if self.on {
             self.there.set(mapping.observe(self.index) == Some(pfn));
+            cx.engine().note_found(self.there.get());
         }
     }
 
@@ -66,6 +67,7 @@ impl AddressSpace {
         if on {
             watch.occupied = self.observe(index).is_some();
             watch.emptied = self.tree.times_emptied(index);
+            cx.engine().note_found(u64::from(watch.occupied) | watch.emptied << 1);
         }
         watch
     }

@@ -53,7 +53,7 @@ pub async fn find_get_page<'a>(
             cx.retry(&[mapping.tree.rnode().id(), slot.id(), count]).await;
             continue;
         };
-        watch.referenced(mapping, pfn);
+        watch.referenced(cx, mapping, pfn);
         if is_still_there(cx, hw, &slot, entry).await {
             break Some(page);
         }

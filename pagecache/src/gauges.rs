@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 
+use pagewalk_engine::Digest;
 use pagewalk_mmu::{PG_DIRTY, Pfn};
 
 use crate::address_space::AddressSpace;
@@ -20,6 +21,12 @@ pub(crate) struct Gauges {
 pagewalk_engine::keep!(Gauges: file_pages, file_dirty, swapcached, writeback);
 
 impl Gauges {
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        for gauge in [&self.file_pages, &self.file_dirty, &self.swapcached, &self.writeback] {
+            digest.absorb(gauge.get().cast_unsigned());
+        }
+    }
+
     pub(crate) fn nr_file_pages(&self) -> u64 {
         self.file_pages.get().max(0).cast_unsigned()
     }

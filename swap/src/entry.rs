@@ -6,7 +6,7 @@ use std::fmt;
 const OFFSET_BITS: u32 = 27;
 
 /// A page of a swap area. Offset 0 of an area is its header, so that the word 0 names no entry.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SwapEntry(u32);
 
 impl SwapEntry {

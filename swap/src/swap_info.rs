@@ -19,7 +19,7 @@ static SWAP_MAP: Class = Class::new(42, "swap_map");
 static NR_SWAP_PAGES: Class = Class::new(43, "nr_swap_pages");
 
 /// The areas from which pages are allocated, by priority.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct SwapList {
     /// By descending priority.
     pub(crate) order: Vec<u8>,

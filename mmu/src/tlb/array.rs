@@ -44,8 +44,8 @@ pub struct TlbArray {
     sets: u64,
     /// `sets - 1` if that can be used as a mask.
     set_mask: Option<u64>,
-    slots: Vec<Slot>,
-    recency: Recency,
+    pub(super) slots: Vec<Slot>,
+    pub(super) recency: Recency,
     search: Search,
     /// By the shift of a page size: what [`TlbArray::largest_held`] tells.
     held: [Option<PageSize>; 64],

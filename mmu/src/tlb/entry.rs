@@ -103,6 +103,11 @@ impl Payload {
         Self(bits & RIGHTS)
     }
 
+    /// The whole word.
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+
     /// The permission bits, below 32.
     #[inline]
     pub(crate) fn rights_bits(self) -> usize {

@@ -4,6 +4,8 @@
 //! inclusive nor exclusive: an entry that L2 gives up stays in L1, and one that L1 gives up is not written to L2.
 //! Invalidations reach every array.
 
+use pagewalk_engine::Digest;
+
 use super::array::Probe;
 use super::last_hit::LastHits;
 use super::{Payload, Rights, Tally, TlbArray, TlbEntry, TlbSpec, TlbTag};
@@ -189,6 +191,11 @@ impl TlbHierarchy {
     /// Removes all entries. Returns how many.
     pub fn flush_all(&mut self) -> u32 {
         self.remove(TlbArray::flush_all)
+    }
+
+    /// What every array holds.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        self.l1.iter().flatten().chain(&self.l2).for_each(|array| array.absorb_into(digest));
     }
 
     /// Every valid entry of every array; one that is in two arrays comes twice.

@@ -8,6 +8,7 @@ mod last_hit;
 mod recency;
 mod search;
 mod slot;
+mod state;
 mod tag_index;
 mod tally;
 

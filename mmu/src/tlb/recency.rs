@@ -1,5 +1,9 @@
 //! Which way of a full set is given up: exact LRU by stamps, or tree-PLRU by bits.
 
+use std::hash::Hash;
+
+use pagewalk_engine::Digest;
+
 use super::{Replacement, TlbGeometry};
 
 /// In sets wider than this the order of use is a list: finding the minimum of the stamps would take longer than all the
@@ -15,6 +19,20 @@ pub(super) enum Recency {
 }
 
 impl Recency {
+    /// Which slot of each set goes first, then, and so on.
+    pub(super) fn absorb_into(&self, digest: &mut Digest) {
+        match self {
+            // Only the order of the stamps of a set matters, and which slots have none.
+            Self::Lru(Stamps { ways, stamps, .. }) => {
+                for set in stamps.chunks(*ways) {
+                    let rank = |stamp: i16| set.iter().filter(|&&other| other < stamp).count() as u64;
+                    set.iter().for_each(|&stamp| digest.absorb(rank(stamp) << 1 | u64::from(stamp == 0)));
+                }
+            }
+            Self::WideLru(Lists { older, .. }) => older.hash(digest),
+            Self::TreePlru(Trees { bits, .. }) => bits.hash(digest),
+        }
+    }
     pub(super) fn new(geometry: &TlbGeometry) -> Self {
         let (sets, ways) = (geometry.sets() as usize, geometry.ways as usize);
         match geometry.replacement {

@@ -36,6 +36,7 @@ impl RadixTree {
             Entry::Node(id) => nodes.found(id),
         };
         let last = max_index(top.node().height());
+        cx.engine().note_found(top.node().height());
         let mut search = Search { cx, nodes, tag, most, found: Vec::new() };
         let mut next = Some(first);
         while let Some(index) = next.filter(|&index| index <= last) {

@@ -36,6 +36,7 @@ impl RadixTree {
                 Entry::Node(id) => nodes.get(id),
                 Entry::Empty | Entry::Item(_) => {
                     let node = nodes.alloc(cx.cpu().id()).ok_or(Occupied::NoMemory)?;
+                    cx.engine().note_found(node.id());
                     node.set_up(height);
                     self.publish(cx, parent, Entry::Node(node.id())).await;
                     node
@@ -82,6 +83,7 @@ impl RadixTree {
         }
         while self.height.get() < height {
             let node = nodes.alloc(cx.cpu().id()).ok_or(Occupied::NoMemory)?;
+            cx.engine().note_found(node.id());
             // Nobody can reach the node yet: these are no steps.
             node.set_up(self.height.get() + 1);
             node.slot(0).set_up(self.rnode().get(held));

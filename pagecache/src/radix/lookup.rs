@@ -62,6 +62,7 @@ impl RadixTree {
 async fn walk<'m>(cx: &Context, nodes: &'m Nodes, top: u32, index: u64) -> Option<SlotRef<'m>> {
     let mut found = nodes.found(top);
     let mut height = found.node().height();
+    cx.engine().note_found(height);
     found.check(cx);
     if index > max_index(height) {
         return None;

@@ -13,8 +13,9 @@ mod tag;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::hash::Hash;
 
-use pagewalk_engine::{Class, Context, ObjectId, Word};
+use pagewalk_engine::{Class, Context, Digest, Engine, ObjectId, Word};
 use pagewalk_mmu::Pfn;
 
 pub(crate) use insert::Occupied;
@@ -117,6 +118,28 @@ impl RadixTree {
         if cx.engine().config().checks {
             *self.emptied.borrow_mut().entry(index).or_default() += 1;
         }
+    }
+
+    /// The height, and how many slots of each node are occupied: what only who holds the tree's lock reads, and without a step.
+    pub(crate) fn note_private(&self, engine: &Engine, nodes: &Nodes) {
+        engine.note_found(self.height.get());
+        let mut below = vec![Entry::decode(self.rnode.get())];
+        while let Some(entry) = below.pop() {
+            if let Entry::Node(id) = entry {
+                let node = nodes.get(id);
+                engine.note_found(node.count().get());
+                if node.height() > 1 {
+                    below.extend(node.entries());
+                }
+            }
+        }
+    }
+
+    /// The root, and what observers know of it.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        digest.absorb(u64::from(self.id) << 32 | u64::from(self.rnode.get()));
+        digest.absorb(u64::from(self.height.get()) << 32 | u64::from(self.tags.get()));
+        self.emptied.borrow().hash(digest);
     }
 
     /// How often `index` was emptied so far, for observers.

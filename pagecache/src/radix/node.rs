@@ -4,18 +4,19 @@
 //! period), and only then is emptied and used again.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::hash::Hash;
 use std::rc::Rc;
 
-use pagewalk_engine::{Context, CpuId, Effect, Keep, ObjectId, OpKind, Word, keep};
+use pagewalk_engine::{Context, CpuId, Digest, Effect, Keep, ObjectId, OpKind, Word, keep};
 use pagewalk_mmu::{Hardware, Mutant};
 
-use super::{MAP_SIZE, MAX_PATH, NODE_LIFE, NODE_SLOT, NODE_TAGS, NODES, Tag};
+use super::{Entry, MAP_SIZE, MAX_PATH, NODE_LIFE, NODE_SLOT, NODE_TAGS, NODES, Tag};
 
 /// Nodes of the first chunk; each further chunk has twice as many as the one before.
 const FIRST_CHUNK: u32 = 64;
 const CHUNKS: usize = 24;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     Free,
     InUse,
@@ -86,6 +87,11 @@ impl Node {
         Word::new(&self.tags[tag as usize], ObjectId::new(&NODE_TAGS, index))
     }
 
+    /// What its slots hold.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.slots.iter().map(|slot| Entry::decode(slot.get()))
+    }
+
     /// Whether it is free, in use or retired, as an object.
     fn life(&self) -> ObjectId {
         ObjectId::new(&NODE_LIFE, u64::from(self.id.get()))
@@ -99,9 +105,15 @@ impl Node {
         self.state.set(State::Free);
     }
 
-    /// Whether any slot has the tag. Only under `tree_lock`.
-    pub(crate) fn any_tag_set(&self, tag: Tag) -> bool {
-        self.tags[tag as usize].get() != 0
+    /// What it holds, and which of its lives it is in.
+    fn absorb_into(&self, digest: &mut Digest) {
+        digest.absorb(u64::from(self.id.get()) << 32 | u64::from(self.generation.get()));
+        digest.absorb(u64::from(self.height.get()) << 8 | u64::from(self.count.get()));
+        self.state.get().hash(digest);
+        for (offset, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.get() != 0) {
+            digest.absorb((offset as u64) << 32 | u64::from(slot.get()));
+        }
+        self.tags.iter().for_each(|tags| digest.absorb(tags.get()));
     }
 }
 
@@ -134,7 +146,7 @@ impl<'m> NodeRef<'m> {
 }
 
 /// A retired node and what its slots held then (kept when the engine checks).
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 struct Retired {
     id: u32,
     slots: Option<Box<[u32; MAP_SIZE]>>,
@@ -205,6 +217,16 @@ impl Nodes {
         NodeRef { node, generation: node.generation.get() }
     }
 
+    /// Every node that was ever used, and which are free.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        let used = self.fresh.get().min(self.most);
+        digest.absorb(u64::from(used));
+        (0..used).for_each(|id| self.get(id).absorb_into(digest));
+        self.free.borrow().hash(digest);
+        self.preloads.iter().for_each(|kept| kept.borrow().hash(digest));
+        self.retired.borrow().hash(digest);
+    }
+
     fn new_node(&self) -> Option<u32> {
         let recycled = self.free.borrow_mut().pop();
         let id = recycled.or_else(|| {
@@ -225,6 +247,7 @@ impl Nodes {
             let Some(id) = self.new_node() else { return false };
             kept.push(id);
         }
+        cx.engine().note_found(&*kept);
         true
     }
 

@@ -80,7 +80,7 @@ impl RadixTree {
                 return;
             }
             node.tags(tag).clear_bit(cx, *offset as u8).await;
-            if node.any_tag_set(tag) {
+            if node.tags(tag).get(held) != 0 {
                 return;
             }
         }
@@ -102,7 +102,7 @@ impl RadixTree {
         for (node, offset) in path.steps[..path.depth].iter().rev().flatten() {
             node.tags(tag)
                 .modify_in_step(engine, OpKind::ChangeBit(*offset as u8), |tags| tags & !(1 << offset));
-            if node.any_tag_set(tag) {
+            if node.tags(tag).get(held) != 0 {
                 return;
             }
         }

@@ -195,6 +195,7 @@ const BANNED: &[(&str, &[&str], &str)] = &[
             "sim/cli/src/replay/mod.rs",
             "sim/cli/src/replay/progress.rs",
             "sim/cli/src/capture/",
+            "sim/cli/src/explore/search.rs",
         ],
         "a run has one thread; the front end has the others",
     ),

@@ -52,7 +52,7 @@ impl<'a> Word<'a, u32> {
 
     /// `wake_up_page`, from an interrupt handler: who sleeps for a bit of the word looks again.
     pub fn wake_bit_waiters(self, engine: &Engine) {
-        engine.touch(self.id(), OpKind::Load, Effect::NONE);
+        engine.touch_untold(self.id(), OpKind::Load, Effect::NONE);
         engine.notify_sleepers(self.id());
     }
 

@@ -33,6 +33,44 @@ impl Digest {
         self.high = (self.high.rotate_left(17) ^ word).wrapping_mul(LANE_1);
         self.high ^= self.high >> 32;
     }
+
+    /// Absorbs another digest.
+    #[inline]
+    pub fn absorb_digest(&mut self, other: Self) {
+        self.absorb(other.low);
+        self.absorb(other.high);
+    }
+}
+
+/// So that whatever derives [`std::hash::Hash`] can be absorbed.
+impl std::hash::Hasher for Digest {
+    fn finish(&self) -> u64 {
+        self.low ^ self.high
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.absorb(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.absorb(u64::from(word));
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.absorb(u64::from(word));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.absorb(word);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.absorb(word as u64);
+    }
 }
 
 impl fmt::Display for Digest {

@@ -12,6 +12,7 @@ use crate::cpu::{Cpu, CpuId};
 use crate::cpuset::CpuSet;
 use crate::digest::Digest;
 use crate::footprint::Exploring;
+use crate::history::Histories;
 use crate::lockdep::LockOrder;
 use crate::marks::Marks;
 use crate::object::ObjectId;
@@ -79,6 +80,8 @@ pub struct Engine {
     pub(crate) rcu: Rcu,
     pub(crate) marks: Marks,
     pub(crate) exploring: Exploring,
+    /// What each context has been told, where states are asked for.
+    pub(crate) histories: Histories,
     /// Retries that wait for one of their words to change.
     pub(crate) retries: RefCell<Vec<(ContextId, Words)>>,
     /// Whether somebody is told of every step.
@@ -127,6 +130,7 @@ impl Engine {
             rcu: Rcu::default(),
             marks: Marks::default(),
             exploring: Exploring::default(),
+            histories: Histories::default(),
             retries: RefCell::default(),
             seen: config.record > 0 || config.schedule == Schedule::Explore,
             waits: Waits::default(),
@@ -189,6 +193,11 @@ impl Engine {
         self.note_occupied(cpu);
         self.enqueue(id);
         id
+    }
+
+    /// The CPU whose context or interrupt is executing.
+    pub fn running(&self) -> Option<CpuId> {
+        self.running.get()
     }
 
     /// The time of whoever is executing; 0 before the run begins.

@@ -162,7 +162,9 @@ impl Engine {
         self.exploring.touched.borrow_mut().clear();
         self.running.set(Some(cpu.id()));
         glance::note_looks(true);
+        self.exploring.acting.set(true);
         let context = self.act(who, cpu);
+        self.exploring.acting.set(false);
         self.note_looks();
         if let Some((op, effect)) = self.exploring.last.get() {
             self.wake_changed(op, effect);
@@ -190,18 +192,22 @@ impl Engine {
             Actor::Cpu(_) => {
                 let context = cpu.current();
                 cpu.budget.set(1);
+                self.history_of(context);
                 self.resume(cpu);
+                self.history_ends(context);
                 cpu.budget.set(0);
                 return context;
             }
             Actor::Interrupt(_) => {
                 self.note_event(self.interrupt_op(cpu));
                 self.deliver(cpu);
+                self.history_ends(None);
             }
             Actor::Callback(_) => {
                 let number = self.rcu.callback_due(cpu.id()).expect("the chosen callback is due");
                 self.note_event(crate::rcu::callback_op(number));
                 self.rcu.run_callback(self, cpu.id());
+                self.history_ends(None);
             }
         }
         None
@@ -255,7 +261,12 @@ impl Engine {
         while self.exploring.fresh.get() != 0 {
             let cpu = &self.cpus[self.exploring.fresh.get().trailing_zeros() as usize];
             self.exploring.fresh.set(self.exploring.fresh.get() & !bit_of(cpu.id()));
+            let context = cpu.current();
+            self.history_of(context);
+            let acting = self.exploring.acting.replace(true);
             self.announce_only(cpu);
+            self.exploring.acting.set(acting);
+            self.history_ends(context);
         }
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Exploring {
     drowsy: Cell<u64>,
     /// CPUs with interrupts off, as the last step left them.
     pub(crate) irqs_off: Cell<u64>,
+    /// Code is running: what it touches it has been told.
+    pub(crate) acting: Cell<bool>,
     /// What waited for interrupts to be turned on when the run ended.
     pub(crate) held_back: RefCell<Vec<(usize, Op)>>,
 }
@@ -68,6 +70,7 @@ impl Exploring {
     /// A run begins: what made the world it runs in is forgotten.
     pub(crate) fn begin(&self, engine: &Engine) {
         glance::begin();
+        engine.histories_begin();
         self.held_back.borrow_mut().clear();
         self.log.borrow_mut().clear();
         self.shared.set(0);
@@ -94,6 +97,7 @@ impl Engine {
     /// The step just executed by `context`.
     pub(crate) fn note_step(&self, context: ContextId, op: Op, effect: Effect) {
         self.exploring.last.set(Some((op, effect)));
+        self.history_step(context, &op, effect);
         self.exploring.log.borrow_mut().push((context, op.object, effect.old != effect.new));
     }
 
@@ -106,8 +110,18 @@ impl Engine {
         }
     }
 
+    /// [`Engine::touch`] of what the code is not told of.
+    pub(crate) fn touch_untold(&self, object: ObjectId, kind: OpKind, effect: Effect) {
+        let acting = self.exploring.acting.replace(false);
+        self.touch(object, kind, effect);
+        self.exploring.acting.set(acting);
+    }
+
     #[cold]
     fn note_touch(&self, touch: Touch) {
+        if self.exploring.acting.get() {
+            self.history_touch(&touch);
+        }
         let mut touched = self.exploring.touched.borrow_mut();
         if touch.effect.old != touch.effect.new {
             // Nobody's own access: whoever waits for a change sees one.
@@ -137,7 +151,9 @@ impl Engine {
             self.touch(ObjectId::new(&OCCUPIED, u64::from(cpu.0)), OpKind::Load, Effect::NONE);
             self.note_awaited(cpu);
         }
-        self.cpu(cpu).current().is_none()
+        let idle = self.cpu(cpu).current().is_none();
+        self.note_found(idle);
+        idle
     }
 
     /// The step being executed depends on whatever a context of `cpu` may be asleep for.
@@ -153,7 +169,7 @@ impl Engine {
                 OpKind::GraceEnd => (ObjectId::new(&RCU, 0), OpKind::Load),
                 _ => (op.object, OpKind::Load),
             };
-            self.touch(object, kind, Effect::NONE);
+            self.touch_untold(object, kind, Effect::NONE);
         }
     }
 

@@ -1,7 +1,9 @@
 //! State owned by a lock: reachable only through the held guard, and no step of its own.
 
 use std::cell::{Ref, RefCell, RefMut};
+use std::hash::Hash;
 
+use crate::digest::Digest;
 use crate::glance;
 use crate::keep::Keep;
 use crate::object::ObjectId;
@@ -19,11 +21,20 @@ pub trait Held {
 pub struct Guarded<T> {
     lock: ObjectId,
     state: RefCell<T>,
+    /// How it is told to who reaches it.
+    absorb: fn(&T, &mut Digest),
+}
+
+impl<T: Hash> Guarded<T> {
+    /// `state`, owned by the lock known as `lock`.
+    pub fn new(lock: ObjectId, state: T) -> Self {
+        Self::hashed(lock, state, Hash::hash)
+    }
 }
 
 impl<T: Clone> Keep for Guarded<T> {
     fn keep(&self) -> Self {
-        Self { lock: self.lock, state: self.state.keep() }
+        Self { lock: self.lock, state: self.state.keep(), absorb: self.absorb }
     }
     fn set_back(&self, kept: &Self) {
         self.state.set_back(&kept.state);
@@ -31,9 +42,9 @@ impl<T: Clone> Keep for Guarded<T> {
 }
 
 impl<T> Guarded<T> {
-    /// `state`, owned by the lock known as `lock`.
-    pub fn new(lock: ObjectId, state: T) -> Self {
-        Self { lock, state: RefCell::new(state) }
+    /// The same, for state that `absorb` hashes.
+    pub fn hashed(lock: ObjectId, state: T, absorb: fn(&T, &mut Digest)) -> Self {
+        Self { lock, state: RefCell::new(state), absorb }
     }
 
     /// Reads the state under the lock.
@@ -42,6 +53,7 @@ impl<T> Guarded<T> {
     /// If `held` is another lock.
     pub fn get(&self, held: &impl Held) -> Ref<'_, T> {
         self.check(held);
+        self.tell();
         self.state.borrow()
     }
 
@@ -52,6 +64,7 @@ impl<T> Guarded<T> {
     pub fn get_mut(&self, held: &impl Held) -> RefMut<'_, T> {
         self.check(held);
         assert!(held.exclusive(), "{} guards what is changed under a shared hold", self.lock);
+        self.tell();
         self.state.borrow_mut()
     }
 
@@ -60,6 +73,11 @@ impl<T> Guarded<T> {
     pub fn observe(&self) -> Ref<'_, T> {
         glance::note_look(self.lock);
         self.state.borrow()
+    }
+
+    /// The code learns what the state is.
+    fn tell(&self) {
+        glance::tell(|digest| (self.absorb)(&self.state.borrow(), digest));
     }
 
     fn check(&self, held: &impl Held) {

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use crate::context::Context;
 use crate::cpu::{Cpu, CpuId, Mode};
+use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::object::{Class, ObjectId};
 use crate::record::{Effect, Op, OpKind, Order};
@@ -27,6 +28,8 @@ pub(crate) struct Interrupt {
     /// Whether the CPU has entered the interrupt already: then it only goes on with it.
     pub(crate) entered: bool,
     pub(crate) handler: IpiHandler,
+    /// The history of who sent it.
+    pub(crate) origin: Digest,
 }
 
 /// The class of a CPU's interrupt line.
@@ -43,7 +46,9 @@ impl Context {
         Step::new(self, op, move || {
             let engine = self.engine();
             let arrival = self.cpu().clock() + u64::from(engine.config.costs.ipi_latency);
-            engine.raise(engine.cpu(target), Interrupt { arrival, location, entered: false, handler });
+            let origin = engine.history();
+            engine
+                .raise(engine.cpu(target), Interrupt { arrival, location, entered: false, handler, origin });
             ((), Effect::NONE)
         })
     }
@@ -56,7 +61,8 @@ impl Engine {
     #[track_caller]
     pub fn device_interrupt(&self, cpu: CpuId, arrival: u64, handler: IpiHandler) {
         let location = Location::caller();
-        self.raise(self.cpu(cpu), Interrupt { arrival, location, entered: false, handler });
+        let origin = self.history();
+        self.raise(self.cpu(cpu), Interrupt { arrival, location, entered: false, handler, origin });
         self.touch(ObjectId::new(&IRQ, u64::from(cpu.0)), OpKind::Send, Effect::NONE);
     }
 
@@ -65,7 +71,8 @@ impl Engine {
     #[track_caller]
     pub fn go_on_in_interrupt(&self, cpu: CpuId, handler: IpiHandler) {
         let (location, arrival) = (Location::caller(), self.now());
-        self.raise(self.cpu(cpu), Interrupt { arrival, location, entered: true, handler });
+        let origin = self.history();
+        self.raise(self.cpu(cpu), Interrupt { arrival, location, entered: true, handler, origin });
         self.touch(ObjectId::new(&IRQ, u64::from(cpu.0)), OpKind::Send, Effect::NONE);
     }
 
@@ -104,6 +111,7 @@ impl Engine {
             cpu.charge(u64::from(self.config.costs.ipi_deliver));
         }
         cpu.steps.set(cpu.steps.get() + 1);
+        self.history_is(interrupt.origin);
         (interrupt.handler)(self, cpu);
         // A handler that woke this CPU's own context has set its mode already.
         if cpu.mode() == Mode::Interrupt {

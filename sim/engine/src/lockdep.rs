@@ -1,6 +1,10 @@
 //! Lock order: classes of locks, which was taken inside which, and whether that can deadlock.
 
+use petgraph::algo::has_path_connecting;
+use petgraph::graphmap::DiGraphMap;
+
 use crate::context::Context;
+use crate::digest::Digest;
 use crate::object::Class;
 
 /// A class of locks, by its number, and the nesting level in it.
@@ -11,6 +15,10 @@ type Level = (u8, u8);
 pub(crate) struct LockOrder {
     /// Who is taken inside whom, in order; a few dozen.
     edges: Vec<(Level, Level)>,
+    /// Orders of this and of earlier runs that are free of cycles together. Never set back.
+    acyclic: DiGraphMap<Level, ()>,
+    /// Whether this run has seen an order that is not among them.
+    beyond: bool,
 }
 
 impl LockOrder {
@@ -19,38 +27,43 @@ impl LockOrder {
         if self.edges.len() != kept.edges.len() {
             self.edges.clone_from(&kept.edges);
         }
+        self.beyond = kept.beyond;
     }
 
     pub(crate) fn clear(&mut self) {
         self.edges.clear();
+        self.beyond = false;
+    }
+
+    /// Every order seen.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        digest.absorb(self.edges.len() as u64);
+        for &((outer, of_outer), (inner, of_inner)) in &self.edges {
+            digest.absorb(u64::from(u32::from_le_bytes([outer, of_outer, inner, of_inner])));
+        }
     }
 
     /// Notes that `inner` is taken while `outer` is held; true if the opposite order was seen before.
     fn contradicts(&mut self, outer: Level, inner: Level) -> bool {
         let Err(place) = self.edges.binary_search(&(outer, inner)) else { return false };
-        let cycle = self.leads(inner, outer);
         self.edges.insert(place, (outer, inner));
-        cycle
+        // What is a part of a graph without a cycle has none.
+        if !self.beyond && self.acyclic.contains_edge(outer, inner) {
+            return false;
+        }
+        self.check(outer, inner)
     }
 
-    /// Whether there is a way along the edges.
-    fn leads(&self, from: Level, to: Level) -> bool {
-        let mut reached = vec![from];
-        let mut next = 0;
-        while let Some(&level) = reached.get(next) {
-            if level == to {
-                return true;
-            }
-            let begin = self.edges.partition_point(|&(outer, _)| outer < level);
-            let inside = self.edges[begin..].iter().take_while(|&&(outer, _)| outer == level);
-            for &(_, inner) in inside {
-                if !reached.contains(&inner) {
-                    reached.push(inner);
-                }
-            }
-            next += 1;
+    #[cold]
+    fn check(&mut self, outer: Level, inner: Level) -> bool {
+        let closes =
+            |graph: &DiGraphMap<Level, ()>| outer == inner || has_path_connecting(graph, inner, outer, None);
+        if closes(&self.acyclic) {
+            self.beyond = true;
+        } else {
+            self.acyclic.add_edge(outer, inner, ());
         }
-        false
+        self.beyond && closes(&DiGraphMap::from_edges(&self.edges))
     }
 }
 

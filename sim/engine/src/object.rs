@@ -12,17 +12,24 @@ pub struct Class {
     pub name: &'static str,
     /// How many objects of this class share a cache line, as a power of two (PTEs: 3, eight to a line).
     pub line_shift: u8,
+    /// Its objects are observers' notes, of which the kernel is never told.
+    pub observer: bool,
 }
 
 impl Class {
     /// A class whose objects each have a cache line of their own.
     pub const fn new(id: u8, name: &'static str) -> Self {
-        Self { id, name, line_shift: 0 }
+        Self { id, name, line_shift: 0, observer: false }
+    }
+
+    /// A class of observers' notes.
+    pub const fn of_observer(id: u8, name: &'static str) -> Self {
+        Self { id, name, line_shift: 0, observer: true }
     }
 
     /// A class of which `1 << line_shift` consecutive objects share a cache line.
     pub const fn packed(id: u8, name: &'static str, line_shift: u8) -> Self {
-        Self { id, name, line_shift }
+        Self { id, name, line_shift, observer: false }
     }
 }
 

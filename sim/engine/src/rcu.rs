@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use crate::context::{Context, ContextId};
 use crate::cpu::{Cpu, CpuId};
+use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::interrupt::Interrupt;
 use crate::object::{Class, ObjectId};
@@ -24,6 +25,14 @@ pub static GRACE: Class = Class::new(4, "grace period");
 
 type Callback = Box<dyn FnOnce(&Engine)>;
 
+/// A callback of an explored run: of which CPU, after which grace period, and the history of who asked for it.
+struct Asked {
+    cpu: CpuId,
+    number: u64,
+    callback: Callback,
+    origin: Digest,
+}
+
 struct GracePeriod {
     number: u64,
     readers: Vec<ContextId>,
@@ -37,7 +46,7 @@ pub(crate) struct Rcu {
     sections: RefCell<Vec<(ContextId, u32)>>,
     waiting: RefCell<Vec<GracePeriod>>,
     /// Callbacks of explored runs, whose delivery is a choice of its own.
-    callbacks: RefCell<Vec<(CpuId, u64, Callback)>>,
+    callbacks: RefCell<Vec<Asked>>,
 }
 
 fn op(object: ObjectId, kind: OpKind, location: &'static Location<'static>) -> Op {
@@ -70,8 +79,11 @@ impl Rcu {
                 let run = Rc::new(move |engine: &Engine, _: &Cpu| {
                     once.take().expect("a callback runs once")(engine);
                 });
-                let (arrival, location) = (engine.now(), Location::caller());
-                engine.raise(engine.cpu(cpu), Interrupt { arrival, location, entered: false, handler: run });
+                let (arrival, location, origin) = (engine.now(), Location::caller(), engine.history());
+                engine.raise(
+                    engine.cpu(cpu),
+                    Interrupt { arrival, location, entered: false, handler: run, origin },
+                );
             }
         }
     }
@@ -116,15 +128,31 @@ impl Rcu {
     /// The grace period of the oldest callback of `cpu`, if it is over.
     pub(crate) fn callback_due(&self, cpu: CpuId) -> Option<u64> {
         let callbacks = self.callbacks.borrow();
-        let &(_, number, _) = callbacks.iter().find(|&&(of, ..)| of == cpu)?;
+        let number = callbacks.iter().find(|asked| asked.cpu == cpu)?.number;
         self.over(number).then_some(number)
     }
 
     /// Runs the oldest callback of `cpu`.
     pub(crate) fn run_callback(&self, engine: &Engine, cpu: CpuId) {
-        let place = self.callbacks.borrow().iter().position(|&(of, ..)| of == cpu).expect("one is due");
-        let (_, _, callback) = self.callbacks.borrow_mut().remove(place);
-        callback(engine);
+        let place = self.callbacks.borrow().iter().position(|asked| asked.cpu == cpu).expect("one is due");
+        let asked = self.callbacks.borrow_mut().remove(place);
+        engine.history_is(asked.origin);
+        (asked.callback)(engine);
+    }
+
+    /// The grace periods that wait, for whom, and the callbacks after them.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        for period in self.waiting.borrow().iter() {
+            let mut readers: Vec<_> = period.readers.iter().map(|reader| reader.number()).collect();
+            readers.sort_unstable();
+            digest.absorb(period.number);
+            digest.absorb(readers.len() as u64);
+            readers.iter().for_each(|&reader| digest.absorb(u64::from(reader)));
+        }
+        for asked in self.callbacks.borrow().iter() {
+            digest.absorb(u64::from(asked.cpu.0) << 56 ^ asked.number);
+            digest.absorb_digest(asked.origin);
+        }
     }
 }
 
@@ -178,7 +206,8 @@ impl Context {
             let (rcu, cpu) = (&self.engine().rcu, self.cpu());
             let number = if self.engine().exploring() {
                 let number = rcu.begin(cpu, None);
-                rcu.callbacks.borrow_mut().push((cpu.id(), number, callback));
+                let (cpu, origin) = (cpu.id(), self.engine().history());
+                rcu.callbacks.borrow_mut().push(Asked { cpu, number, callback, origin });
                 number
             } else {
                 rcu.begin(cpu, Some((cpu.id(), callback)))

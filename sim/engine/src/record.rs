@@ -16,6 +16,8 @@ pub enum OpKind {
     Store,
     /// Reads and writes the whole word in one act.
     Rmw,
+    /// The same, and the code learns no more than whether the word was or became 0.
+    RmwTest,
     /// Reads one bit of the word.
     TestBit(u8),
     /// Reads and writes one bit of the word.
@@ -71,7 +73,7 @@ impl OpKind {
     #[inline(always)]
     pub(crate) fn price(self) -> Price {
         match self {
-            Self::Rmw | Self::ChangeBit(_) | Self::Count => Price::Atomic,
+            Self::Rmw | Self::RmwTest | Self::ChangeBit(_) | Self::Count => Price::Atomic,
             Self::Lock | Self::LockShared | Self::TryLock | Self::Unlock | Self::UnlockShared => Price::Lock,
             Self::Send => Price::Send,
             Self::User | Self::Yield | Self::Barrier | Self::Retry | Self::Deliver => Price::Free,

@@ -69,6 +69,7 @@ impl Engine {
         self.contenders.set(0);
         self.rcu.restart();
         self.exploring.clear();
+        self.histories.clear();
         self.live.set(0);
         self.drawn.set(None);
         self.running.set(None);

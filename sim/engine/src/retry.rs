@@ -71,6 +71,7 @@ impl Retry<'_> {
             engine.stop_contending(id);
         } else {
             engine.retries.borrow_mut().push((id, Words::of(self.words)));
+            engine.watch_classes(self.words);
             self.announced = true;
         }
         self.changed = self.changed || engine.changed_since_access(id, self.words);
@@ -88,6 +89,7 @@ impl Retry<'_> {
         for &word in self.words {
             engine.touch(word, OpKind::Retry, Effect::NONE);
             engine.note_seen(id, word);
+            engine.history_watches(id, word);
         }
         Poll::Ready(())
     }

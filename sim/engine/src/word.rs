@@ -62,7 +62,9 @@ impl<'a, T: WordValue> Word<'a, T> {
     /// meanwhile. There are readers without the lock, so the holder's stores are steps all the same.
     #[inline(always)]
     pub fn get(self, _held: &impl Held) -> T {
-        self.cell.get()
+        let value = self.cell.get();
+        glance::tell(|digest| digest.absorb(value.bits()));
+        value
     }
 
     /// A load inside the step of an interrupt, which is told of it.
@@ -72,13 +74,13 @@ impl<'a, T: WordValue> Word<'a, T> {
         value
     }
 
-    /// A read-modify-write inside the step of an interrupt, which is told of it: replaces the word by `change` of it, and
-    /// yields the old value.
+    /// A read-modify-write inside the step of an interrupt: replaces the word by `change` of it, and yields the old value, for
+    /// this step only.
     pub fn modify_in_step(self, engine: &Engine, kind: OpKind, change: impl FnOnce(T) -> T) -> T {
         let old = self.cell.get();
         let new = change(old);
         self.cell.set(new);
-        engine.touch(self.id, kind, Effect { old: old.bits(), new: new.bits() });
+        engine.touch_untold(self.id, kind, Effect { old: old.bits(), new: new.bits() });
         old
     }
 
@@ -215,11 +217,19 @@ macro_rules! counting_words {
             self.update(cx, OpKind::Rmw, Order::Full, Location::caller(), move |old| old.wrapping_add(n))
         }
 
+        /// `atomic_inc`: adds 1; a full barrier. Wraps.
+        #[inline(always)]
+        #[track_caller]
+        pub fn inc(self, cx: &Context) -> impl Future<Output = ()> {
+            let step = self.update(cx, OpKind::RmwTest, Order::Full, Location::caller(), |old| old.wrapping_add(1));
+            async move { step.await; }
+        }
+
         /// `atomic_inc_not_zero`: adds 1 unless the word is 0; yields whether it did.
         #[inline(always)]
         #[track_caller]
         pub fn inc_not_zero(self, cx: &Context) -> impl Future<Output = bool> {
-            let step = self.update(cx, OpKind::Rmw, Order::Full, Location::caller(), |old| {
+            let step = self.update(cx, OpKind::RmwTest, Order::Full, Location::caller(), |old| {
                 if old == 0 { 0 } else { old.wrapping_add(1) }
             });
             async move { step.await != 0 }
@@ -229,7 +239,7 @@ macro_rules! counting_words {
         #[inline(always)]
         #[track_caller]
         pub fn dec_and_test(self, cx: &Context) -> impl Future<Output = bool> {
-            let step = self.update(cx, OpKind::Rmw, Order::Full, Location::caller(), |old| old.wrapping_sub(1));
+            let step = self.update(cx, OpKind::RmwTest, Order::Full, Location::caller(), |old| old.wrapping_sub(1));
             async move { step.await == 1 }
         }
     })* };

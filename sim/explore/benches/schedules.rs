@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use pagewalk_engine::{Costs, CpuId, Engine, EngineConfig, Keep, Schedule, Stop, Violation};
-use pagewalk_explore::{Limits, Model, Scenario, World, exhaust, random_walk};
+use pagewalk_explore::{Limits, Model, Scenario, World, exhaust, exhaust_states, random_walk};
 use pagewalk_mmu::{Hardware, HardwareSpec, PG_LOCKED, PageRef, Pfn, Switches};
 use pagewalk_pagecache::{__remove_mapping, AddressSpace, PageCache, find_get_page};
 
@@ -90,13 +90,32 @@ fn rate(name: &str, mut run: impl FnMut() -> (u64, u64)) {
 /// Shipped scenarios that are searched, each with the rounds in a measurement: none takes less than a second.
 const SCENARIOS: [(&str, u32); 2] = [("lookup-and-reuse", 400), ("fault-and-truncate", 2)];
 
+fn shipped(name: &str) -> Scenario {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/scenarios");
+    let text = fs::read_to_string(directory.join(format!("{name}.ron"))).expect("a shipped scenario");
+    ron::from_str(&text).expect("a shipped scenario is well formed")
+}
+
+/// A search by state of the same kernel.
+fn search_states() {
+    for _ in 0..3 {
+        let mut world = World::new(shipped("fault-and-truncate"), Switches::FIXED);
+        #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock; nothing depends on it")]
+        let begin = std::time::Instant::now();
+        let all = exhaust_states(&mut world, 2_000);
+        let seconds = begin.elapsed().as_secs_f64();
+        let (states, steps) = (all.states as f64 / seconds, all.transitions as f64 / seconds);
+        let bytes = all.bytes as f64 / all.states as f64;
+        println!(
+            "fault-and-truncate: {states:10.0} states/s, {steps:.0} steps between them/s, {bytes:.0} bytes each"
+        );
+    }
+}
+
 /// Exhaustive searches of shipped scenarios on the kernel `fixed`.
 fn search_scenarios() {
     for (name, rounds) in SCENARIOS {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/scenarios");
-        let text = fs::read_to_string(directory.join(format!("{name}.ron"))).expect("a shipped scenario");
-        let scenario: Scenario = ron::from_str(&text).expect("a shipped scenario is well formed");
-        let mut world = World::new(scenario, Switches::FIXED);
+        let mut world = World::new(shipped(name), Switches::FIXED);
         for _ in 0..3 {
             #[expect(
                 clippy::disallowed_methods,
@@ -121,7 +140,8 @@ fn search_scenarios() {
 
 fn main() {
     if std::env::args().any(|word| word == "scenarios") {
-        return search_scenarios();
+        search_scenarios();
+        return search_states();
     }
     for (name, index) in [("height 0", 0), ("height 1", 1)] {
         let mut race = Race::new(index, Schedule::Random);
@@ -151,4 +171,5 @@ fn main() {
         println!("{name}: all {} classes in {:.1} ms", all.classes, begin.elapsed().as_secs_f64() * 1e3);
     }
     search_scenarios();
+    search_states();
 }

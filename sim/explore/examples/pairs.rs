@@ -2,12 +2,12 @@
 //! three on one CPU. Prints the tables of `docs/pairs.md`; exits with 1 if anything breaks or depends on the order.
 //!
 //! Usage: `cargo run --release -p pagewalk-explore --example pairs [RUNS]`; a search of more than RUNS runs (100,000 unless given)
-//! is not done.
+//! is made by state instead.
 
 use std::process::ExitCode;
 
 use pagewalk_explore::Limits;
-use pagewalk_explore::matrix::{Pair, SmallWorld, outcome, pairs, sequences};
+use pagewalk_explore::matrix::{Pair, SmallWorld, outcome, pairs_in_any_way, sequences};
 use pagewalk_mmu::Switches;
 
 fn main() -> ExitCode {
@@ -31,7 +31,7 @@ fn matrix(world: SmallWorld, limits: Limits) -> usize {
     println!("\n### {}\n", world.describe());
     let numbers: Vec<_> = (1..=operations.len()).map(|n| n.to_string()).collect();
     println!("| | {} |\n|---|{}", numbers.join(" | "), "---|".repeat(operations.len()));
-    let all: Vec<Pair> = pairs(world, Switches::FIXED, limits).collect();
+    let all: Vec<Pair> = pairs_in_any_way(world, Switches::FIXED, limits).collect();
     for (row, one) in operations.iter().enumerate() {
         let at = |other: usize| {
             let found = all.iter().find(|pair| pair.operations == [one.clone(), operations[other].clone()]);
@@ -46,11 +46,14 @@ fn matrix(world: SmallWorld, limits: Limits) -> usize {
 /// How many classes a pair has; more, if not all were visited; what is wrong with it.
 fn cell(pair: &Pair) -> String {
     let [first, second] = &pair.outcomes;
-    let mut cell = first.summary.classes.to_string();
+    let mut cell = match first.states {
+        None => first.summary.classes.to_string(),
+        Some(states) => format!("{states} states"),
+    };
     if !first.summary.complete || !second.summary.complete {
         return format!("> {}", first.summary.runs);
     }
-    if second.summary.classes != first.summary.classes {
+    if first.states.is_none() && second.summary.classes != first.summary.classes {
         cell += &format!(" or {}", second.summary.classes);
     }
     for broken in first.broken.union(&second.broken) {

@@ -99,9 +99,13 @@ fn mode(touch: &Touch, fault: Option<Fault>) -> Mode {
         OpKind::Load | OpKind::Wait | OpKind::Retry => Mode::Read,
         OpKind::TestBit(bit) => Mode::ReadBit(bit),
         OpKind::ChangeBit(bit) => Mode::WriteBit(bit),
-        OpKind::Store | OpKind::Rmw | OpKind::Lock | OpKind::TryLock | OpKind::Unlock | OpKind::Send => {
-            Mode::Write
-        }
+        OpKind::Store
+        | OpKind::Rmw
+        | OpKind::RmwTest
+        | OpKind::Lock
+        | OpKind::TryLock
+        | OpKind::Unlock
+        | OpKind::Send => Mode::Write,
         OpKind::Count => Mode::Count,
         OpKind::LockShared | OpKind::UnlockShared => Mode::Share,
         OpKind::ReadLock if touch.effect.old == 0 => Mode::OpenSection,
@@ -184,7 +188,7 @@ pub(crate) fn part(earlier: &Access, later: &Access, fault: Option<Fault>) -> Pa
         (OpKind::Wait, OpKind::Count) => (1, u64::from(touch.effect.new != 0)),
         (
             OpKind::ChangeBit(bit) | OpKind::TestBit(bit),
-            OpKind::ChangeBit(_) | OpKind::Store | OpKind::Rmw,
+            OpKind::ChangeBit(_) | OpKind::Store | OpKind::Rmw | OpKind::RmwTest,
         ) => (touch.effect.old >> bit & 1, touch.effect.new >> bit & 1),
         _ => (0, 0),
     };

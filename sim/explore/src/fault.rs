@@ -154,7 +154,7 @@ impl Fault {
             Self::IdleUnseen => touch.object.class == &OCCUPIED,
             Self::LoadsUnseen => touch.kind == OpKind::Load,
             Self::StoresUnseen => touch.kind == OpKind::Store,
-            Self::RmwsUnseen => touch.kind == OpKind::Rmw,
+            Self::RmwsUnseen => matches!(touch.kind, OpKind::Rmw | OpKind::RmwTest),
             Self::BitReadsUnseen => matches!(touch.kind, OpKind::TestBit(_)),
             Self::BitChangesUnseen => matches!(touch.kind, OpKind::ChangeBit(_)),
             Self::LocksUnseen => touch.kind == OpKind::Lock,
@@ -178,7 +178,7 @@ impl Fault {
         }
         let unseen = |touch: &Touch| match self {
             Self::LooksUnseen => touch.kind == OpKind::Load && touch.object.class != &IRQS_OFF,
-            Self::ChangesUnseen => touch.kind == OpKind::Rmw,
+            Self::ChangesUnseen => matches!(touch.kind, OpKind::Rmw | OpKind::RmwTest),
             _ => false,
         };
         let operation = access.touches[0];

@@ -16,6 +16,8 @@ pub struct GuidedRun {
     pub stop: Stop,
     /// The first thing that was wrong.
     pub violation: Option<Violation>,
+    /// Everything that was wrong.
+    pub violations: Vec<Violation>,
     /// Whether every choice of the plan could be followed.
     pub followed: bool,
 }
@@ -52,7 +54,8 @@ fn guide(model: &mut dyn Model, plan: &[usize], most_steps: usize, stops: bool) 
         choices: guide.choices,
         trace: guide.trace,
         stop: verdict.stop,
-        violation: verdict.violations.into_iter().next(),
+        violation: verdict.violations.first().cloned(),
+        violations: verdict.violations,
         followed: guide.followed && guide.at >= plan.len(),
     }
 }

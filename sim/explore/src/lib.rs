@@ -23,6 +23,7 @@ mod race;
 mod random;
 mod scenario;
 mod shrink;
+mod states;
 mod tell;
 mod trace;
 
@@ -37,5 +38,8 @@ pub use model::{Limits, Model, Run, Summary, Verdict};
 pub use random::{RandomWalk, random_walk};
 pub use scenario::{FileSpec, MOST_CPUS, MOST_OPS, MapSpec, Operation, Pool, Problem, Scenario, World};
 pub use shrink::{Shrunk, shrink, switches};
+pub use states::{
+    BrokenState, CheckpointError, StateGraph, StateSummary, Walked, disagreement, exhaust_states, walk,
+};
 pub use tell::Teller;
 pub use trace::{Event, Trace};

@@ -3,7 +3,7 @@
 
 use crate::model::{Limits, Summary};
 use crate::scenario::{FileSpec, MapSpec, Operation, Pool, Scenario, World};
-use crate::{Run, exhaust};
+use crate::{Run, exhaust, exhaust_states};
 use pagewalk_mmu::Switches;
 use std::collections::BTreeSet;
 
@@ -90,17 +90,32 @@ pub struct Outcome {
     pub summary: Summary,
     /// Every invariant that some class breaks.
     pub broken: BTreeSet<&'static str>,
+    /// How many states there are, where the classes were too many and all states were visited instead.
+    pub states: Option<u64>,
 }
 
 /// Searches `scenario` on a kernel with `switches`. `None` if the scenario cannot be run.
 pub fn outcome(scenario: Scenario, switches: Switches, limits: Limits) -> Option<Outcome> {
     scenario.check().ok()?;
     let mut broken = BTreeSet::new();
-    let summary = exhaust(&mut World::new(scenario, switches), limits, &mut |run: &Run<'_>| {
+    let mut world = World::new(scenario, switches);
+    let summary = exhaust(&mut world, limits, &mut |run: &Run<'_>| {
         broken.extend(run.verdict.violations.iter().map(|violation| violation.invariant));
         true
     });
-    Some(Outcome { summary, broken })
+    Some(Outcome { summary, broken, states: None })
+}
+
+/// [`outcome`], by state where there are more classes than `limits` allows.
+fn outcome_in_any_way(scenario: Scenario, switches: Switches, limits: Limits) -> Option<Outcome> {
+    let found = outcome(scenario.clone(), switches, limits)?;
+    if found.summary.complete {
+        return Some(found);
+    }
+    let states = exhaust_states(&mut World::new(scenario, switches), limits.steps);
+    let summary = Summary { complete: states.complete, ..found.summary };
+    let broken = states.broken.iter().map(|broken| broken.invariant).collect();
+    Some(Outcome { summary, broken, states: Some(states.states) })
 }
 
 /// Two operations, each on a CPU of its own, in both orders of the CPUs.
@@ -117,21 +132,34 @@ impl Pair {
     pub fn is_clean(&self) -> bool {
         let [one, other] = &self.outcomes;
         let ended = one.summary.complete && other.summary.complete;
-        let alike = !ended || one.summary.classes == other.summary.classes;
+        let alike = match (one.states, other.states) {
+            (None, None) => !ended || one.summary.classes == other.summary.classes,
+            (one, other) => one == other,
+        };
         alike && one.broken.is_empty() && other.broken.is_empty()
     }
 }
 
-/// Every pair of different or equal operations of `world`, searched in both orders. A pair that cannot be had, as two reclaims
-/// of one isolated page, is left out.
+/// Every pair, searched by class.
 pub fn pairs(world: SmallWorld, switches: Switches, limits: Limits) -> impl Iterator<Item = Pair> {
+    pairs_by(world, move |scenario| outcome(scenario, switches, limits))
+}
+
+/// Every pair, searched by class, or by state if there are too many classes.
+pub fn pairs_in_any_way(world: SmallWorld, switches: Switches, limits: Limits) -> impl Iterator<Item = Pair> {
+    pairs_by(world, move |scenario| outcome_in_any_way(scenario, switches, limits))
+}
+
+/// Every pair of different or equal operations of `world`, searched in both orders. A pair that cannot be had, as two reclaims
+/// of one isolated page, is left out. `search` is how.
+fn pairs_by(world: SmallWorld, search: impl Fn(Scenario) -> Option<Outcome>) -> impl Iterator<Item = Pair> {
     let all = world.operations();
     let numbers = 0..all.len();
     let places: Vec<_> = numbers.flat_map(|a| (a..all.len()).map(move |b| (a, b))).collect();
     places.into_iter().filter_map(move |(a, b)| {
         let (one, other) = (all[a].clone(), all[b].clone());
         let run = |first: &Operation, second: &Operation| {
-            outcome(world.scenario(vec![vec![first.clone()], vec![second.clone()]]), switches, limits)
+            search(world.scenario(vec![vec![first.clone()], vec![second.clone()]]))
         };
         let outcomes = [run(&one, &other)?, run(&other, &one)?];
         Some(Pair { operations: [one, other], outcomes })

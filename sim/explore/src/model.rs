@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::{Engine, Explorer, Stop, Violation};
+use pagewalk_engine::{Engine, Explorer, Shared, Stop, Violation};
 
 use crate::bug;
 use crate::trace::Trace;
@@ -19,6 +19,11 @@ pub trait Model {
     /// Asked by a search after every run: whether there is to be another.
     fn goes_on(&self) -> bool {
         true
+    }
+
+    /// What contexts and interrupts of the run that was started last share, for a search by state. `None`: there can be no such search.
+    fn shared(&self) -> Option<Rc<dyn Shared>> {
+        None
     }
 
     /// What the end of the run shows to be wrong, beyond what the engine noted on the way.
@@ -89,11 +94,16 @@ pub struct Summary {
 /// Runs `model` once under `explorer`. A panic in the kernel's text is a `BUG_ON`, which ends the run.
 pub(crate) fn run_once(model: &mut dyn Model, seed: u64, explorer: &mut dyn Explorer) -> (Rc<Engine>, Stop) {
     let engine = model.start(seed);
-    let stop = bug::caught(|| engine.explore(explorer)).unwrap_or_else(|text| {
+    let stop = run_started(&engine, explorer);
+    (engine, stop)
+}
+
+/// Runs what was started under `explorer`.
+pub(crate) fn run_started(engine: &Engine, explorer: &mut dyn Explorer) -> Stop {
+    bug::caught(|| engine.explore(explorer)).unwrap_or_else(|text| {
         engine.violation("panic", &*text);
         Stop::Stopped(format!("panic: {text}"))
-    });
-    (engine, stop)
+    })
 }
 
 /// What the run that ended in `stop` showed.

@@ -59,8 +59,8 @@ impl<'a> Teller<'a> {
         match event.op.kind {
             OpKind::Load => format!("{object} is {}", value(old)),
             OpKind::Store => format!("{object} := {}", value(new)),
-            OpKind::Rmw if old == new => format!("{object} stays {}", value(old)),
-            OpKind::Rmw => format!("{object} {} → {}", value(old), value(new)),
+            OpKind::Rmw | OpKind::RmwTest if old == new => format!("{object} stays {}", value(old)),
+            OpKind::Rmw | OpKind::RmwTest => format!("{object} {} → {}", value(old), value(new)),
             OpKind::TestBit(bit) => {
                 format!(
                     "{object} {} is {}",
@@ -152,7 +152,7 @@ fn verb(kind: OpKind) -> &'static str {
     match kind {
         OpKind::Load => "read",
         OpKind::Store => "write",
-        OpKind::Rmw => "change",
+        OpKind::Rmw | OpKind::RmwTest => "change",
         OpKind::TestBit(_) => "test",
         OpKind::ChangeBit(_) => "change bit of",
         OpKind::Lock | OpKind::LockShared => "lock",

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use pagewalk_engine::{Class, Engine, OpKind, WaitQueue};
+use pagewalk_engine::{Class, Digest, Engine, OpKind, WaitQueue};
 
 use crate::task::Task;
 
@@ -28,6 +28,12 @@ impl Default for Io {
 }
 
 impl Io {
+    /// How many there are, and have been.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        digest.absorb(u64::from(self.under_way.get()));
+        digest.absorb(self.ended.get());
+    }
+
     /// A request was handed to a device.
     pub(crate) fn begin(&self, engine: &Engine) {
         self.queue.touch(engine, OpKind::Count);
@@ -44,7 +50,9 @@ impl Io {
     /// Whether any is under way.
     pub(crate) fn is_busy(&self, engine: &Engine) -> bool {
         self.queue.touch(engine, OpKind::Load);
-        self.under_way.get() > 0
+        let busy = self.under_way.get() > 0;
+        engine.note_found((busy, self.ended.get()));
+        busy
     }
 }
 

@@ -4,9 +4,10 @@
 //! managed as since Linux 4.14 (arch/x86/mm/tlb.c): a few tags per CPU, each with the generation of flushes it has seen.
 
 use std::cell::{Cell, RefCell};
+use std::hash::Hash;
 use std::rc::Rc;
 
-use pagewalk_engine::{Cpu, CpuId, Engine};
+use pagewalk_engine::{Cpu, CpuId, Digest, Engine};
 use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Fix, Root, Vaddr, VaddrRange};
 
 use crate::kernel::Kernel;
@@ -18,7 +19,7 @@ use crate::task::Task;
 const DYNAMIC_ASIDS: u16 = 6;
 
 /// What a CPU knows of one tag.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Tag {
     mm: u32,
     tlb_gen: u64,
@@ -36,6 +37,13 @@ pub(crate) struct CpuTlbState {
 pagewalk_engine::keep!(CpuTlbState: active, tags, next_tag);
 
 impl CpuTlbState {
+    /// The address space loaded, and every tag.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        digest.absorb(self.active.borrow().as_ref().map_or(0, |mm| u64::from(mm.id())));
+        self.tags.borrow().hash(digest);
+        digest.absorb(u64::from(self.next_tag.get()));
+    }
+
     /// Whether `mm` is loaded.
     #[inline]
     pub(crate) fn is_active(&self, mm: &Mm) -> bool {

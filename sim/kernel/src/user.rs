@@ -41,6 +41,7 @@ pub async fn run_program(current: &Task, accesses: &[Access]) -> Option<Segv> {
     let mut first_segv = None;
     let mut told = Told(0);
     while at.index < accesses.len() {
+        current.remember(&[at.index as u64, u64::from(at.second_half), u64::from(first_segv.is_some())]);
         let (root, limit) = return_to_user(current).await;
         let core = current.kernel().hw.core(current.cpu().id());
         let mut before = at.index;

@@ -1,5 +1,6 @@
 //! `pagewalk explore` and `pagewalk explain`: the command line.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -15,14 +16,20 @@ pub struct ExploreArgs {
     #[arg(value_name = "SCENARIO")]
     pub scenario: String,
     /// Which schedules are tried
-    #[arg(long, value_enum, default_value_t = StrategyArg::Dpor, help_heading = "Search")]
+    #[arg(long, value_enum, default_value_t = StrategyArg::Auto, help_heading = "Search")]
     pub strategy: StrategyArg,
-    /// At most so many runs [default: 10000 random ones; 1000000 of an exhaustive search]
+    /// At most so many runs [default: 10000 random ones; 1000000 of an exhaustive search]; not of a search by state
     #[arg(long, value_name = "N", help_heading = "Search", value_parser = clap::value_parser!(u64).range(1..))]
     pub runs: Option<u64>,
     /// At most so much time, as in 30s, 10m or 1h: then it answers how far it came
     #[arg(long, value_name = "TIME", help_heading = "Search")]
     pub budget: Option<TimeLimit>,
+    /// Threads that search by state [default: one for each core]; the answer does not depend on how many
+    #[arg(long, value_name = "N", help_heading = "Search")]
+    pub jobs: Option<NonZero<usize>>,
+    /// Keep what a search by state has found in this file, and go on from it if it is there
+    #[arg(long, value_name = "FILE", help_heading = "Search")]
+    pub checkpoint: Option<PathBuf>,
     /// The seed of the random schedules
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Search")]
     pub seed: u64,
@@ -61,8 +68,12 @@ const EXPLAIN_EXAMPLES: &str = "Example:
 /// Which schedules are tried.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StrategyArg {
+    /// By class; by state if there are more than 20000 classes
+    Auto,
     /// Every class of schedules that differ in more than the order of independent steps, once
     Dpor,
+    /// Every state that the machine can be in, and every step out of it, once
+    States,
     /// Every schedule, one after the other: for what has few
     All,
     /// A seeded random choice at every step
@@ -72,14 +83,17 @@ pub enum StrategyArg {
 impl StrategyArg {
     pub(crate) fn default_runs(self) -> u64 {
         match self {
-            Self::Dpor | Self::All => 1_000_000,
+            Self::Auto => 20_000,
+            Self::Dpor | Self::States | Self::All => 1_000_000,
             Self::Random => 10_000,
         }
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Dpor => "dpor",
+            Self::States => "states",
             Self::All => "all",
             Self::Random => "random",
         }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use pagewalk_engine::Violation;
-use pagewalk_explore::{GuidedRun, Scenario, Teller, switches};
+use pagewalk_explore::{GuidedRun, Scenario, StateSummary, Teller, switches};
 use serde::Serialize;
 
+use super::MOST_STEPS;
 use super::args::{ExploreArgs, StrategyArg, kernel_words};
+use super::search::Outcome;
 use super::watch::Ended;
-use super::{MOST_STEPS, Outcome};
 use crate::exit::Exit;
 use crate::style::{Paint, group, visible, wrap};
 
@@ -27,6 +28,14 @@ struct BrokenInvariant {
 pub(super) struct Broken(BTreeMap<&'static str, BrokenInvariant>);
 
 impl Broken {
+    /// Notes what is broken at so many ends.
+    pub(super) fn note_ends(&mut self, violation: &Violation, ends: u64) {
+        self.note(std::slice::from_ref(violation));
+        if let Some(known) = self.0.get_mut(violation.invariant) {
+            known.runs = ends;
+        }
+    }
+
     /// Counts what one run broke, each invariant once.
     pub(super) fn note(&mut self, violations: &[Violation]) {
         let mut told: Vec<&str> = Vec::new();
@@ -69,6 +78,9 @@ pub(super) struct ExploreReport {
     sleep_blocked: u64,
     cut_off: u64,
     steps: u64,
+    /// What a search by state was like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    states: Option<States>,
     complete: bool,
     ended: Ended,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +91,52 @@ pub(super) struct ExploreReport {
     shown: Option<Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     saved: Option<String>,
+}
+
+/// A search by state in numbers.
+#[derive(Clone, Debug, Serialize)]
+struct States {
+    states: u64,
+    transitions: u64,
+    /// Steps to the state that is farthest from the first one.
+    depth: u64,
+    /// States in which a run ends.
+    ends: u64,
+    bytes_per_state: u64,
+    /// How likely it is at most that two states were taken for one.
+    collision: f64,
+}
+
+impl States {
+    fn of(found: &StateSummary) -> Self {
+        Self {
+            states: found.states,
+            transitions: found.transitions,
+            depth: found.depth,
+            ends: found.ends,
+            bytes_per_state: found.bytes.div_ceil(found.states.max(1)),
+            collision: found.collision(),
+        }
+    }
+
+    /// The same in words.
+    fn told(&self, complete: bool) -> String {
+        let all = if complete { "all " } else { "" };
+        let two = match self.collision {
+            0.0 => String::new(),
+            chance => format!(
+                " (two of them share a digest of 128 bits with a chance of 10^{})",
+                chance.log10().ceil()
+            ),
+        };
+        format!(
+            "{all}{} states{two}, {} steps between them, {} in which it can end, none farther than {} steps from the first",
+            tied(self.states),
+            tied(self.transitions),
+            tied(self.ends),
+            tied(self.depth)
+        )
+    }
 }
 
 /// The failing schedule with the fewest switches.
@@ -98,7 +156,7 @@ impl ExploreReport {
         shown: Option<&GuidedRun>,
     ) -> Self {
         let random = args.strategy == StrategyArg::Random;
-        let Outcome { summary, findings, ended, not_reached } = outcome;
+        let Outcome { summary, states, findings, ended, not_reached } = outcome;
         let mut broken: Vec<_> = findings.broken.0.into_values().collect();
         let teller = Teller::new(scenario);
         for one in &mut broken {
@@ -114,7 +172,11 @@ impl ExploreReport {
             fixes: args.kernel.fix.iter().map(ToString::to_string).collect(),
             mutants: args.kernel.mutant.iter().map(ToString::to_string).collect(),
             mutants_not_reached: not_reached.iter().map(ToString::to_string).collect(),
-            strategy: args.strategy.name(),
+            strategy: match (args.strategy, &states) {
+                (_, Some(_)) => StrategyArg::States.name(),
+                (StrategyArg::Auto, None) => StrategyArg::Dpor.name(),
+                (strategy, None) => strategy.name(),
+            },
             seed: random.then_some(args.seed),
             programs: scenario
                 .cpus
@@ -126,6 +188,7 @@ impl ExploreReport {
             sleep_blocked: summary.sleep_blocked,
             cut_off: summary.cut,
             steps: summary.steps,
+            states: states.as_ref().map(States::of),
             complete: summary.complete,
             ended,
             budget: args.budget.map(|budget| budget.to_string()),
@@ -183,8 +246,11 @@ impl ExploreReport {
     fn searched(&self) -> String {
         let (runs, steps, kernel) = (tied(self.runs), tied(self.steps), self.kernel());
         let head = if self.ended == Ended::Interrupted { format!("{kernel}, interrupted") } else { kernel };
-        let tried = match self.seed {
+        let tried = match self.seed.filter(|_| self.states.is_none()) {
             Some(seed) => format!("{runs} random schedules, seed {seed}, {steps} steps"),
+            None if self.states.is_some() => {
+                self.states.as_ref().map_or_else(String::new, |states| states.told(self.complete))
+            }
             None if self.strategy == "all" => {
                 format!("{}{runs} schedules, {steps} steps", if self.complete { "all " } else { "" })
             }
@@ -239,7 +305,11 @@ impl ExploreReport {
     }
 
     fn told_broken(&self, paint: Paint, width: usize) -> Vec<String> {
-        let what = if self.strategy == "dpor" { "classes" } else { "schedules" };
+        let what = match self.strategy {
+            "dpor" => "classes",
+            "states" => "ends",
+            _ => "schedules",
+        };
         let count =
             format!("✘ {} of {} {what} break an invariant", group(self.failing), group(self.finished));
         let mut lines = vec![paint.alarm(&count)];

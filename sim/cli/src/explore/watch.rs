@@ -40,6 +40,8 @@ pub(super) struct Watch {
     runs: Cell<u64>,
     classes: Cell<Option<u64>>,
     failing: Cell<u64>,
+    /// States, the steps between them, and whether something is broken.
+    states: Cell<Option<((u64, u64), bool)>>,
     ended: Cell<Option<Ended>>,
 }
 
@@ -70,6 +72,7 @@ impl Watch {
             runs: Cell::default(),
             classes: Cell::default(),
             failing: Cell::default(),
+            states: Cell::default(),
             ended: Cell::default(),
         })
     }
@@ -90,7 +93,18 @@ impl Watch {
         self.failing.set(self.failing.get() + 1);
     }
 
-    fn goes_on(&self) -> bool {
+    /// How long it has taken so far.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    /// So many states are known, and steps between them.
+    pub(super) fn note_states(&self, counts: (u64, u64), broken: bool) {
+        self.states.set(Some((counts, broken)));
+    }
+
+    /// Whether there is to be another run.
+    pub(super) fn goes_on(&self) -> bool {
         self.runs.set(self.runs.get() + 1);
         let elapsed = self.begin.elapsed();
         if elapsed - self.shown.get() >= LOOK {
@@ -114,6 +128,14 @@ impl Watch {
         let runs = self.runs.get();
         let rate = (runs as f64 / elapsed.as_secs_f64().max(1e-9)) as u64;
         let failing = group(self.failing.get());
+        if let Some(((states, steps), broken)) = self.states.get() {
+            let rate = group((states as f64 / elapsed.as_secs_f64().max(1e-9)) as u64);
+            let broken = if broken { "something breaks  " } else { "" };
+            let counts = format!("{} states, {} steps", group(states), group(steps));
+            return self
+                .bar
+                .set_message(format!("{counts}  {rate} a second  {broken}{}", self.time(elapsed)));
+        }
         let told = match (self.bar.length(), self.classes.get()) {
             (Some(_), _) => {
                 format!("{} a second  {failing} failing  {}", group(rate), self.time(elapsed))

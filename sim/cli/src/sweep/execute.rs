@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
-use pagewalk_explore::{Limits, Run, World, enumerate, exhaust, random_walk};
+use pagewalk_explore::{Limits, Run, Summary, World, enumerate, exhaust, exhaust_states, random_walk};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -238,7 +238,14 @@ pub(super) fn explore(job: &ExploreJob, most: u64, shared: &Shared) -> BTreeMap<
         clean && !shared.is_interrupted()
     };
     let summary = match job.strategy {
-        StrategyArg::Dpor => exhaust(&mut world, limits, &mut |run: &Run<'_>| note(run.verdict.is_clean())),
+        StrategyArg::Auto | StrategyArg::Dpor => {
+            exhaust(&mut world, limits, &mut |run: &Run<'_>| note(run.verdict.is_clean()))
+        }
+        StrategyArg::States => {
+            let found = exhaust_states(&mut world, MOST_STEPS);
+            failed = !found.broken.is_empty();
+            Summary { runs: found.ends, steps: found.transitions, ..Summary::default() }
+        }
         StrategyArg::All => enumerate(&mut world, limits, &mut |run: &Run<'_>| note(run.verdict.is_clean())),
         StrategyArg::Random => {
             random_walk(&mut world, job.seed, limits, &mut |_, verdict| note(verdict.is_clean()))

@@ -15,5 +15,6 @@ mod perfetto;
 mod pressure;
 mod real_kernel;
 mod replay;
+mod states;
 mod sweep;
 mod sweep_errors;

@@ -188,7 +188,7 @@ fn a_reader_that_enters_again_behind_a_waiting_writer_deadlocks() {
 fn a_reader_cannot_change_guarded_state() {
     let engine = timed(1);
     let sem = RwSem::new(&SEM, 0);
-    let state = Guarded::new(sem.id(), RefCell::new(0));
+    let state = Guarded::hashed(sem.id(), RefCell::new(0), |_, _| ());
     engine.spawn(CpuId(0), move |cx| async move {
         let guard = sem.down_read(&cx).await;
         let _ = state.get(&guard);

@@ -6,7 +6,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use pagewalk_engine::{CpuId, Engine, EngineConfig, Executed, Explorer, OpKind, Schedule, Stop, Violation};
+use pagewalk_engine::{
+    CpuId, Engine, EngineConfig, Executed, Explorer, OpKind, Schedule, Shared, Stop, Violation,
+};
 use pagewalk_kernel::{
     File, KeptKernel, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program, sys_clone,
     sys_mmap,
@@ -329,10 +331,17 @@ impl Model for World {
                 for (n, operation) in scenario.cpus[cpu].iter().enumerate() {
                     let isolated = prepared.isolated.get(&(cpu, n)).copied();
                     Subject { task: &task, files: &prepared.files, isolated }.perform(operation).await;
+                    task.begin_anew(n as u64 + 1);
                 }
             });
         }
         Rc::clone(&kernel.engine)
+    }
+
+    fn shared(&self) -> Option<Rc<dyn Shared>> {
+        let Machine { kernel, .. } = self.machine.as_ref()?;
+        let shared: Rc<dyn Shared> = Rc::<Kernel>::clone(kernel);
+        Some(shared)
     }
 
     fn judge(&mut self, stop: &Stop) -> Vec<Violation> {

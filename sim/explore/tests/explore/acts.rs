@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::hash::Hash;
 use std::pin::Pin;
 use std::rc::Rc;
 
 use pagewalk_engine::{
-    Class, Completion, Context, CpuId, Effect, Engine, IpiHandler, ObjectId, OpKind, RwSem, SpinLock, Word,
+    Class, Completion, Context, CpuId, Digest, Effect, Engine, IpiHandler, ObjectId, OpKind, RwSem, Shared,
+    SpinLock, Word,
 };
 
 static WORD: Class = Class::new(100, "word");
@@ -261,4 +263,11 @@ async fn acknowledged(cx: &Context, world: &Rc<World>, x: usize) {
         cx.send_ipi(target, Rc::new(handler)).await;
     }
     done.wait(cx).await;
+}
+
+impl Shared for World {
+    fn absorb_into(&self, digest: &mut Digest) {
+        self.outcome().hash(digest);
+        self.sent.borrow().hash(digest);
+    }
 }

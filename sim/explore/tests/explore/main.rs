@@ -11,4 +11,5 @@ mod kept;
 mod kernel;
 mod pairs;
 mod program;
+mod states;
 mod subjects;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::{CpuId, Engine, EngineConfig, Schedule, Stop, Violation};
+use pagewalk_engine::{CpuId, Engine, EngineConfig, Schedule, Shared, Stop, Violation};
 use pagewalk_explore::Model;
 
 use crate::acts::{Act, World, run};
@@ -45,6 +45,11 @@ impl Model for Programs {
                 .spawn(CpuId(cpu as u16), move |cx| async move { run(&cx, &world, &programs[cpu]).await });
         }
         Rc::clone(&self.engine)
+    }
+
+    fn shared(&self) -> Option<Rc<dyn Shared>> {
+        let world: Rc<dyn Shared> = self.world.clone();
+        Some(world)
     }
 
     fn judge(&mut self, stop: &Stop) -> Vec<Violation> {

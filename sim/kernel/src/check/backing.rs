@@ -16,7 +16,7 @@ pub(super) fn token(stamp: u64) -> u64 {
 }
 
 /// One page's place in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Backing {
     pub(super) inode: u32,
     pub(super) index: u64,
@@ -24,7 +24,7 @@ pub(super) struct Backing {
 }
 
 /// A run of pages.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Run {
     /// One past its last page.
     end: u64,
@@ -33,7 +33,7 @@ struct Run {
 }
 
 /// The pages of one address space that have a file behind them, by the first page of each run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Backings {
     runs: BTreeMap<u64, Run>,
 }

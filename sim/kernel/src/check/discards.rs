@@ -6,7 +6,9 @@
 //! the call are dead.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 
+use pagewalk_engine::Digest;
 use pagewalk_mmu::{BASE_SHIFT, Vaddr, VaddrRange};
 
 use super::shadow::Shadow;
@@ -55,6 +57,22 @@ pub(crate) struct Discards {
 }
 
 impl Discards {
+    /// How many of the discards under way began at `tick` or before: all that is ever asked of a time.
+    pub(super) fn order(&self, tick: u64) -> u64 {
+        self.under_way.iter().filter(|discard| discard.began <= tick).count() as u64
+    }
+
+    /// The discards under way, and the chains of each page.
+    pub(super) fn absorb_into(&self, digest: &mut Digest) {
+        for Discard { mm, range, began } in &self.under_way {
+            (mm, range, self.order(*began)).hash(digest);
+        }
+        for (page, chains) in &self.chains {
+            (page, chains.len()).hash(digest);
+            chains.iter().for_each(|chain| (chain.stamp, self.order(chain.born)).hash(digest));
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }

@@ -7,8 +7,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::rc::Rc;
 
+use pagewalk_engine::Digest;
 use pagewalk_mmu::{Pfn, Vaddr, VaddrRange};
 
 use super::backing::{Backing, token};
@@ -18,7 +20,7 @@ use crate::kernel::Kernel;
 use crate::mm::Mm;
 
 /// Whether the program still has the page that a device has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Fate {
     /// Nobody has taken it away.
     Kept,
@@ -60,6 +62,14 @@ impl Pins {
         let pages = range.start().vpn().0..range.end().vpn().0;
         let mut pinned = self.pages.borrow_mut();
         pinned.values_mut().filter(|page| page.mm == mm && pages.contains(&page.vpn)).for_each(change);
+    }
+
+    /// The pages, and whether each was pinned before or after the discards under way began.
+    pub(super) fn absorb_into(&self, digest: &mut Digest, order: impl Fn(u64) -> u64) {
+        for (number, page) in self.pages.borrow().iter() {
+            (number, page.mm, page.vpn, page.backing, order(page.since), page.fate).hash(digest);
+        }
+        digest.absorb(self.numbers.get());
     }
 
     /// A discard of `range` that began at `began` ends.
@@ -136,6 +146,7 @@ impl Kernel {
         let Some(oracle) = self.changed_oracle() else { return PinTicket::default() };
         let file = self.file_op_begin();
         let number = oracle.pins.add(oracle.pinned(mm.id(), address.vpn().0));
+        self.engine.note_found(number);
         PinTicket { pin: Some((Rc::clone(&oracle.pins), number, file)) }
     }
 

@@ -55,7 +55,10 @@ impl Kernel {
     /// A call that reads contents of files begins.
     pub fn file_op_begin(&self) -> FileTicket {
         FileTicket {
-            open: self.asked_oracle().map(|oracle| (Rc::clone(&oracle.files), oracle.files.begin())),
+            open: self.asked_oracle().map(|oracle| {
+                let owner = self.engine.running().map_or(u32::MAX, |cpu| u32::from(cpu.0));
+                (Rc::clone(&oracle.files), oracle.files.begin(owner))
+            }),
         }
     }
 

@@ -28,6 +28,11 @@ impl FilePage {
         }
     }
 
+    /// When things happened to it.
+    pub(super) fn times(&self) -> [u64; 3] {
+        [self.last_store, self.last_set, self.last_settled]
+    }
+
     pub(super) fn admits(&self, stamp: u64) -> bool {
         self.current.contains(&stamp) || self.replaced.contains(&stamp)
     }

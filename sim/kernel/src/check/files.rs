@@ -6,6 +6,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::hash::Hash;
+
+use pagewalk_engine::Digest;
 
 use super::file_page::FilePage;
 use super::oracle::mix;
@@ -42,7 +45,7 @@ struct Cut {
 pub(crate) struct FileShadow {
     pages: RefCell<BTreeMap<(u32, u64), FilePage>>,
     sizes: RefCell<BTreeMap<u32, FileSize>>,
-    /// The beginnings of the calls under way, each with how many.
+    /// The calls under way: when each began, and the CPU that it is of.
     open: RefCell<BTreeMap<u64, u32>>,
     ticks: Cell<u64>,
 }
@@ -50,14 +53,68 @@ pub(crate) struct FileShadow {
 pagewalk_engine::keep!(FileShadow: pages, sizes, open, ticks);
 
 impl FileShadow {
+    /// What every page and every file may contain, for whom.
+    pub(super) fn absorb_into(&self, digest: &mut Digest) {
+        let groups = self.groups();
+        // All that is ever asked of a time is which tickets are older.
+        let order = |tick: u64| groups.iter().filter(|(began, _)| *began < tick).count();
+        let mut owners: Vec<_> = groups
+            .iter()
+            .enumerate()
+            .flat_map(|(n, (_, owners))| owners.iter().map(move |&owner| (owner, n)))
+            .collect();
+        owners.sort_unstable();
+        owners.hash(digest);
+        for (at, page) in self.pages.borrow().iter() {
+            (at, &page.current, &page.replaced).hash(digest);
+            for (value, gone) in page.past.iter().map(|&(value, gone)| (value, order(gone))) {
+                if gone > 0 {
+                    (value, gone).hash(digest);
+                }
+            }
+            page.times().map(order).hash(digest);
+        }
+        for (inode, size) in self.sizes.borrow().iter() {
+            (inode, size.initial, size.cuts.len()).hash(digest);
+            for cut in &size.cuts {
+                (cut.first, cut.end, order(cut.made), cut.settled.map(order)).hash(digest);
+            }
+            size.gone.absorb_into(digest);
+        }
+    }
+
+    /// The open tickets from the oldest on, those together between whose beginnings nothing happened: when the first of them began,
+    /// and whose they are.
+    fn groups(&self) -> Vec<(u64, Vec<u32>)> {
+        let mut events = Vec::new();
+        for page in self.pages.borrow().values() {
+            events.extend(page.times());
+            events.extend(page.past.iter().map(|&(_, gone)| gone));
+        }
+        for cut in self.sizes.borrow().values().flat_map(|size| &size.cuts) {
+            events.push(cut.made);
+            events.extend(cut.settled);
+        }
+        let mut groups: Vec<(u64, Vec<u32>)> = Vec::new();
+        for (&began, &owner) in self.open.borrow().iter() {
+            match groups.last_mut() {
+                Some((first, owners)) if !events.iter().any(|event| (*first..began).contains(event)) => {
+                    owners.push(owner);
+                }
+                _ => groups.push((began, vec![owner])),
+            }
+        }
+        groups
+    }
+
     fn tick(&self) -> u64 {
         self.ticks.set(self.ticks.get() + 1);
         self.ticks.get()
     }
 
-    pub(super) fn begin(&self) -> u64 {
+    pub(super) fn begin(&self, owner: u32) -> u64 {
         let now = self.tick();
-        *self.open.borrow_mut().entry(now).or_default() += 1;
+        self.open.borrow_mut().insert(now, owner);
         now
     }
 
@@ -234,9 +291,9 @@ mod tests {
         let files = FileShadow::default();
         files.sizes.borrow_mut().insert(1, FileSize { initial: 4, ..FileSize::default() });
         let old = initial_stamp(1, 3);
-        let before = files.begin();
+        let before = files.begin(0);
         assert!(files.store(1, 3, old, 30));
-        let after = files.begin();
+        let after = files.begin(0);
         assert!(files.admitted_since(1, 3, before).contains(&old));
         assert_eq!(files.admitted_since(1, 3, after), [30]);
         assert!(!files.store(1, 3, old, 31), "the frame lost a store");
@@ -260,7 +317,7 @@ mod tests {
     fn what_is_stored_beside_a_write_past_the_cache_may_win() {
         let files = FileShadow::default();
         assert!(files.store(1, 0, 0, 5) && files.store(1, 1, 0, 6));
-        let began = files.begin();
+        let began = files.begin(0);
         assert!(files.store(1, 0, 5, 7));
         files.set(1, 0, 20);
         files.set(1, 1, 21);
@@ -275,12 +332,12 @@ mod tests {
         let files = FileShadow::default();
         files.sizes.borrow_mut().insert(1, FileSize { initial: 1 << 50, ..FileSize::default() });
         let (low, high) = (initial_stamp(1, 3), initial_stamp(1, 1 << 40));
-        let early = files.begin();
+        let early = files.begin(0);
         files.cut(1, 2, u64::MAX);
         assert_eq!(files.admitted(1, 1 << 40), [0, high]);
-        let within = files.begin();
+        let within = files.begin(0);
         files.settle(1, 2, u64::MAX);
-        let late = files.begin();
+        let late = files.begin(0);
         for (ticket, old) in [(early, true), (within, true), (late, false)] {
             assert_eq!(files.admitted_since(1, 1 << 40, ticket).contains(&high), old);
             assert_eq!(files.admitted_since(1, 3, ticket).contains(&low), old);
@@ -308,13 +365,13 @@ mod tests {
         let files = FileShadow::default();
         files.set(1, 0, 7);
         files.settle(1, 0, 1);
-        let kept = files.begin();
+        let kept = files.begin(0);
         files.device_wrote(1, 0, (6, 20), kept);
         assert_eq!(files.admitted(1, 0), [20], "whichever frame the device had");
         files.cut(1, 0, u64::MAX);
         files.device_wrote(1, 0, (20, 21), kept);
         assert_eq!(files.admitted(1, 0), [0, 21], "a mapping may have it still");
-        let within = files.begin();
+        let within = files.begin(0);
         files.settle(1, 0, u64::MAX);
         files.device_wrote(1, 0, (21, 22), kept);
         assert_eq!(files.admitted(1, 0), [0], "it is out of the file");

@@ -11,6 +11,7 @@ mod invariants;
 mod leftover;
 mod oracle;
 mod shadow;
+mod state;
 mod swapped;
 
 pub(crate) use dma::PinTicket;

@@ -22,10 +22,10 @@ use crate::mm::{Mm, Vma};
 use crate::task::Task;
 
 /// What the oracle expects, all of it.
-static SHADOW: Class = Class::new(59, "oracle");
+static SHADOW: Class = Class::of_observer(59, "oracle");
 
 /// A move under way: pages of `old` appear one by one from `new_first` on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Move {
     mm: u32,
     old: VaddrRange,
@@ -61,11 +61,11 @@ pub struct Oracle {
     pub(super) forks: RefCell<Vec<(u32, u32)>>,
     /// Pages that devices have.
     pub(super) pins: Rc<Pins>,
-    stores: Cell<u64>,
+    pub(super) stores: Cell<u64>,
     loads: Cell<u64>,
     pub(super) files: Rc<FileShadow>,
     /// By address space; one without files has none.
-    backings: RefCell<BTreeMap<u32, Backings>>,
+    pub(super) backings: RefCell<BTreeMap<u32, Backings>>,
 }
 
 pagewalk_engine::keep!(Oracle: shadows, discards, moves, forks, pins, stores, loads, files, backings);

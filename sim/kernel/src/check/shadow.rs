@@ -1,8 +1,10 @@
 //! What one address space ought to contain, page by page, with no knowledge of frames, PTEs or TLBs.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::rc::Rc;
 
+use pagewalk_engine::Digest;
 use pagewalk_mmu::VaddrRange;
 
 /// Pages per leaf.
@@ -18,6 +20,17 @@ pub(crate) struct Shadow {
 }
 
 impl Shadow {
+    /// What each page ought to contain.
+    pub(super) fn absorb_into(&self, digest: &mut Digest) {
+        for (&number, leaf) in &self.leaves {
+            for (index, &stamp) in leaf.iter().enumerate().filter(|(_, stamp)| **stamp != 0) {
+                digest.absorb(number * LEAF + index as u64);
+                digest.absorb(stamp);
+            }
+        }
+        self.unsure.hash(digest);
+    }
+
     /// The values that page `vpn` may have.
     pub(crate) fn admitted(&self, vpn: u64) -> Vec<u64> {
         self.unsure.get(&vpn).cloned().unwrap_or_else(|| vec![self.certain(vpn)])

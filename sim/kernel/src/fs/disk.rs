@@ -5,10 +5,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::hash::Hash;
 use std::panic::Location;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Cpu, CpuId, Effect, Engine, ObjectId, Op, OpKind, Order, Step};
+use pagewalk_engine::{Class, Cpu, CpuId, Digest, Effect, Engine, ObjectId, Op, OpKind, Order, Step};
 use pagewalk_mmu::Pfn;
 use pagewalk_swap::{Device, DeviceSpec};
 
@@ -84,11 +85,18 @@ impl Disk {
         end
     }
 
+    /// What it holds that is not the initial contents.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        self.blocks.borrow().hash(digest);
+    }
+
     /// What the disk holds for a page of a file.
     pub(crate) fn content(&self, engine: &Engine, inode: &Inode, index: u64) -> u64 {
         engine.touch(ObjectId::new(&BLOCKS, u64::from(inode.id())), OpKind::Load, Effect::NONE);
         let written = self.blocks.borrow().get(&(inode.id(), index)).copied();
-        written.unwrap_or_else(|| inode.initial_stamp(index))
+        let content = written.unwrap_or_else(|| inode.initial_stamp(index));
+        engine.note_found(content);
+        content
     }
 
     fn write(&self, inode: &Inode, index: u64, stamp: u64) {

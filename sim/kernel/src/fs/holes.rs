@@ -1,6 +1,9 @@
 //! Parts of a file without contents of their own: ranges of pages, merged where they touch.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
+
+use pagewalk_engine::Digest;
 
 /// A set of page numbers as ranges.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +13,11 @@ pub(crate) struct Holes {
 }
 
 impl Holes {
+    /// The ranges in it.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        self.ranges.hash(digest);
+    }
+
     /// Pages `first..end` are in it from now on.
     pub(crate) fn add(&mut self, mut first: u64, mut end: u64) {
         if first >= end {

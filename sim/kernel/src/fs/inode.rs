@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Keep, ObjectId, ReadGuard, RwSem, Word, WriteGuard};
+use pagewalk_engine::{Class, Digest, Keep, ObjectId, ReadGuard, RwSem, Shared, Word, WriteGuard};
 use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT, Fix};
 use pagewalk_pagecache::{AddressSpace, PageCache};
 
@@ -103,6 +103,15 @@ impl Inode {
     pub(crate) async fn filemap_invalidate_lock<'a>(&'a self, current: &'a Task) -> Option<WriteGuard<'a>> {
         let fixed = current.kernel().hw.switches().has(Fix::InvalidateLock);
         if fixed { Some(self.invalidate_lock.down_write(current).await) } else { None }
+    }
+
+    /// Its size, its pages and the areas that map it.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        digest.absorb(self.size.get());
+        digest.absorb(self.own_size.get());
+        self.gone.borrow().absorb_into(digest);
+        self.mapping.absorb_into(digest);
+        self.i_mmap.absorb_into(digest);
     }
 
     /// `inode->i_size`, in bytes.

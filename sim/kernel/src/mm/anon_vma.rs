@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use pagewalk_engine::{Class, Guarded, Held, SpinGuard, SpinLock};
+use pagewalk_engine::{Class, Digest, Effect, Guarded, Held, ObjectId, OpKind, SpinGuard, SpinLock};
 
 use super::Mm;
 use super::vma::Vma;
@@ -19,6 +19,9 @@ use crate::task::Task;
 
 /// `anon_vma->lock`.
 static ANON_VMA_LOCK: Class = Class::new(34, "anon_vma->lock");
+
+/// `vma->anon_vma` of the areas of one address space.
+static PREPARED: Class = Class::new(55, "vma->anon_vma");
 
 /// The areas that may map the pages of one lineage of anonymous memory.
 pub struct AnonVma {
@@ -73,7 +76,8 @@ impl AnonVmas {
         let id = self.last.get() + 1;
         self.last.set(id);
         let lock = SpinLock::new(&ANON_VMA_LOCK, u64::from(id));
-        let anon_vma = Rc::new(AnonVma { id, areas: Guarded::new(lock.id(), Vec::new()), lock });
+        let anon_vma =
+            Rc::new(AnonVma { id, areas: Guarded::hashed(lock.id(), Vec::new(), absorb_areas), lock });
         self.by_id.borrow_mut().insert(id, Rc::downgrade(&anon_vma));
         anon_vma
     }
@@ -87,6 +91,18 @@ impl AnonVmas {
         self.by_id.borrow().get(&id)?.upgrade()
     }
 
+    /// Each one, with its areas, for observers.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        digest.absorb(u64::from(self.last.get()));
+        for anon_vma in self.by_id.borrow().values().filter_map(Weak::upgrade) {
+            digest.absorb(u64::from(anon_vma.id()));
+            for (mm, vma) in anon_vma.observe() {
+                digest.absorb(u64::from(mm));
+                digest.absorb(vma.range.start().0);
+            }
+        }
+    }
+
     /// All of them.
     pub(crate) fn all(&self) -> Vec<Rc<AnonVma>> {
         self.by_id.borrow().values().filter_map(Weak::upgrade).collect()
@@ -98,6 +114,19 @@ impl AnonVmas {
     }
 }
 
+/// The areas, as they are told to who holds the lock.
+fn absorb_areas(areas: &Vec<(u32, Weak<Vma>)>, digest: &mut Digest) {
+    for (mm, vma) in areas {
+        digest.absorb(u64::from(*mm));
+        digest.absorb(vma.upgrade().map_or(0, |vma| vma.range.start().0));
+    }
+}
+
+/// The step being executed looks which areas of `mm` have a reverse mapping, or gives one to an area: readers take no lock.
+fn touch_prepared(current: &Task, mm: &Mm, kind: OpKind) {
+    current.engine().touch(ObjectId::new(&PREPARED, u64::from(mm.id())), kind, Effect::NONE);
+}
+
 /// `anon_vma_prepare`: the area gets a reverse mapping before its first page. Holds `mmap_sem`.
 pub(crate) async fn anon_vma_prepare(
     current: &Task,
@@ -105,6 +134,8 @@ pub(crate) async fn anon_vma_prepare(
     mmap_sem: &impl Held,
     vma: &Rc<Vma>,
 ) -> Rc<AnonVma> {
+    touch_prepared(current, mm, OpKind::Load);
+    current.engine().note_found(vma.anon_vma.get().map(|anon_vma| anon_vma.id()));
     if let Some(anon_vma) = vma.anon_vma.get() {
         return anon_vma;
     }
@@ -113,6 +144,7 @@ pub(crate) async fn anon_vma_prepare(
     let list = ours.lock.lock(current).await;
     // page_table_lock, because mmap_sem is held only for reading: another thread may be first.
     let tables = mm.page_table_lock.lock(current).await;
+    touch_prepared(current, mm, OpKind::Store);
     if vma.anon_vma.set(&ours) {
         ours.areas.get_mut(&list).push((mm.id(), Rc::downgrade(vma)));
     }

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 
-use pagewalk_engine::{Class, Effect, Guarded, Op, OpKind, Order, SpinGuard, SpinLock, Step};
+use pagewalk_engine::{Class, Digest, Effect, Guarded, Op, OpKind, Order, SpinGuard, SpinLock, Step};
 use pagewalk_mmu::BASE_SHIFT;
 
 use super::Mm;
@@ -51,6 +51,18 @@ struct Areas {
 }
 
 impl Areas {
+    fn absorb_into(&self, digest: &mut Digest) {
+        for (&(first, number), linked) in &self.by_first {
+            let mm = linked.mm.upgrade().map_or(0, |mm| mm.id());
+            for word in [first, number, linked.last, linked.stamp, u64::from(mm)] {
+                digest.absorb(word);
+            }
+        }
+        [self.longest, self.last_number, self.truncate_count]
+            .into_iter()
+            .for_each(|word| digest.absorb(word));
+    }
+
     /// The areas that map any of the pages `first..=last`.
     fn overlapping(&self, first: u64, last: u64) -> impl Iterator<Item = (&(u64, u64), &Linked)> {
         let from = first.saturating_sub(self.longest.saturating_sub(1));
@@ -76,7 +88,7 @@ impl IMmap {
     /// No areas; `inode` tells locks apart.
     pub(crate) fn new(inode: u32) -> Self {
         let lock = SpinLock::new(&I_MMAP_LOCK, u64::from(inode));
-        Self { areas: Guarded::new(lock.id(), Areas::default()), lock }
+        Self { areas: Guarded::hashed(lock.id(), Areas::default(), Areas::absorb_into), lock }
     }
 
     /// `i_mmap_lock`.
@@ -123,7 +135,10 @@ impl IMmap {
     pub(crate) fn mapping_mapped<'a>(&'a self, current: &'a Task) -> impl Future<Output = bool> + 'a {
         let location = Location::caller();
         let op = Op { object: self.lock.id(), kind: OpKind::Load, order: Order::Once, location };
-        Step::new(current, op, || (self.observe_len() > 0, Effect::NONE))
+        Step::new(current, op, || {
+            let mapped = self.observe_len() > 0;
+            (mapped, Effect { old: mapped.into(), new: mapped.into() })
+        })
     }
 
     /// The areas that map page `index`, for observers.
@@ -131,6 +146,11 @@ impl IMmap {
         let areas = self.areas.observe();
         let mapped = areas.overlapping(index, index).filter_map(|(&place, linked)| linked.mapped(place));
         mapped.map(|Mapped { mm, vma, .. }| (mm, vma)).collect()
+    }
+
+    /// The areas, and how far truncations are with each, for observers.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        self.areas.observe().absorb_into(digest);
     }
 
     /// How many areas there are, for observers.

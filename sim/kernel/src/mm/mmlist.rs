@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use pagewalk_engine::{Class, Guarded, SpinLock};
+use pagewalk_engine::{Class, Digest, Guarded, SpinLock};
 
 use super::Mm;
 use crate::kernel::Kernel;
@@ -25,11 +25,21 @@ pagewalk_engine::keep!(MmList: lock, mms);
 impl Default for MmList {
     fn default() -> Self {
         let lock = SpinLock::new(&MMLIST_LOCK, 0);
-        Self { mms: Guarded::new(lock.id(), BTreeMap::new()), lock }
+        Self {
+            mms: Guarded::hashed(lock.id(), BTreeMap::new(), |mms, digest| {
+                mms.keys().for_each(|&mm| digest.absorb(u64::from(mm)));
+            }),
+            lock,
+        }
     }
 }
 
 impl MmList {
+    /// The numbers of those that are on it, for observers.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        self.mms.observe().keys().for_each(|&mm| digest.absorb(u64::from(mm)));
+    }
+
     /// Whether an address space is on it, for observers.
     pub(crate) fn observe(&self, mm: u32) -> bool {
         self.mms.observe().contains_key(&mm)

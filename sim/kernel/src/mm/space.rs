@@ -1,9 +1,12 @@
 //! `struct mm_struct`: one address space.
 
 use std::cell::Cell;
+use std::hash::Hash;
 use std::rc::Rc;
 
-use pagewalk_engine::{Class, Context, Guarded, Held, ObjectId, RwSem, SpinLock, Word};
+use pagewalk_engine::{
+    Class, Context, Digest, Effect, Engine, Guarded, Held, ObjectId, OpKind, RwSem, SpinLock, Word,
+};
 use pagewalk_mmu::{CpuMask, Pfn, Vaddr};
 
 use super::vma::VmaTree;
@@ -22,11 +25,13 @@ static TLB_FLUSH_PENDING: Class = Class::new(38, "mm->tlb_flush_pending");
 /// `mm->context.tlb_gen` (Linux 4.14).
 static TLB_GEN: Class = Class::new(37, "mm->tlb_gen");
 
+/// `mm->has_pinned`.
+static HAS_PINNED: Class = Class::new(63, "mm->has_pinned");
 /// `list_empty(&mm->mmlist)`, negated.
 static ON_MMLIST: Class = Class::new(45, "mm->mmlist");
 
 /// The heap: where it begins and where `brk` has put its end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Heap {
     pub(crate) start: Vaddr,
     pub(crate) end: Vaddr,
@@ -56,7 +61,7 @@ pub struct Mm {
     on_mmlist: Cell<bool>,
     /// Whether a page of it has ever been pinned for a device to write to (`mm->has_pinned`, Linux 5.9). It is set under `mmap_sem`,
     /// before there is a pin, and stays set; who asks, under `mmap_sem` for writing or the PTL, goes on to look at the page's count.
-    pub(crate) has_pinned: Cell<bool>,
+    has_pinned: Cell<bool>,
     /// The memory group that its pages are charged to; 0 none.
     pub(crate) group: Cell<u16>,
     /// Anonymous pages mapped, and pages of files. Counters of their own in Linux; they commute.
@@ -79,7 +84,9 @@ impl Mm {
         let mm = Rc::new(Self {
             id,
             pgd,
-            areas: Guarded::new(mmap_sem.id(), VmaTree::default()),
+            areas: Guarded::hashed(mmap_sem.id(), VmaTree::default(), |areas, digest| {
+                areas.iter().for_each(|vma| vma.absorb_into(digest));
+            }),
             heap: Guarded::new(mmap_sem.id(), None),
             mmap_sem,
             page_table_lock: SpinLock::new(&PAGE_TABLE_LOCK, u64::from(id)),
@@ -140,9 +147,42 @@ impl Mm {
         Word::new(&self.on_mmlist, ObjectId::new(&ON_MMLIST, u64::from(self.id)))
     }
 
+    /// Whether a page of it has ever been pinned for a device to write to.
+    pub(crate) fn has_pinned(&self, engine: &Engine) -> bool {
+        let pinned = self.has_pinned.get();
+        self.touch_pinned(engine, OpKind::Load, Effect { old: pinned.into(), new: pinned.into() });
+        pinned
+    }
+
+    /// A page of it is about to be pinned for a device to write to.
+    pub(crate) fn set_has_pinned(&self, engine: &Engine) {
+        let before = self.has_pinned.replace(true);
+        self.touch_pinned(engine, OpKind::Store, Effect { old: before.into(), new: 1 });
+    }
+
+    fn touch_pinned(&self, engine: &Engine, kind: OpKind, effect: Effect) {
+        engine.touch(ObjectId::new(&HAS_PINNED, u64::from(self.id)), kind, effect);
+    }
+
     /// From now on its pages are charged to memory group `group` (0: none). Before its first page.
     pub fn join_group(&self, group: u16) {
         self.group.set(group);
+    }
+
+    /// Its areas and its words, for observers. What its tables hold is the hardware's.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        digest.absorb(u64::from(self.id) << 32 | u64::from(self.pgd.0));
+        for vma in self.areas.observe().iter() {
+            vma.absorb_into(digest);
+        }
+        let heap = self.heap.observe().map_or((0, 0), |heap| (heap.start.0, heap.end.0));
+        heap.hash(digest);
+        digest.absorb(u64::from(self.users.get()) << 32 | u64::from(self.flush_pending.get()));
+        self.cpu_vm_mask.absorb_into(digest);
+        digest.absorb(self.tlb_gen.get());
+        digest.absorb(u64::from(self.on_mmlist.get()) << 1 | u64::from(self.has_pinned.get()));
+        digest.absorb(self.anon_rss.get());
+        digest.absorb(self.file_rss.get());
     }
 
     fn rss(&self, kind: PageKind) -> &Cell<u64> {

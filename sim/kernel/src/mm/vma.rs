@@ -6,10 +6,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::Hash;
 use std::ops::Bound;
 use std::rc::Rc;
 
-use pagewalk_engine::Keep;
+use pagewalk_engine::{Digest, Keep};
 use pagewalk_mmu::{AccessKind, BASE_PAGE_BYTES, BASE_SHIFT, PageFault, Vaddr, VaddrRange};
 
 use super::anon_vma::AnonVma;
@@ -140,6 +141,21 @@ impl Vma {
     pub fn of_file(range: VaddrRange, prot: Prot, file: Rc<File>, shared: bool, pgoff: u64) -> Self {
         let kind = VmaKind::File(file);
         Self { range, prot, kind, shared, advice: Advice::Normal, pgoff, anon_vma: ReverseMapping::default() }
+    }
+
+    /// Everything that is known of it.
+    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        self.range.hash(digest);
+        let Prot { read, write, exec } = self.prot;
+        let kind = match self.kind {
+            VmaKind::Anonymous => 0,
+            VmaKind::Heap => 1,
+            VmaKind::Stack => 2,
+            VmaKind::File(_) => 3,
+        };
+        (read, write, exec, kind, self.shared, self.advice as u8, self.pgoff).hash(digest);
+        digest.absorb(self.file().map_or(0, |file| u64::from(file.inode().id())));
+        digest.absorb(self.anon_vma.get().map_or(0, |anon_vma| u64::from(anon_vma.id())));
     }
 
     /// The open file behind it (`vm_file`).

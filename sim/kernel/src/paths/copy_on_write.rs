@@ -148,6 +148,6 @@ async fn can_reuse(current: &Task, mm: &Mm, pfn: Pfn) -> bool {
 pub(super) async fn is_exclusive(current: &Task, mm: &Mm, pfn: Pfn) -> bool {
     let hw = &current.kernel().hw;
     hw.switches().has(Fix::AnonExclusive)
-        && mm.has_pinned.get()
+        && mm.has_pinned(current.engine())
         && hw.page_maybe_dma_pinned(current, pfn).await
 }

@@ -176,7 +176,7 @@ async fn copy_one_pte<'a>(
 async fn page_needs_cow_for_dma(current: &Task, fork: &Fork<'_>, pfn: Pfn) -> bool {
     let hw = &current.kernel().hw;
     hw.switches().has(Fix::ForkCopiesPinned)
-        && fork.parent.has_pinned.get()
+        && fork.parent.has_pinned(current.engine())
         && page_kind(current, fork.vma, pfn).await == PageKind::Anon
         && hw.page_maybe_dma_pinned(current, pfn).await
 }

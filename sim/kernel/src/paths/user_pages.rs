@@ -26,7 +26,7 @@ pub(crate) async fn get_user_pages<'a>(
     let vma = mm.areas.get(&mmap_sem).find_vma(address).cloned();
     let allowed = |vma: &Rc<Vma>| if write { vma.prot.write } else { vma.prot.read };
     if write && current.kernel().hw.switches().has(Fix::ForkCopiesPinned) {
-        mm.has_pinned.set(true);
+        mm.set_has_pinned(current.engine());
     }
     let page = match vma.filter(|vma| vma.range.contains(address) && allowed(vma)) {
         Some(vma) => pin(current, &mm, &mmap_sem, &vma, address, write).await,

@@ -33,7 +33,7 @@ pub(crate) struct ShmemInfo {
 
 pagewalk_engine::keep!(ShmemInfo: lock, entries);
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 struct Entries {
     /// By place in the file. Each counts in the swap map.
     swapped: BTreeMap<u64, SwapEntry>,
