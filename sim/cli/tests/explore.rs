@@ -102,10 +102,13 @@ fn the_tables_of_the_document_are_true() {
     for line in text.lines() {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         match cells[..] {
-            [scenario, classes, runs, steps] if number(classes).is_some() => {
+            [scenario, classes, runs, steps, states, transitions] if number(classes).is_some() => {
                 let (_, answer) = explore(scenario, &[]);
                 let counts = ["finished", "runs", "steps"].map(|key| answer[key].as_u64());
                 assert_eq!(counts, [classes, runs, steps].map(number), "{scenario}");
+                let (_, answer) = explore(scenario, &["--strategy", "states"]);
+                let counts = ["states", "transitions"].map(|key| answer["states"][key].as_u64());
+                assert_eq!(counts, [states, transitions].map(number), "{scenario}");
                 rows.0 += 1;
             }
             [race, mutant, scenario, invariant, classes]
