@@ -119,9 +119,7 @@ impl Engine {
 
     #[cold]
     fn note_touch(&self, touch: Touch) {
-        if self.exploring.acting.get() {
-            self.history_touch(&touch);
-        }
+        self.history_touch(&touch, self.exploring.acting.get());
         let mut touched = self.exploring.touched.borrow_mut();
         if touch.effect.old != touch.effect.new {
             // Nobody's own access: whoever waits for a change sees one.

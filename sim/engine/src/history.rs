@@ -247,22 +247,25 @@ impl Engine {
         histories.note_access(context, op.object, effect.old != effect.new);
     }
 
-    /// The step being executed has also accessed this.
-    pub(crate) fn history_touch(&self, touch: &Touch) {
+    /// The step being executed has also accessed this; the code has been told what it found, or not.
+    pub(crate) fn history_touch(&self, touch: &Touch, is_told: bool) {
         let histories = &self.histories;
-        if !histories.on.get() || tells_nothing(touch.object.class) {
+        if !histories.on.get() {
             return;
         }
         let Touch { object, kind, effect } = *touch;
+        if effect.old != effect.new {
+            histories.note_access(ContextId::nobody(), object, true);
+        }
+        if !is_told || tells_nothing(object.class) {
+            return;
+        }
         if kind == OpKind::Count && effect.old != effect.new {
             histories.tell_read();
             let mut counted = histories.counted.borrow_mut();
             counted.entry(key(object)).or_default().absorb_digest(histories.now.get());
-            return;
-        }
-        histories.tell(told(kind, Order::Full, effect));
-        if effect.old != effect.new {
-            histories.note_access(ContextId::nobody(), object, true);
+        } else {
+            histories.tell(told(kind, Order::Full, effect));
         }
     }
 
@@ -289,10 +292,12 @@ impl Engine {
     /// alike, whatever brought them there.
     ///
     /// # Panics
-    /// If histories are not kept.
+    /// If histories are not kept, or a CPU has had several contexts since the run began: which one goes on then depends on clocks,
+    /// and they are in no state.
     pub fn state(&self, shared: &dyn Shared) -> u128 {
         let histories = &self.histories;
         assert!(histories.on.get(), "histories are kept where states are asked for");
+        assert_eq!(self.exploring.shared.get(), 0, "a search by state has one context on each CPU");
         let mut digest = Digest::default();
         shared.absorb_into(&mut digest);
         self.absorb_contexts(&mut digest);

@@ -92,6 +92,8 @@ pub(super) struct Task {
     pub(super) watched: Vec<u8>,
     /// The state from which a step is taken; `None`: the first one is not known yet.
     pub(super) at: Option<State>,
+    /// Its digest.
+    pub(super) digest: u128,
     /// Who takes each step up to there, and that step.
     pub(super) path: Vec<Actor>,
 }
@@ -100,13 +102,14 @@ impl Known {
     fn begin(&mut self) -> Option<Task> {
         let (epoch, watched) = (self.epoch, self.watched.clone());
         if self.states.is_empty() {
-            return Some(Task { epoch, watched, at: None, path: Vec::new() });
+            return Some(Task { epoch, watched, at: None, digest: 0, path: Vec::new() });
         }
         while let Some(state) = self.open.pop() {
             if let Some(actor) = self.claim(state) {
                 let mut path = self.path(state);
                 path.push(actor);
-                return Some(Task { epoch, watched, at: Some(state), path });
+                let digest = self.states[state as usize];
+                return Some(Task { epoch, watched, at: Some(state), digest, path });
             }
         }
         None

@@ -120,8 +120,9 @@ impl Walk<'_> {
     /// The state after a step in whose midst the run broke off: like no other.
     fn broken_off(&self, why: &str) -> u128 {
         let mut digest = Digest::default();
-        let Way { from, actor } = self.taking.expect("a step that was chosen");
-        digest.absorb(u64::from(from) << 8 | u64::from(actor));
+        digest.absorb(u64::from(self.taking.expect("a step that was chosen").actor));
+        digest.absorb(self.task.digest as u64);
+        digest.absorb((self.task.digest >> 64) as u64);
         why.bytes().for_each(|byte| digest.absorb(u64::from(byte)));
         digest.value()
     }
@@ -153,7 +154,9 @@ impl Explorer for Walk<'_> {
 impl Walk<'_> {
     /// Beyond the known way: who goes on, if somebody is to.
     fn go_on(&mut self, engine: &Engine, enabled: u64) -> Option<Actor> {
-        let arrival = Arrival { state: self.state(engine), enabled, broken: names(&engine.violations()) };
+        self.task.digest = self.state(engine);
+        let broken = names(&engine.violations());
+        let arrival = Arrival { state: self.task.digest, enabled, broken };
         let arrived = self.graph.arrive(self.task.epoch, self.taking.take(), &arrival);
         let Some((from, Some(actor), _)) = arrived else {
             self.left = true;
