@@ -1,17 +1,20 @@
 //! The search by state: machines that it takes for the same go on alike, and it finds what the search by class finds.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use pagewalk_engine::{Engine, Executed, Explorer, Purpose, Random, Shared, Stop};
+use pagewalk_engine::{Digest, Engine, Executed, Explorer, Purpose, Random, Shared, Stop, Violation};
+use pagewalk_explore::matrix::SmallWorld;
 use pagewalk_explore::{
-    CheckpointError, Limits, Model, StateGraph, StateSummary, Walked, disagreement, walk,
+    CheckpointError, Limits, Model, Operation, StateGraph, StateSummary, Walked, World, disagreement,
+    exhaust, walk,
 };
+use pagewalk_mmu::Switches;
 use proptest::prelude::*;
 
 use crate::generate::{interrupted, programs, sleeping, stream};
-use crate::program::Programs;
+use crate::program::{Program, Programs};
 use crate::subjects::{generated, shipped};
 
 /// Longer runs do not occur where a search ends.
@@ -201,4 +204,95 @@ fn a_file_with_a_wrong_byte_or_without_its_end_is_refused() {
         assert!(StateGraph::read_from(&mut &other[..], 1).is_err(), "byte {place}");
         assert!(StateGraph::read_from(&mut &file[..place], 1).is_err(), "the first {place} bytes");
     }
+}
+
+/// Programs in which operations meet often, on a page that is mapped: long ways that differ and come together again.
+fn crowded() -> Vec<World> {
+    let discard = || Operation::Discard { page: 0 };
+    let load = || Operation::Load { page: 0 };
+    let store = || Operation::Store { page: 0 };
+    let invalidate = || Operation::Invalidate { file: "a".into() };
+    let truncate = || Operation::Truncate { file: "a".into(), pages: 0 };
+    let mapped = SmallWorld { cached: true, mapped: true };
+    [
+        vec![vec![discard(), Operation::DropCaches, load()], vec![store()]],
+        vec![vec![discard()], vec![discard()], vec![load()]],
+        vec![vec![store(), load()], vec![invalidate()]],
+        vec![vec![load(), store()], vec![truncate()], vec![load()]],
+    ]
+    .map(|cpus| World::new(mapped.scenario(cpus), Switches::FIXED))
+    .into()
+}
+
+#[test]
+fn machines_in_one_state_go_on_alike_where_many_ways_meet() {
+    let all: Vec<u8> = (0..=255).collect();
+    for mut world in crowded() {
+        let (unlike, again) = unlike(&mut world, &all, 1_500);
+        assert_eq!(unlike, Vec::<String>::new());
+        assert!(again > 10_000, "{again} states met again");
+    }
+}
+
+/// Programs whose outcomes are collected, and what a search by state is told of their words.
+struct Told {
+    programs: Programs,
+    blind: bool,
+    outcomes: BTreeSet<String>,
+}
+
+/// Nothing.
+struct Blind;
+
+impl Shared for Blind {
+    fn absorb_into(&self, _: &mut Digest) {}
+}
+
+impl Model for Told {
+    fn cpus(&self) -> usize {
+        self.programs.cpus()
+    }
+
+    fn start(&mut self, seed: u64) -> Rc<Engine> {
+        self.programs.start(seed)
+    }
+
+    fn shared(&self) -> Option<Rc<dyn Shared>> {
+        if self.blind { Some(Rc::new(Blind)) } else { self.programs.shared() }
+    }
+
+    fn judge(&mut self, stop: &Stop) -> Vec<Violation> {
+        let found = self.programs.judge(stop);
+        self.outcomes.extend(found.iter().map(|violation| violation.message.clone()));
+        if let Stop::Stopped(why) = stop {
+            self.outcomes.extend(why.strip_prefix("panic: ").map(str::to_owned));
+        }
+        found
+    }
+}
+
+/// Every outcome of a program that a search by state comes to.
+fn outcomes(program: &Program, blind: bool) -> BTreeSet<String> {
+    let mut told = Told { programs: Programs::new(program.clone()), blind, outcomes: BTreeSet::new() };
+    all_states(&mut told);
+    told.outcomes
+}
+
+#[test]
+fn every_outcome_is_found_by_state_and_not_by_who_does_not_see_the_words() {
+    let (mut compared, mut missed) = (0, 0);
+    for program in stream(prop_oneof![programs(), interrupted(), sleeping()]).take(300) {
+        let mut by_class = BTreeSet::new();
+        let limits = Limits { runs: 5_000, steps: STEPS };
+        let summary = exhaust(&mut Programs::new(program.clone()), limits, &mut |run| {
+            by_class.extend(run.verdict.violations.iter().map(|violation| violation.message.clone()));
+            true
+        });
+        if summary.complete {
+            assert_eq!(outcomes(&program, false), by_class, "{program:?}");
+            missed += usize::from(outcomes(&program, true) != by_class);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 200 && missed >= 20, "{missed} of {compared} are told from a blind search");
 }
