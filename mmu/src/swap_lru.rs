@@ -9,7 +9,7 @@ use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, Ob
 
 use crate::lru::{LruList, LruVec};
 use crate::page::{PG_ACTIVE, PG_DIRTY, PG_LOCKED, PG_LRU};
-use crate::{Hardware, Pfn};
+use crate::{Hardware, Mutant, Pfn};
 
 /// Pages of a batch on their way to the lists (`PAGEVEC_SIZE`).
 pub const PAGEVEC_SIZE: usize = 14;
@@ -240,7 +240,10 @@ impl Hardware {
 
     /// `__isolate_lru_page`: takes a page that is on a list off it, with a reference. False if it is being freed.
     async fn isolate_lru_page_locked(&self, cx: &Context, held: &SpinGuard<'_>, pfn: Pfn) -> bool {
-        if !self.memory.words(pfn).count().inc_not_zero(cx).await {
+        let count = self.memory.words(pfn).count();
+        if self.mutant(Mutant::LruIsolatePlainInc) {
+            count.fetch_add(cx, 1).await; // MUTANT lru-isolate-plain-inc
+        } else if !count.inc_not_zero(cx).await {
             return false;
         }
         self.del_page_from_lru(cx, held, pfn).await;

@@ -1,7 +1,7 @@
 //! `lock_page` and the waits for a page's bits. Only with a reference to the page.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Hardware, PG_LOCKED, PG_WRITEBACK, Pfn};
+use pagewalk_mmu::{Hardware, Mutant, PG_LOCKED, PG_WRITEBACK, Pfn};
 
 /// `lock_page`: sleeps until the lock is free, and takes it.
 pub async fn lock_page(cx: &Context, hw: &Hardware, pfn: Pfn) {
@@ -33,5 +33,9 @@ pub async fn wait_on_page_locked(cx: &Context, hw: &Hardware, pfn: Pfn) {
 
 /// `wait_on_page_writeback`: sleeps until the page is under no writeback.
 pub async fn wait_on_page_writeback(cx: &Context, hw: &Hardware, pfn: Pfn) {
-    hw.memory.words(pfn).flags().wait_on_bit(cx, PG_WRITEBACK).await;
+    let flags = hw.memory.words(pfn).flags();
+    if hw.mutant(Mutant::WritebackWakeOnce) {
+        return flags.sleep_on_bit(cx, PG_WRITEBACK).await; // MUTANT writeback-wake-once
+    }
+    flags.wait_on_bit(cx, PG_WRITEBACK).await;
 }

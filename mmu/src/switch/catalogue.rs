@@ -323,4 +323,36 @@ pub(super) const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
         what: "Reclaim stores a swap entry in a page table and counts it only after the page table's lock is \
                released.",
     },
+    MutantInfo {
+        name: "lru-isolate-plain-inc",
+        race: "R18",
+        invariants: &["I2", "I3", "I1", "I22"],
+        without: None,
+        what: "A page is taken off the LRU lists with a plain increment of its count, also where it is 0: whoever \
+               has put the last reference frees it nevertheless.",
+    },
+    MutantInfo {
+        name: "writeback-wake-once",
+        race: "R32",
+        invariants: &["I24"],
+        without: None,
+        what: "Who waits for the end of a writeback does not look again when it is woken. The wake may be that of an \
+               earlier writeback, which comes late.",
+    },
+    MutantInfo {
+        name: "switch-mm-bit-late",
+        race: "R40",
+        invariants: &["I19", "I20", "I14", "I2"],
+        without: None,
+        what: "A CPU joins the mask of an address space only after it has loaded the tables. A flush between the two \
+               passes over it, and it goes on with what its TLB has kept under the address space's tag (PCID).",
+    },
+    MutantInfo {
+        name: "swapoff-misses-mm",
+        race: "R61",
+        invariants: &["I31", "I27"],
+        without: None,
+        what: "fork does not put the child on the list of address spaces that swapoff looks through: swapoff finds an \
+               entry in use that nobody on the list has.",
+    },
 ];

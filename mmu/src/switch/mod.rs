@@ -120,6 +120,14 @@ pub enum Mutant {
     SwapFreeBeforeRmap,
     /// Reclaim stores a swap entry in a page table and counts it only after the page table's lock is released.
     SwapPteBeforeDup,
+    /// A page is taken off the LRU lists with a plain increment of its count, also where it is 0.
+    LruIsolatePlainInc,
+    /// Who waits for the end of a writeback does not look again when it is woken.
+    WritebackWakeOnce,
+    /// A CPU joins the mask of an address space only after it has loaded the tables.
+    SwitchMmBitLate,
+    /// fork does not put the child on the list of address spaces that swapoff looks through.
+    SwapoffMissesMm,
 }
 
 impl Fix {
@@ -162,7 +170,7 @@ impl Fix {
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::SkipRecheck,
         Self::PlainInc,
         Self::CheckThenRemove,
@@ -179,6 +187,10 @@ impl Mutant {
         Self::WpRmapBeforeFlush,
         Self::SwapFreeBeforeRmap,
         Self::SwapPteBeforeDup,
+        Self::LruIsolatePlainInc,
+        Self::WritebackWakeOnce,
+        Self::SwitchMmBitLate,
+        Self::SwapoffMissesMm,
     ];
 
     /// What is told of it.

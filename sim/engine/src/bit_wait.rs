@@ -2,6 +2,7 @@
 //!
 //! Follows kernel/wait.c of v2.6.27; a wake-up reaches everyone who sleeps for a bit of the word, and each looks again.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
 
@@ -28,6 +29,21 @@ impl<'a> Word<'a, u32> {
         let op = self.bit_op(OpKind::TestBit(bit), Order::Acquire, Location::caller());
         let free = move || self.cell().get() & (1 << bit) == 0;
         BlockingStep::new(cx, op, Waiting::Sleep, free, || ())
+    }
+
+    /// `if (test_bit) schedule()`: sleeps once if `bit` is set, and goes on when it is woken, whatever the bit is then.
+    #[track_caller]
+    pub fn sleep_on_bit(self, cx: &'a Context, bit: u8) -> impl Future<Output = ()> + 'a {
+        let set = self.test_bit(cx, bit);
+        let op = self.bit_op(OpKind::TestBit(bit), Order::Acquire, Location::caller());
+        async move {
+            if set.await {
+                let slept = Cell::new(false);
+                // A wake that came before it slept is not waited for.
+                let woken = move || self.cell().get() & (1 << bit) == 0 || slept.replace(true);
+                BlockingStep::new(cx, op, Waiting::Sleep, woken, || ()).await;
+            }
+        }
     }
 
     /// Clears `bit`, with release order, and wakes who sleeps for it: one step. Yields the old bit.

@@ -8,7 +8,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use pagewalk_engine::{Cpu, CpuId, Digest, Engine};
-use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Fix, Root, Vaddr, VaddrRange};
+use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Fix, Mutant, Root, Vaddr, VaddrRange};
 
 use crate::kernel::Kernel;
 use crate::mm::Mm;
@@ -185,7 +185,10 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     if let Some(previous) = first {
         previous.cpu_vm_mask.clear(current, cpu).await; // 1
     }
-    next.cpu_vm_mask.set(current, cpu).await; // 2
+    let late = kernel.hw.mutant(Mutant::SwitchMmBitLate);
+    if !late {
+        next.cpu_vm_mask.set(current, cpu).await; // 2
+    }
     kernel.stat.mm_switches.add(1);
     if !kernel.config().pcid {
         let root = Root { table: next.pgd, asid: Asid::default() };
@@ -196,6 +199,9 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
         kernel.hw.load_cr3(current, Root { table: next.pgd, asid }, flush).await;
         kernel.note_generation(cpu, asid, next.id(), tlb_gen);
         kernel.stat.mm_switches_kept.add(u64::from(!flush));
+    }
+    if late {
+        next.cpu_vm_mask.set(current, cpu).await; // MUTANT switch-mm-bit-late
     }
     if let Some(previous) = last {
         previous.cpu_vm_mask.clear(current, cpu).await; // 4

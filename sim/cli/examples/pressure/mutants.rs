@@ -6,13 +6,14 @@ use crate::run::beside_each_other;
 use crate::storm::case;
 
 /// The mutants that the storm must find, each a race of the catalogue.
-const MUTANTS: [&str; 6] = [
+const MUTANTS: [&str; 7] = [
     "plain-inc",
     "zap-drop-dirty",
     "zap-free-before-flush",
     "wp-rmap-before-flush",
     "swap-free-before-rmap",
     "swap-pte-before-dup",
+    "lru-isolate-plain-inc",
 ];
 
 /// Tries up to `seeds` seeds for each mutant. True if each was found by an invariant that the catalogue names.

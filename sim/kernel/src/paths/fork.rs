@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use pagewalk_engine::Word;
-use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PageRef, Pfn, Pte, Vaddr};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, Mutant, PageRef, Pfn, Pte, Vaddr};
 use pagewalk_swap::{SwapEntry, swap_duplicate};
 
 use super::fault::vma_pte;
@@ -124,8 +124,10 @@ async fn copy_swap_pte(
     let kernel = current.kernel();
     if let Some(entry) = pte.swap_entry().and_then(SwapEntry::from_word) {
         swap_duplicate(current, &kernel.swap, entry).await;
-        // Before the entry can be seen in the child's tables.
-        kernel.mmlist_add(current, child).await;
+        if !kernel.hw.mutant(Mutant::SwapoffMissesMm) {
+            // Before the entry can be seen in the child's tables.
+            kernel.mmlist_add(current, child).await;
+        }
         kernel.stat.nr_swap_ptes.add(1);
     }
     if let Some((pfn, true)) = pte.migration_entry() {

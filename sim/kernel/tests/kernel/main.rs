@@ -10,6 +10,7 @@ mod file_stress;
 mod files;
 mod flush;
 mod memory;
+mod mutants;
 mod op;
 mod pins;
 mod pressure;

@@ -21,7 +21,7 @@ use crate::file_common::{open, transfer};
 /// The marked branches that a run took, each with how often.
 pub(crate) type Marks = Vec<(&'static str, u64)>;
 
-fn area(pages: u32) -> SwapAreaSpec {
+pub(crate) fn area(pages: u32) -> SwapAreaSpec {
     let device = DeviceSpec { channels: 2, latency: 5_000, seek: 0, page: 100, synchronous: false };
     SwapAreaSpec { pages, priority: 0, device }
 }
