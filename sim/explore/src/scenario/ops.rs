@@ -121,11 +121,12 @@ impl Subject<'_> {
         }
     }
 
-    /// What a reader does with the page: its contents, if they are valid, are those that this page of this file has, or has had
-    /// since the lookup began.
+    /// What a reader does with the page (`do_generic_file_read`): its contents, if they are valid and not beyond the end of the file,
+    /// are those that this page of this file has, or has had since the lookup began.
     async fn use_page(&self, ticket: &FileTicket, inode: &Inode, index: u64, pfn: Pfn) {
         let words = self.hw().memory.words(pfn);
-        if !words.flags().test_bit(self.cx(), PG_UPTODATE).await {
+        let up_to_date = words.flags().test_bit(self.cx(), PG_UPTODATE).await;
+        if !up_to_date || self.is_beyond_end(inode, index).await {
             return;
         }
         let stamp = self.hw().memory.read_page(self.cx(), pfn).await;
@@ -163,13 +164,15 @@ impl Subject<'_> {
     /// What a read that misses does (`do_generic_file_read`): within the file a new page, in the cache before it is filled.
     async fn add(&self, inode: &Inode, index: u64) {
         let (cx, hw) = (self.cx(), self.hw());
-        if index >= inode.i_size().read_once(cx).await.div_ceil(BASE_PAGE_BYTES) {
+        if self.is_beyond_end(inode, index).await {
             return;
         }
         let Some(page) = hw.alloc_page(cx).await else { return };
         if add_to_page_cache(cx, &page, &inode.mapping, index).await.is_ok() {
             let pfn = page.pfn();
-            let content = || self.task.kernel().disk_content(inode, index);
+            // A truncation that has come by meanwhile has not seen the page, and frees the block later.
+            let beyond = self.is_beyond_end(inode, index).await;
+            let content = || if beyond { 0 } else { self.task.kernel().disk_content(inode, index) };
             hw.memory.change_page(cx, pfn, |_| content()).await;
             hw.memory.words(pfn).flags().set_bit(cx, PG_UPTODATE).await;
             unlock_page(cx, hw, pfn).await;
@@ -177,9 +180,20 @@ impl Subject<'_> {
         hw.put_page(cx, page).await;
     }
 
+    async fn is_beyond_end(&self, inode: &Inode, index: u64) -> bool {
+        index >= inode.i_size().read_once(self.cx()).await.div_ceil(BASE_PAGE_BYTES)
+    }
+
     /// The page leaves its place and comes back. A page that is mapped, dirty or under writeback stays: whoever takes such a page
-    /// out of the cache unmaps or writes it first, or loses what it holds.
+    /// out of the cache unmaps or writes it first, or loses what it holds. Truncation, which would not find the page while it is out, is
+    /// kept away by `i_mutex`.
     async fn reinsert(&self, inode: &Inode, index: u64) {
+        let i_mutex = inode.i_mutex.down_write(self.cx()).await;
+        self.reinsert_locked(inode, index).await;
+        i_mutex.up_write().await;
+    }
+
+    async fn reinsert_locked(&self, inode: &Inode, index: u64) {
         let (cx, hw) = (self.cx(), self.hw());
         let Some(page) = find_lock_page(cx, &inode.mapping, index).await else { return };
         let words = hw.memory.words(page.pfn());

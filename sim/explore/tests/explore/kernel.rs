@@ -1,7 +1,9 @@
 //! The search against chance, on the kernel's own paths.
 
+use pagewalk_engine::Violation;
 use pagewalk_explore::crosscheck::{by_chance, exchange, visit_all};
-use pagewalk_explore::{Limits, Operation};
+use pagewalk_explore::{FileSpec, Limits, Operation, Pool, Scenario, exhaust};
+use pagewalk_mmu::Switches;
 
 use crate::subjects::{Subject, generated, names, shipped};
 
@@ -110,4 +112,58 @@ fn the_order_of_the_cpus_changes_neither_the_number_of_classes_nor_what_breaks()
     }
     assert_eq!(wrong, Vec::<String>::new());
     assert!(compared >= 120, "{compared} compared");
+}
+
+/// What breaks, apart from what `allocate` asserts of a count.
+fn broken(subject: &Subject, limits: Limits) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    exhaust(&mut subject.world(), limits, &mut |run| {
+        let real = run.verdict.violations.iter().filter(|violation| violation.invariant != "count-is-exact");
+        broken.extend(real.cloned());
+        broken.is_empty()
+    });
+    broken
+}
+
+#[test]
+fn nothing_breaks_on_the_fixed_kernel_whatever_the_programs_do() {
+    let fixed = |subject: &Subject| subject.switches == Switches::FIXED;
+    for subject in (0..800).map(generated).filter(fixed) {
+        assert_eq!(broken(&subject, Limits { runs: 200, steps: STEPS }), [], "{}", subject.name);
+    }
+}
+
+/// File `a`, page 0 of its `pages` pages cached, and a program for each CPU.
+fn file(pages: u64, cpus: [Vec<Operation>; 2]) -> Subject {
+    let spec = FileSpec { name: "a".into(), pages, cached: vec![0], dirty: Vec::new() };
+    let scenario = Scenario {
+        about: String::new(),
+        frames: 64,
+        pool: Pool::PerCpu,
+        files: vec![spec],
+        maps: Vec::new(),
+        warm: Vec::new(),
+        cpus: cpus.to_vec(),
+    };
+    Subject { name: format!("{cpus:?}"), scenario, switches: Switches::FIXED }
+}
+
+#[test]
+fn what_comes_back_beside_a_truncation_is_not_read() {
+    let file_a = || String::from("a");
+    let (to, lookup) = (
+        |pages| Operation::Truncate { file: file_a(), pages },
+        |page| Operation::Lookup { file: file_a(), page },
+    );
+    let (add, reinsert) =
+        (Operation::Add { file: file_a(), page: 1 }, Operation::Reinsert { file: file_a(), page: 0 });
+    let limits = Limits { runs: 20_000, steps: STEPS };
+    for subject in [
+        file(1, [vec![reinsert.clone(), reinsert.clone()], vec![to(0), lookup(0)]]),
+        file(1, [vec![reinsert, Operation::Read { file: file_a(), page: 0 }], vec![to(0), to(1)]]),
+        file(2, [vec![add.clone(), lookup(1)], vec![to(1)]]),
+        file(2, [vec![add, lookup(1)], vec![to(1), to(2)]]),
+    ] {
+        assert_eq!(broken(&subject, limits), [], "{}", subject.name);
+    }
 }

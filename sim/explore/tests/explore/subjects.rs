@@ -146,7 +146,7 @@ fn operation(random: &mut Random, mapped: bool, reclaimed: &mut bool) -> Operati
         4 | 6 => Operation::Add { file: file(), page: 1 },
         5 | 7 => Operation::Add { file: "b".into(), page },
         8 => Operation::Reinsert { file: file(), page: 0 },
-        9 => Operation::Truncate { file: file(), pages: u64::from(random.below(2)) },
+        9 => Operation::Truncate { file: file(), pages: u64::from(random.below(4)) },
         10 => Operation::Invalidate { file: file() },
         11 => Operation::Read { file: file(), page },
         12 => match random.below(4) {

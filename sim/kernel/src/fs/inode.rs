@@ -45,7 +45,7 @@ pub struct Inode {
     /// Its pages in the cache.
     pub mapping: Rc<AddressSpace>,
     /// Writers and truncation of this file, one at a time.
-    pub(crate) i_mutex: RwSem,
+    pub i_mutex: RwSem,
     /// Shared by who brings pages into the cache, exclusive for who frees their blocks.
     invalidate_lock: RwSem,
     /// The areas that map it.
