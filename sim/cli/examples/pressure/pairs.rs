@@ -63,19 +63,20 @@ pub(crate) fn run(runs: usize, seed: u64) -> bool {
         println!("{}\n    {}", outcome.what(), case.command());
     }
     let explained = explain_all(&found);
-    for ((case, outcome), fixes) in found.iter().zip(&explained) {
-        let why = match &fixes[..] {
+    for ((case, outcome), ways) in found.iter().zip(&explained) {
+        let why = match &ways[..] {
             [] => "no later fix removes it".to_owned(),
-            fixes => {
-                let named = fixes.iter().map(|fix| format!("{fix} ({})", fix.info().commit));
-                format!("removed by {}", named.collect::<Vec<_>>().join(" or "))
+            ways => {
+                let named = |fix: &Fix| format!("{fix} ({})", fix.info().commit);
+                let way = |fixes: &Together| fixes.iter().map(named).collect::<Vec<_>>().join(" and ");
+                format!("removed by {}", ways.iter().map(way).collect::<Vec<_>>().join(" or "))
             }
         };
         println!("{}: {why}\n    {}", outcome.what(), case.command());
     }
-    let unexplained = explained.iter().filter(|fixes| fixes.is_empty()).count();
+    let unexplained = explained.iter().filter(|ways| ways.is_empty()).count();
     println!(
-        "{} runs, {} clean, {} explained by a later fix, {unexplained} not",
+        "{} runs, {} clean, {} explained by later fixes, {unexplained} not",
         cases.len(),
         cases.len() - found.len(),
         found.len() - unexplained
@@ -121,9 +122,12 @@ fn summary(cases: &[Case], outcomes: &[Outcome]) {
     println!("digest of all digests {digest:032x}");
 }
 
-/// For each run the later fixes that remove what was wrong with it. What removed it from the first run that showed the same is
+/// Fixes that make a run clean together: one, or several where the first only lets another race show.
+type Together = Vec<Fix>;
+
+/// For each run what makes it clean, in every way that was found. What removed it from the first run that showed the same is
 /// tried first: a race that is known comes often.
-fn explain_all(found: &[(&Case, &Outcome)]) -> Vec<Vec<Fix>> {
+fn explain_all(found: &[(&Case, &Outcome)]) -> Vec<Vec<Together>> {
     let shown_first = |(case, outcome): &(&Case, &Outcome)| {
         let alike = |(other, shown): &(&Case, &Outcome)| {
             other.kernel == case.kernel && shown.what() == outcome.what()
@@ -134,19 +138,53 @@ fn explain_all(found: &[(&Case, &Outcome)]) -> Vec<Vec<Fix>> {
     let numbers: Vec<usize> = (0..found.len()).collect();
     let kinds: Vec<usize> = numbers.iter().copied().filter(|&n| first[n] == n).collect();
     let of_kinds = beside_each_other(&kinds, |&n| explain(found[n].0, &[]));
-    let known: BTreeMap<usize, &Vec<Fix>> = kinds.iter().copied().zip(&of_kinds).collect();
+    let known: BTreeMap<usize, &Vec<Together>> = kinds.iter().copied().zip(&of_kinds).collect();
     beside_each_other(&numbers, |&n| match first[n] {
         first if first == n => known[&n].clone(),
         first => explain(found[n].0, known[&first]),
     })
 }
 
-/// Which of `likely` alone make the run clean; where none does, which of all later fixes.
-fn explain(case: &Case, likely: &[Fix]) -> Vec<Fix> {
-    let removes = |&fix: &Fix| Case { fixes: vec![fix], ..case.clone() }.run().is_clean();
-    let alone = |fixes: &[Fix]| fixes.iter().copied().filter(removes).collect::<Vec<_>>();
-    let named = alone(likely);
-    if named.is_empty() { alone(&missing_from(case.kernel)) } else { named }
+/// Which of `likely` make the run clean; where none does, which later fixes alone; where none does, a few of them together.
+fn explain(case: &Case, likely: &[Together]) -> Vec<Together> {
+    let which = |some: &[Together]| -> Vec<Together> {
+        some.iter().filter(|fixes| with(case, fixes).is_clean()).cloned().collect()
+    };
+    let alone = || which(&missing_from(case.kernel).into_iter().map(|fix| vec![fix]).collect::<Vec<_>>());
+    let mut ways = which(likely);
+    if ways.is_empty() {
+        ways = alone();
+    }
+    if ways.is_empty() {
+        ways.extend(one_after_another(case));
+    }
+    ways
+}
+
+/// What comes of the run with fixes.
+fn with(case: &Case, fixes: &[Fix]) -> Outcome {
+    Case { fixes: fixes.to_vec(), ..case.clone() }.run()
+}
+
+/// Most fixes that explain a run together.
+const MOST_TOGETHER: usize = 4;
+
+/// Fixes of which each removes what is wrong with those before it, until nothing is.
+fn one_after_another(case: &Case) -> Option<Together> {
+    let mut fixes = Vec::new();
+    while fixes.len() < MOST_TOGETHER {
+        let now = with(case, &fixes);
+        if now.is_clean() {
+            return Some(fixes);
+        }
+        let removes = |&fix: &Fix| {
+            let then = with(case, &[&fixes[..], &[fix]].concat());
+            then.broken.iter().all(|invariant| !now.broken.contains(invariant))
+        };
+        let next = missing_from(case.kernel).into_iter().filter(|fix| !fixes.contains(fix)).find(removes)?;
+        fixes.push(next);
+    }
+    with(case, &fixes).is_clean().then_some(fixes)
 }
 
 /// The fixes that a kernel does not have.

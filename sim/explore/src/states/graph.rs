@@ -1,47 +1,14 @@
 //! The states found so far, the steps between them, and what is still to be done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+pub(super) use super::edge::{Actor, Edge, State, Way};
 use super::table::Table;
-
-/// Who takes steps, by number: at most as many as fit a mask.
-pub(super) type Actor = u8;
-
-/// A state by number.
-pub(super) type State = u32;
-
-/// A step from one state to another, in a word: 29 bits of state, 6 of actor, 29 of state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Edge(pub(super) u64);
 
 /// States there can be.
 const MOST_STATES: usize = 1 << 29;
-
-impl Edge {
-    pub(super) fn new(from: State, actor: Actor, to: State) -> Self {
-        Self(u64::from(from) << 35 | u64::from(actor) << 29 | u64::from(to))
-    }
-
-    pub(super) fn from(self) -> State {
-        (self.0 >> 35) as State
-    }
-
-    pub(super) fn actor(self) -> Actor {
-        (self.0 >> 29 & 63) as Actor
-    }
-
-    pub(super) fn to(self) -> State {
-        (self.0 & ((1 << 29) - 1)) as State
-    }
-}
-
-/// A step out of a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Way {
-    pub(super) from: State,
-    pub(super) actor: Actor,
-}
 
 /// What a worker has found.
 pub(super) struct Arrival {
@@ -78,11 +45,13 @@ pub(super) struct Known {
     /// Steps that were too many for a run.
     pub(super) cut: u64,
     pub(super) table: Table,
-    /// States that may have steps left.
-    pub(super) open: Vec<State>,
+    /// States that may have steps left, by the worker that was there last: it knows the way.
+    pub(super) open: Vec<Vec<State>>,
     /// Steps that workers are taking.
     pub(super) under_way: Vec<Way>,
     pub(super) busy: usize,
+    /// Workers that wait for something to do.
+    pub(super) waiting: usize,
     pub(super) stopped: bool,
 }
 
@@ -94,53 +63,83 @@ pub(super) struct Task {
     pub(super) at: Option<State>,
     /// Its digest.
     pub(super) digest: u128,
-    /// Who takes each step up to there, and that step.
-    pub(super) path: Vec<Actor>,
+}
+
+/// A worker's last way from the first state on: states, each with who takes the step out of it.
+#[derive(Default)]
+pub(super) struct Trail {
+    /// Which of the workers.
+    worker: usize,
+    /// When its states had their numbers.
+    epoch: u64,
+    pub(super) steps: Vec<(State, Actor)>,
 }
 
 impl Known {
-    fn begin(&mut self) -> Option<Task> {
+    /// A step for a worker, and the way there.
+    fn begin(&mut self, trail: &mut Trail) -> Option<Task> {
         let (epoch, watched) = (self.epoch, self.watched.clone());
-        if self.states.is_empty() {
-            return Some(Task { epoch, watched, at: None, digest: 0, path: Vec::new() });
+        if trail.epoch != epoch {
+            (trail.epoch, trail.steps) = (epoch, Vec::new());
         }
-        while let Some(state) = self.open.pop() {
-            if let Some(actor) = self.claim(state) {
-                let mut path = self.path(state);
-                path.push(actor);
-                let digest = self.states[state as usize];
-                return Some(Task { epoch, watched, at: Some(state), digest, path });
+        if self.states.is_empty() {
+            return Some(Task { epoch, watched, at: None, digest: 0 });
+        }
+        while let Some(state) = self.next_open(trail.worker) {
+            if let Some(actor) = self.claim(trail.worker, state) {
+                self.lead(trail, state);
+                trail.steps.push((state, actor));
+                return Some(Task { epoch, watched, at: Some(state), digest: self.states[state as usize] });
             }
         }
         None
     }
 
+    /// The last state that the worker has left open, or else the first one of another.
+    fn next_open(&mut self, worker: usize) -> Option<State> {
+        let own = self.open.get_mut(worker).and_then(Vec::pop);
+        own.or_else(|| self.open.iter_mut().find(|open| !open.is_empty()).map(|open| open.swap_remove(0)))
+    }
+
+    fn note_open(&mut self, worker: usize, state: State) {
+        if self.open.len() <= worker {
+            self.open.resize_with(worker + 1, Vec::new);
+        }
+        self.open[worker].push(state);
+    }
+
+    /// Makes of the trail a way to `state`: back from there until the trail is met.
+    fn lead(&self, trail: &mut Trail, state: State) {
+        let (mut at, mut back) = (state, Vec::new());
+        let kept = loop {
+            if let Some(depth) = trail.steps.iter().rposition(|&(passed, _)| passed == at) {
+                break depth;
+            }
+            if at == 0 {
+                break 0;
+            }
+            let edge = self.edges[self.found_by[at as usize] as usize];
+            at = edge.from();
+            back.push((at, edge.actor()));
+        };
+        trail.steps.truncate(kept);
+        trail.steps.extend(back.into_iter().rev());
+    }
+
     /// Takes on one of the steps left in `state`.
-    fn claim(&mut self, state: State) -> Option<Actor> {
+    fn claim(&mut self, worker: usize, state: State) -> Option<Actor> {
         let left = &mut self.left[state as usize];
         let actor = (*left != 0).then(|| left.trailing_zeros() as Actor)?;
         *left &= *left - 1;
         if *left != 0 {
-            self.open.push(state);
+            self.note_open(worker, state);
         }
         self.under_way.push(Way { from: state, actor });
         Some(actor)
     }
 
-    /// Who takes the steps of the known way to `state`.
-    pub(super) fn path(&self, mut state: State) -> Vec<Actor> {
-        let mut path = Vec::new();
-        while state != 0 {
-            let edge = self.edges[self.found_by[state as usize] as usize];
-            path.push(edge.actor());
-            state = edge.from();
-        }
-        path.reverse();
-        path
-    }
-
     /// The state that the step of `way` leads to, and who goes on from there.
-    fn arrive(&mut self, way: Option<Way>, arrival: &Arrival) -> (State, Option<Actor>, bool) {
+    fn arrive(&mut self, worker: usize, way: Option<Way>, arrival: &Arrival) -> (State, Option<Actor>, bool) {
         let number = self.states.len() as State;
         let found = self.table.find_or_add(arrival.state, number, &self.states);
         let state = found.unwrap_or(number);
@@ -157,7 +156,7 @@ impl Known {
         if found.is_none() {
             self.note_broken(state, &arrival.broken);
         }
-        (state, self.claim(state), found.is_none())
+        (state, self.claim(worker, state), found.is_none())
     }
 
     fn note_broken(&mut self, state: State, broken: &[&'static str]) {
@@ -168,15 +167,15 @@ impl Known {
 
     /// Everything is forgotten: words of more classes are to be watched.
     fn forget(&mut self, watched: Vec<u8>) {
-        let (epoch, busy, stopped) = (self.epoch + 1, self.busy, self.stopped);
-        *self = Self { watched, epoch, busy, stopped, ..Self::default() };
+        let (epoch, busy, waiting, stopped) = (self.epoch + 1, self.busy, self.waiting, self.stopped);
+        *self = Self { watched, epoch, busy, waiting, stopped, ..Self::default() };
     }
 
     /// A step that was taken on is given back.
     fn give_back(&mut self, state: State, actor: Actor) {
         self.under_way.retain(|way| *way != Way { from: state, actor });
         self.left[state as usize] |= 1 << actor;
-        self.open.push(state);
+        self.note_open(0, state);
     }
 
     /// Whether nothing is left to do.
@@ -215,7 +214,7 @@ impl Known {
             self.table.find_or_add(self.states[number], number as State, &self.states);
         }
         let with_left = |&state: &State| self.left[state as usize] != 0;
-        self.open = (0..self.states.len() as State).filter(with_left).collect();
+        self.open = vec![(0..self.states.len() as State).filter(with_left).collect()];
     }
 
     /// Bytes that states and steps take, up to an eighth for their growth not counted.
@@ -226,11 +225,15 @@ impl Known {
     }
 }
 
+/// Looks at the lock before a worker goes to sleep for it.
+const LOOKS: u32 = 2_000;
+
 /// What all workers of a search have found so far.
 #[derive(Default)]
 pub struct StateGraph {
     known: Mutex<Known>,
     changed: Condvar,
+    workers: AtomicUsize,
 }
 
 impl StateGraph {
@@ -242,7 +245,7 @@ impl StateGraph {
 
     /// What was found before.
     pub(super) fn of(known: Known) -> Self {
-        Self { known: Mutex::new(known), changed: Condvar::new() }
+        Self { known: Mutex::new(known), ..Self::default() }
     }
 
     /// States found so far, and the steps between them.
@@ -266,19 +269,31 @@ impl StateGraph {
         !self.known().broken.is_empty()
     }
 
+    /// It is held for a microsecond at most times: whoever comes meanwhile is better off looking again than going to sleep.
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        for _ in 0..LOOKS {
+            if let Ok(known) = self.known.try_lock() {
+                return known;
+            }
+            std::hint::spin_loop();
+        }
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What to do next: waits for the others as long as they may find something. `None`: nothing, for ever.
-    pub(super) fn begin(&self) -> Option<Task> {
+    /// The trail of one more worker.
+    pub(super) fn enter(&self) -> Trail {
+        Trail { worker: self.workers.fetch_add(1, Ordering::Relaxed), ..Trail::default() }
+    }
+
+    /// What to do next, and on the trail the way there: waits for the others as long as they may find something. `None`: nothing, for ever.
+    pub(super) fn begin(&self, trail: &mut Trail) -> Option<Task> {
         let mut known = self.known();
         loop {
             if known.stopped {
                 return None;
             }
             // The first state is found by one.
-            let task = if known.states.is_empty() && known.busy > 0 { None } else { known.begin() };
+            let task = if known.states.is_empty() && known.busy > 0 { None } else { known.begin(trail) };
             if task.is_some() {
                 known.busy += 1;
                 return task;
@@ -286,7 +301,9 @@ impl StateGraph {
             if known.busy == 0 {
                 return None;
             }
-            known = self.changed.wait(known).unwrap_or_else(std::sync::PoisonError::into_inner);
+            known.waiting += 1;
+            known = self.changed.wait(known).unwrap_or_else(PoisonError::into_inner);
+            known.waiting -= 1;
         }
     }
 
@@ -294,16 +311,17 @@ impl StateGraph {
     /// be forgotten meanwhile.
     pub(super) fn arrive(
         &self,
-        epoch: u64,
+        trail: &Trail,
         way: Option<Way>,
         arrival: &Arrival,
     ) -> Option<(State, Option<Actor>, bool)> {
         let mut known = self.known();
-        if known.epoch != epoch {
+        if known.epoch != trail.epoch {
             return None;
         }
-        let arrived = known.arrive(way, arrival);
-        if known.left[arrived.0 as usize] != 0 {
+        let arrived = known.arrive(trail.worker, way, arrival);
+        // To wake somebody is a call of the host's kernel, also where nobody waits.
+        if known.waiting > 0 && known.left[arrived.0 as usize] != 0 {
             self.changed.notify_one();
         }
         Some(arrived)
@@ -316,7 +334,9 @@ impl StateGraph {
         if let Some(Way { from, actor }) = unfinished.filter(|_| known.epoch == epoch) {
             known.give_back(from, actor);
         }
-        self.changed.notify_all();
+        if known.waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// The step from `at` is one too many for a run.

@@ -12,6 +12,7 @@
 
 mod agree;
 mod checkpoint;
+mod edge;
 mod graph;
 mod summary;
 mod table;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Digest, Engine, Executed, Explorer, Shared, Stop, Violation};
 
-use super::graph::{Actor, Arrival, StateGraph, Task, Way};
+use super::graph::{Actor, Arrival, StateGraph, Task, Trail, Way};
 use super::summary::StateSummary;
 use crate::model::{Model, run_started};
 
@@ -21,6 +21,10 @@ pub enum Walked {
 struct Walk<'a> {
     graph: &'a StateGraph,
     task: Task,
+    /// The known way and, of what follows, the steps that were taken.
+    trail: &'a mut Trail,
+    /// Steps of the known way, with the one that is to be taken.
+    known: usize,
     depth: usize,
     most_steps: usize,
     shared: Option<Rc<dyn Shared>>,
@@ -33,9 +37,12 @@ struct Walk<'a> {
 /// Takes steps of `model` until nothing is left, or `model` says that there is to be no other run. A run has at most `most_steps`
 /// steps. Several workers may do so at the same time, each with a model of its own that begins like the others'.
 pub fn walk(model: &mut dyn Model, graph: &StateGraph, most_steps: usize) -> Walked {
-    while let Some(task) = graph.begin() {
-        let epoch = task.epoch;
-        let mut walk = Walk { graph, taking: None, depth: 0, most_steps, shared: None, left: false, task };
+    let mut trail = graph.enter();
+    while let Some(task) = graph.begin(&mut trail) {
+        let (epoch, known) = (task.epoch, trail.steps.len());
+        let trail = &mut trail;
+        let mut walk =
+            Walk { graph, task, trail, known, depth: 0, most_steps, shared: None, taking: None, left: false };
         let mut busy = Busy { graph, over: false };
         let ran = walk.run(model);
         busy.over = true;
@@ -97,7 +104,7 @@ impl Walk<'_> {
             _ => self.state(engine),
         };
         let arrival = Arrival { state, enabled: 0, broken: names(&engine.violations()) };
-        let Some((last, _, new)) = self.graph.arrive(self.task.epoch, self.taking.take(), &arrival) else {
+        let Some((last, _, new)) = self.graph.arrive(self.trail, self.taking.take(), &arrival) else {
             return;
         };
         if new {
@@ -134,9 +141,9 @@ fn names(violations: &[Violation]) -> Vec<&'static str> {
 
 impl Explorer for Walk<'_> {
     fn choose(&mut self, engine: &Engine, enabled: u64) -> Option<usize> {
-        let actor = if let Some(&actor) = self.task.path.get(self.depth) {
+        let actor = if let Some(&(_, actor)) = self.trail.steps[..self.known].get(self.depth) {
             debug_assert!(self.begins_alike(engine), "a run begins in another state than the first one");
-            if self.depth + 1 == self.task.path.len() {
+            if self.depth + 1 == self.known {
                 self.taking = self.task.at.map(|from| Way { from, actor });
             }
             actor
@@ -157,7 +164,7 @@ impl Walk<'_> {
         self.task.digest = self.state(engine);
         let broken = names(&engine.violations());
         let arrival = Arrival { state: self.task.digest, enabled, broken };
-        let arrived = self.graph.arrive(self.task.epoch, self.taking.take(), &arrival);
+        let arrived = self.graph.arrive(self.trail, self.taking.take(), &arrival);
         let Some((from, Some(actor), _)) = arrived else {
             self.left = true;
             return None;
@@ -168,6 +175,7 @@ impl Walk<'_> {
             (self.taking, self.left) = (None, true);
             return None;
         }
+        self.trail.steps.push((from, actor));
         Some(actor)
     }
 }

@@ -136,6 +136,7 @@ fn nothing_breaks_on_the_fixed_kernel_whatever_the_programs_do() {
 /// File `a`, page 0 of its `pages` pages cached, and a program for each CPU.
 fn file(pages: u64, cpus: [Vec<Operation>; 2]) -> Subject {
     let spec = FileSpec { name: "a".into(), pages, cached: vec![0], dirty: Vec::new() };
+    let name = format!("{cpus:?}");
     let scenario = Scenario {
         about: String::new(),
         frames: 64,
@@ -143,9 +144,9 @@ fn file(pages: u64, cpus: [Vec<Operation>; 2]) -> Subject {
         files: vec![spec],
         maps: Vec::new(),
         warm: Vec::new(),
-        cpus: cpus.to_vec(),
+        cpus: cpus.into(),
     };
-    Subject { name: format!("{cpus:?}"), scenario, switches: Switches::FIXED }
+    Subject { name, scenario, switches: Switches::FIXED }
 }
 
 #[test]
