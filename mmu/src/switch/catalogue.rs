@@ -22,7 +22,7 @@ pub struct FixInfo {
 pub struct MutantInfo {
     /// Its name on the command line: `skip-recheck`.
     pub name: &'static str,
-    /// The race it is, by the catalogue's number.
+    /// The race it is, by the catalogue's number; more than one where it changes more than one path.
     pub race: &'static str,
     /// The invariants that it breaks, the most telling first; one of them must catch it.
     pub invariants: &'static [&'static str],
@@ -192,7 +192,7 @@ pub(super) const FIXES: [FixInfo; Fix::ALL.len()] = [
         name: "anon_exclusive",
         commit: "6c287605fd56",
         version: "5.19",
-        race: "",
+        race: "R48",
         what: "An anonymous page that a device is filling is nobody else's, and stays where it is mapped: reclaim \
                and migration leave it, and a store to it needs no copy. Without it, where references are counted \
                (reuse_by_count), a store to a page that has been to swap and back meanwhile, or was read-only for \
@@ -218,7 +218,7 @@ pub(super) const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
     },
     MutantInfo {
         name: "check-then-remove",
-        race: "R03",
+        race: "R03, R62",
         invariants: &["I3", "I2", "I1", "I4", "I6"],
         without: None,
         what: "The remover compares the count and then stores 0, in two steps, instead of freezing it by \

@@ -50,7 +50,7 @@ enum ConfigCommand {
     /// Explain parameters: meaning, unit, range, default and where the default comes from
     Explain {
         /// A parameter (costs.invlpg), a section (tlb.l1d), a switch of the kernel (skip-recheck; kernel.fixes and kernel.mutants list
-        /// them), or an invariant (I15; invariants lists them); all parameters when left out
+        /// them), an invariant (I15; invariants lists them), or a race (R08b; races lists them); all parameters when left out
         path: Option<String>,
         /// How to answer
         #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
@@ -149,11 +149,11 @@ pub fn answer(args: &ConfigArgs, stdout: Paint, stderr: Paint) -> Answer {
                     let what = if path.contains(['.', '[']) {
                         "parameter"
                     } else {
-                        "parameter, switch or invariant"
+                        "parameter, switch, invariant or race"
                     };
                     let problem = Diagnostic::new(place, format!("there is no {what} `{path}`")).found(path);
                     let problem = problem.help(
-                        "`pagewalk config explain` lists every parameter; with `kernel` or `invariants`, those",
+                        "`pagewalk config explain` lists every parameter; with `kernel`, `invariants` or `races`, those",
                     );
                     let near = switches::nearest_name(path).or(near);
                     let problem = match near {
@@ -258,8 +258,9 @@ fn explain(found: &[&Parameter], switches: &Rows, format: ExplainFormat, paint: 
             let rows: Vec<Value> = found.iter().map(|parameter| explain_json(parameter)).collect();
             let mut document = json!({ "schema": "pagewalk.parameters/1", "parameters": rows });
             if !switches.is_empty() {
-                let named = ["fixes", "mutants", "invariants"].into_iter().zip(switches.to_json());
-                for (name, rows) in named.filter(|(name, rows)| *name != "invariants" || !rows.is_empty()) {
+                let named = ["fixes", "mutants", "invariants", "races"].into_iter().zip(switches.to_json());
+                let always = ["fixes", "mutants"];
+                for (name, rows) in named.filter(|(name, rows)| always.contains(name) || !rows.is_empty()) {
                     document[name] = rows.into();
                 }
             }

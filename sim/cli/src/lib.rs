@@ -13,6 +13,7 @@ mod json;
 pub mod kernel_args;
 pub mod machine;
 pub mod perfetto;
+mod races;
 pub mod replay;
 pub mod report;
 pub mod set;

@@ -1,32 +1,39 @@
-//! The kernel's switches as `config explain kernel` tells them: each fix with its commit and who has it, each mutant; and the
-//! invariants that the mutants break.
+//! The kernel's switches as `config explain kernel` tells them: each fix with its commit and who has it, each mutant; the
+//! invariants that the mutants break, and the races that they are.
 
-use pagewalk_explore::{INVARIANTS, InvariantInfo};
+use pagewalk_explore::{INVARIANTS, InvariantInfo, RaceInfo};
 use pagewalk_mmu::{Fix, Mutant, Switches};
 use serde_json::{Value, json};
 
 use crate::invariants;
 use crate::machine::nearest;
+use crate::races;
 use crate::style::{Paint, WIDTH, wrap};
 
-/// The switches and invariants that a path names.
+/// The switches, invariants and races that a path names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     fixes: Vec<Fix>,
     mutants: Vec<Mutant>,
     invariants: Vec<&'static InvariantInfo>,
+    races: Vec<&'static RaceInfo>,
 }
 
-/// What `kernel`, `kernel.fixes`, `kernel.mutants`, `invariants` or a name below them names, or such a name alone; nothing for any
-/// other path.
+/// What `kernel`, `kernel.fixes`, `kernel.mutants`, `invariants`, `races` or a name below them names, or such a name alone; nothing
+/// for any other path.
 #[must_use]
 pub fn find(path: &str) -> Rows {
+    let (invariants, races) = (invariants::find(path), races::find(path));
+    if !invariants.is_empty() || !races.is_empty() {
+        return Rows { invariants, races, ..Rows::default() };
+    }
+    let switches = find_switches(path);
+    if switches.is_empty() { Rows { races: races::named(path), ..switches } } else { switches }
+}
+
+fn find_switches(path: &str) -> Rows {
     let mut parts = path.trim().trim_end_matches('.').split('.');
     let (section, kind, name) = (parts.next(), parts.next(), parts.next());
-    let invariants = invariants::find(path);
-    if !invariants.is_empty() {
-        return Rows { invariants, ..Rows::default() };
-    }
     if let (Some(name), None) = (section.filter(|section| *section != "kernel"), kind) {
         let (fixes, mutants) = (Fix::from_name(name).into_iter(), Mutant::from_name(name).into_iter());
         return Rows { fixes: fixes.collect(), mutants: mutants.collect(), ..Rows::default() };
@@ -48,12 +55,18 @@ pub fn find(path: &str) -> Rows {
     }
 }
 
-/// The fix, mutant or invariant whose name is nearest to what was typed, if it is a slip.
+/// The fix, mutant, invariant or race whose name is nearest to what was typed, if it is a slip; one that begins alike before others.
 #[must_use]
 pub fn nearest_name(typed: &str) -> Option<&'static str> {
+    let typed = typed.trim();
     let fixes = Fix::ALL.into_iter().map(|fix| fix.info().name);
     let mutants = Mutant::ALL.into_iter().map(|mutant| mutant.info().name);
-    nearest(typed.trim(), fixes.chain(mutants).chain(INVARIANTS.iter().map(|info| info.name)))
+    let invariants = INVARIANTS.iter().map(|info| info.name);
+    let races = pagewalk_explore::races().flat_map(|info| [info.number, info.name]);
+    let names: Vec<&str> = fixes.chain(mutants).chain(invariants).chain(races).collect();
+    let first = |name: &str| name.bytes().next().map(|byte| byte.to_ascii_lowercase());
+    let alike = names.iter().copied().filter(|name| first(name) == first(typed));
+    nearest(typed, alike).or_else(|| nearest(typed, names.iter().copied()))
 }
 
 /// Which presets have a fix, as `fixed, linux-2.6.27`.
@@ -66,7 +79,10 @@ impl Rows {
     /// Whether the path named nothing of them.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.fixes.is_empty() && self.mutants.is_empty() && self.invariants.is_empty()
+        self.fixes.is_empty()
+            && self.mutants.is_empty()
+            && self.invariants.is_empty()
+            && self.races.is_empty()
     }
 
     /// For people: a block for each.
@@ -90,12 +106,13 @@ impl Rows {
             text + &wrapped("  run with ", &format!("pagewalk replay TRACE --mutant {mutant} --verify"))
         });
         let invariants = self.invariants.iter().map(|info| invariants::block(info, paint));
-        fixes.chain(mutants).chain(invariants).collect()
+        let races = self.races.iter().map(|info| races::block(info, paint));
+        fixes.chain(mutants).chain(invariants).chain(races).collect()
     }
 
-    /// For programs: fixes, mutants, invariants.
+    /// For programs: fixes, mutants, invariants, races.
     #[must_use]
-    pub fn to_json(&self) -> [Vec<Value>; 3] {
+    pub fn to_json(&self) -> [Vec<Value>; 4] {
         let fix = |&fix: &Fix| {
             let info = fix.info();
             let on: serde_json::Map<String, Value> = Switches::PRESETS
@@ -118,6 +135,7 @@ impl Rows {
             self.fixes.iter().map(fix).collect(),
             self.mutants.iter().map(mutant).collect(),
             self.invariants.iter().map(|info| invariants::to_json(info)).collect(),
+            self.races.iter().map(|info| races::to_json(info)).collect(),
         ]
     }
 
@@ -142,6 +160,9 @@ impl Rows {
         }
         if !self.invariants.is_empty() {
             text += &invariants::markdown(&self.invariants);
+        }
+        if !self.races.is_empty() {
+            text += &races::markdown(&self.races);
         }
         text
     }

@@ -1,5 +1,5 @@
-//! The shipped scenarios: every mutant is caught by what it breaks, the kernel with every fix breaks nothing in any schedule,
-//! and a failing schedule can be saved and told.
+//! The shipped scenarios: the kernel with every fix breaks nothing in any schedule, and a failing schedule can be saved and told.
+//! That every mutant is caught by what it breaks is shown beside the catalogue of races.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -52,28 +52,6 @@ fn the_fixed_kernel_breaks_nothing_in_any_schedule() {
             "{scenario}"
         );
         assert_eq!(answer["schema"], "pagewalk.explore/1");
-    }
-}
-
-#[test]
-fn every_mutant_is_caught_by_what_it_breaks() {
-    let caught = [
-        ("lookup-and-reuse", "skip-recheck", "I9"),
-        ("lookup-and-reuse", "plain-inc", "I2"),
-        ("lookup-and-reuse", "check-then-remove", "I2"),
-        ("dirty-page", "freeze-leak-dirty", "I6"),
-        ("gang-lookup", "stale-slot-after-shrink", "I27"),
-        ("shrinking-tree", "stale-slot-wrong-page", "I9"),
-        ("node-and-reuse", "node-freed-no-grace", "I33"),
-        ("insertion", "publish-before-init", "I7"),
-        ("lookup-and-reuse", "set-count-clobber", "I1"),
-        ("discard-and-reuse", "zap-free-before-flush", "I19"),
-        ("fault-and-truncate", "fault-no-isize-recheck", "I26"),
-    ];
-    for (scenario, mutant, invariant) in caught {
-        let (exit, answer) = explore(scenario, &["--mutant", mutant]);
-        assert_eq!((exit, &answer["complete"]), (1, &true.into()), "{mutant}");
-        assert!(invariants(&answer).contains(&invariant), "{mutant}: {:?}", invariants(&answer));
     }
 }
 

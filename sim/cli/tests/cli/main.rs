@@ -13,6 +13,7 @@ mod order;
 mod origin;
 mod perfetto;
 mod pressure;
+mod races;
 mod real_kernel;
 mod replay;
 mod states;

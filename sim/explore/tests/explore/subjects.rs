@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use pagewalk_engine::{Purpose, Random};
-use pagewalk_explore::{FileSpec, MapSpec, Operation, Pool, Scenario, World};
+use pagewalk_explore::{FileSpec, MapSpec, Operation, Pool, Scenario, World, races};
 use pagewalk_mmu::{Mutant, Switches};
 
 /// A scenario on a kernel.
@@ -14,22 +14,6 @@ pub(crate) struct Subject {
     pub(crate) scenario: Scenario,
     pub(crate) switches: Switches,
 }
-
-/// Every mutant that `docs/explore.md` counts classes of, and one more, with its scenario.
-const MUTANTS: [(&str, &str); 12] = [
-    ("skip-recheck", "lookup-and-reuse"),
-    ("plain-inc", "lookup-and-reuse"),
-    ("check-then-remove", "lookup-and-reuse"),
-    ("freeze-leak-dirty", "dirty-page"),
-    ("stale-slot-after-shrink", "gang-lookup"),
-    ("stale-slot-wrong-page", "shrinking-tree"),
-    ("node-zeroed-before-grace", "shrinking-tree"),
-    ("node-freed-no-grace", "node-and-reuse"),
-    ("publish-before-init", "insertion"),
-    ("set-count-clobber", "lookup-and-reuse"),
-    ("fault-no-isize-recheck", "fault-and-truncate"),
-    ("zap-free-before-flush", "discard-and-reuse"),
-];
 
 /// Where the search does not end, or not within minutes: fault and truncation can keep each other going for ever.
 const ENDLESS: [(&str, &str); 2] =
@@ -79,9 +63,12 @@ pub(crate) fn shipped() -> Vec<Subject> {
             }
         }
     }
-    for (mutant, name) in MUTANTS {
-        let switches = Switches::FIXED.with_mutant(Mutant::from_name(mutant).expect("a mutant of the table"));
-        subjects.push(Subject { name: format!("{name} {mutant}"), scenario: read(name), switches });
+    for info in races() {
+        let Some(name) = info.scenario else { continue };
+        for mutant in info.mutants() {
+            let switches = Switches::FIXED.with_mutant(mutant);
+            subjects.push(Subject { name: format!("{name} {mutant}"), scenario: read(name), switches });
+        }
     }
     subjects
 }
