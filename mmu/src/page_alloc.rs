@@ -73,11 +73,16 @@ impl Hardware {
     }
 
     /// `put_page`: gives a reference back; whoever gives back the last one frees the page.
+    ///
+    ///  1. one reference less;
+    ///  2. off the LRU lists, if it was the last;
+    ///  3. to the free pages.
     pub async fn put_page(&self, cx: &Context, page: PageRef<'_>) {
         let pfn = page.into_pfn();
-        if self.put_page_testzero(cx, pfn).await {
-            self.page_cache_release(cx, pfn).await;
-            self.free_hot_page(cx, pfn).await;
+        let last = self.put_page_testzero(cx, pfn).await; // 1
+        if last {
+            self.page_cache_release(cx, pfn).await; // 2
+            self.free_hot_page(cx, pfn).await; // 3
         }
     }
 

@@ -239,14 +239,17 @@ impl Hardware {
     }
 
     /// `__isolate_lru_page`: takes a page that is on a list off it, with a reference. False if it is being freed.
+    ///
+    ///  1. a reference, unless the count is 0;
+    ///  2. clear `PG_lru`, and off the list.
     async fn isolate_lru_page_locked(&self, cx: &Context, held: &SpinGuard<'_>, pfn: Pfn) -> bool {
         let count = self.memory.words(pfn).count();
         if self.mutant(Mutant::LruIsolatePlainInc) {
             count.fetch_add(cx, 1).await; // MUTANT lru-isolate-plain-inc
         } else if !count.inc_not_zero(cx).await {
-            return false;
+            return false; // 1
         }
-        self.del_page_from_lru(cx, held, pfn).await;
+        self.del_page_from_lru(cx, held, pfn).await; // 2
         true
     }
 

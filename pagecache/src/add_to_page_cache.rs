@@ -18,7 +18,9 @@ pub enum AddError {
 /// Adds a page that nobody else knows at `index`: it is locked before anybody can find it, and stays locked. The caller keeps
 /// its reference.
 ///
-///  1. lock the page; 2. add it; 3. unlock it if that failed; 4. done.
+///  1. lock the page before it can be found: whoever finds it waits until it is read;
+///  2. put it into the tree ([`add_to_page_cache_locked`]);
+///  3. unlock it if that failed.
 ///
 /// # Errors
 /// Where there is a page already, or no memory; the page is as it was.
@@ -32,7 +34,7 @@ pub async fn add_to_page_cache(
     let flags = hw.memory.words(page.pfn()).flags();
     let late = hw.mutant(Mutant::PublishBeforeInit);
     if !late {
-        flags.set_bit(cx, PG_LOCKED).await; // 1. before it is found: who finds it waits until it is read
+        flags.set_bit(cx, PG_LOCKED).await; // 1
     }
     let added = add_to_page_cache_locked(cx, page, mapping, index).await; // 2
     if late && added.is_ok() {
@@ -42,13 +44,19 @@ pub async fn add_to_page_cache(
         cx.mark("add_to_page_cache:failed");
         flags.clear_bit(cx, PG_LOCKED).await; // 3
     }
-    added // 4
+    added
 }
 
 /// The same for a page that the caller has locked; the lock is not touched, whatever happens.
 ///
-///  1. nodes for the insertion; 2. the cache's reference; 3, 4. the page says whose it is, and where;
-///  5. lock the tree; 6. publish the page; 7. count it; 8. or undo 2 to 4, if the place is taken; 9. unlock the tree.
+///  1. preload nodes for the tree: nobody waits for memory once the tree is locked;
+///  2. take the cache's reference;
+///  3. set the page's mapping and index;
+///  4. lock the tree;
+///  5. store the slot: from here on lookups find the page, and all that they look at is there;
+///  6. count the page (`nrpages`);
+///  7. or, if the place is taken, undo 3 and 2: nobody has seen the page;
+///  8. unlock the tree.
 ///
 /// # Errors
 /// Where there is a page already, or no memory; the page is as it was.
@@ -59,30 +67,28 @@ pub async fn add_to_page_cache_locked(
     index: PageIndex,
 ) -> Result<(), AddError> {
     let late = mapping.hw().mutant(Mutant::PublishBeforeInit);
-    // 1. Nodes for the insertion, before the lock: with it there is no waiting for memory.
+    // 1
     if !mapping.nodes().preload(cx) {
         cx.mark("add_to_page_cache:no-memory");
         return Err(AddError::NoMemory);
     }
     if !late {
-        set_owner(cx, page, mapping, index).await; // 2, 3, 4
+        set_owner(cx, page, mapping, index).await; // 2, 3
     }
-    let tree = mapping.lock_tree(cx).await; // 5
-    // 6. From this store on lookups find the page: all that they look at is there.
-    let inserted = mapping.tree.insert(cx, &tree, mapping.nodes(), index, page.pfn()).await;
+    let tree = mapping.lock_tree(cx).await; // 4
+    let inserted = mapping.tree.insert(cx, &tree, mapping.nodes(), index, page.pfn()).await; // 5
     if late && inserted.is_ok() {
         set_owner(cx, page, mapping, index).await; // MUTANT publish-before-init: after the page can be found
     }
     if inserted.is_ok() {
         mapping.note_added();
-        mapping.nrpages().write_once(cx, mapping.nrpages().get(&tree) + 1).await; // 7
+        mapping.nrpages().write_once(cx, mapping.nrpages().get(&tree) + 1).await; // 6
     } else if !late {
-        // 8. Nobody has seen it.
-        cx.mark("add_to_page_cache:exists");
+        cx.mark("add_to_page_cache:exists"); // 7
         mapping.disclaim(cx, page.pfn()).await;
         mapping.hw().memory.words(page.pfn()).count().fetch_add(cx, -1).await;
     }
-    tree.unlock().await; // 9
+    tree.unlock().await; // 8
     inserted.map_err(|error| match error {
         Occupied::Exists => AddError::Exists,
         Occupied::NoMemory => AddError::NoMemory,
@@ -91,6 +97,6 @@ pub async fn add_to_page_cache_locked(
 
 /// The cache's reference, and whose page it is.
 async fn set_owner(cx: &Context, page: &PageRef<'_>, mapping: &AddressSpace, index: PageIndex) {
-    mapping.hw().memory.get_page(cx, page.pfn()).await.into_pfn(); // 2. owned by the slot
-    mapping.claim(cx, page.pfn(), index).await; // 3, 4
+    mapping.hw().memory.get_page(cx, page.pfn()).await.into_pfn(); // 2
+    mapping.claim(cx, page.pfn(), index).await; // 3
 }

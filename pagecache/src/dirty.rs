@@ -6,21 +6,26 @@ use pagewalk_mmu::{PG_DIRTY, Pfn};
 use crate::address_space::AddressSpace;
 use crate::radix::Tag;
 
-/// `__set_page_dirty_nobuffers`: true if the page was clean. The tag is set only if the page is still this file's.
+/// `__set_page_dirty_nobuffers`: true if the page was clean.
+///
+///  1. set the flag: if it was set already there is nothing to do;
+///  2. lock the tree;
+///  3. set the tag, if the page is still this file's;
+///  4. unlock the tree.
 pub async fn set_page_dirty_nobuffers(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
     let words = mapping.hw().memory.words(pfn);
     if words.flags().test_and_set_bit(cx, PG_DIRTY).await {
-        return false;
+        return false; // 1
     }
     mapping.note_dirty(pfn, 1);
-    let tree = mapping.lock_tree(cx).await;
+    let tree = mapping.lock_tree(cx).await; // 2
     if mapping.owns(cx, pfn).await {
         let index = mapping.page_index(cx, pfn).await;
-        mapping.tree.tag_set(cx, &tree, mapping.nodes(), index, Tag::Dirty).await;
+        mapping.tree.tag_set(cx, &tree, mapping.nodes(), index, Tag::Dirty).await; // 3
     } else {
         cx.mark("set_page_dirty:truncated");
     }
-    tree.unlock().await;
+    tree.unlock().await; // 4
     true
 }
 

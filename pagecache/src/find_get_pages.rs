@@ -85,7 +85,7 @@ async fn gang<'a>(
     pages
 }
 
-/// Points 1, 2 and 3 of a lookup ([`crate::find_get_page`]), on a slot whose address is kept.
+/// Steps 1, 2 and 3 of a lookup ([`crate::find_get_page`]), on a slot whose address is kept.
 async fn get_speculative<'a>(
     cx: &'a Context,
     mapping: &AddressSpace,
@@ -94,7 +94,7 @@ async fn get_speculative<'a>(
     rounds: &mut Rounds,
 ) -> Found<'a> {
     let hw = mapping.hw();
-    let mut entry = slot.load(cx).await;
+    let mut entry = slot.load(cx).await; // 1
     loop {
         rounds.next(cx, "find_get_pages").await;
         let pfn = match entry {
@@ -110,9 +110,9 @@ async fn get_speculative<'a>(
             return Found::Stop;
         }
         if words.count().inc_not_zero(cx).await {
-            let page = PageRef::counted(cx, pfn);
+            let page = PageRef::counted(cx, pfn); // 2
             if slot.load(cx).await == entry {
-                return Found::Page(page);
+                return Found::Page(page); // 3
             }
             cx.mark("find_get_pages:moved");
             hw.put_page(cx, page).await;

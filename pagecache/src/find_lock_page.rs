@@ -9,6 +9,11 @@ use crate::page_lock::{lock_page, unlock_page};
 use crate::retries::Rounds;
 
 /// The page at `index`, locked and with a reference; `None` if there is none. May sleep.
+///
+///  1. find the page ([`find_get_page`]);
+///  2. lock it;
+///  3. check that it is still this file's: if it has left meanwhile, give it back and begin again;
+///  4. check its index: a page that stays in its file keeps it.
 pub async fn find_lock_page<'a>(
     cx: &'a Context,
     mapping: &AddressSpace,

@@ -9,11 +9,15 @@ use crate::remove_from_page_cache::__remove_from_page_cache;
 /// Takes a page, which the caller has locked and that has no buffers, out of the cache and drops the cache's reference.
 /// False if it is dirty: then it stays. The count is ignored on purpose: reclaim and batches may have references.
 ///
-///  1. the page is locked, without buffers; 2. lock the tree; 3. a dirty page stays; 4. out of the tree; 5. unlock the tree;
-///  6. the cache's reference.
+///  1. check that the page is locked;
+///  2. lock the tree;
+///  3. leave a dirty page where it is;
+///  4. B of a removal ([`crate::find_get_page`]), without an A;
+///  5. unlock the tree;
+///  6. put the cache's reference.
 pub async fn invalidate_complete_page2(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
     let hw = mapping.hw();
-    mapping.check_page_locked(cx, pfn);
+    mapping.check_page_locked(cx, pfn); // 1
     let tree = mapping.lock_tree(cx).await; // 2
     if hw.memory.words(pfn).flags().test_bit(cx, PG_DIRTY).await {
         cx.mark("invalidate_complete_page2:dirty");

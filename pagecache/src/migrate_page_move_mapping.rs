@@ -12,11 +12,22 @@ use crate::radix::Entry;
 /// Both pages are locked, and the caller has a reference to each; `old` is mapped nowhere. False if somebody else has a reference to
 /// it: nothing has changed then. True: lookups find `new`, which says whose it is as `old` does, and is not up to date yet; the cache's
 /// reference to `old` is gone.
+///
+/// A, B and C are those of a removal ([`crate::find_get_page`]).
+///
+///  1. lock the tree;
+///  2. check that the old page is in its slot, and that only the cache, the caller and its buffers have references;
+///  3. A: freeze its count: from here on no lookup takes a reference to a page that nobody else sees any more;
+///  4. take the cache's reference to the new page, and set its mapping and index;
+///  5. B: store the new page in the slot;
+///  6. C: thaw the old page;
+///  7. put the cache's reference to the old page, which is not the last one;
+///  8. unlock the tree.
 pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old: Pfn, new: Pfn) -> bool {
     let hw = mapping.hw();
     let words = hw.memory.words(old);
     mapping.check_page_locked(cx, old);
-    let tree = mapping.lock_tree(cx).await;
+    let tree = mapping.lock_tree(cx).await; // 1
     let index = mapping.page_index(cx, old).await;
     let buffers = i32::from(words.flags().test_bit(cx, PG_PRIVATE).await);
     let expected = 2 + buffers;
@@ -25,13 +36,13 @@ pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old
         Some(slot) => slot.load(cx).await == Entry::Item(old),
         None => false,
     };
-    // a
+    // 2
     if !there || words.count().read_once(cx).await != expected {
         cx.mark("migrate_page_move_mapping:referenced");
         tree.unlock().await;
         return false;
     }
-    // b. From here on no lookup takes a reference to the old page: its holder would go on with a page that nobody else sees.
+    // 3
     let frozen = if hw.mutant(Mutant::CheckThenRemove) {
         freeze_unguarded(cx, hw, old, expected).await // MUTANT check-then-remove
     } else {
@@ -42,14 +53,13 @@ pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old
         tree.unlock().await;
         return false;
     }
-    hw.memory.get_page(cx, new).await.into_pfn(); // c
+    hw.memory.get_page(cx, new).await.into_pfn(); // 4
     mapping.claim(cx, new, index).await;
-    slot.expect("the page is there").replace(cx, new).await; // d
-    page_unfreeze_refs(cx, hw, old, expected).await; // e
-    // f. The cache's reference; it is not the last one, so nothing is freed under the lock.
+    slot.expect("the page is there").replace(cx, new).await; // 5
+    page_unfreeze_refs(cx, hw, old, expected).await; // 6
     let held = PageRef::counted(cx, old).into_pfn();
-    hw.put_page_testzero(cx, held).await;
-    tree.unlock().await;
+    hw.put_page_testzero(cx, held).await; // 7
+    tree.unlock().await; // 8
     true
 }
 

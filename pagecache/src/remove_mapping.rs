@@ -13,12 +13,12 @@ const EXPECTED: i32 = 2;
 /// Takes a page out of the cache that the caller has locked, has one reference to, and that is mapped nowhere. True: it is out,
 /// and its count is 0, to be freed or unfrozen by the caller. False: somebody else has it, or it is dirty.
 ///
-///  1. the page is locked;
+///  1. check that the page is locked;
 ///  2. lock the tree;
-///  3. A: freeze the count, if it is what it must be;
-///  4. a dirty page is thawed, and stays;
-///  5. B: out of the tree;
-///  6. the count stays 0. [`remove_mapping`] does C.
+///  3. A: freeze the count, if it is 2;
+///  4. thaw a dirty page: it stays;
+///  5. B: take the page out of the tree;
+///  6. leave the count at 0: C is the caller's.
 pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
     let hw = mapping.hw();
     let kernel = hw.switches();

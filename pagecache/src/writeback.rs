@@ -33,12 +33,12 @@ pub async fn set_page_writeback(cx: &Context, mapping: &AddressSpace, pfn: Pfn) 
     tree.unlock().await;
 }
 
-/// `end_page_writeback`: writeback has ended. Called in the step of the device's interrupt on `cpu`; what follows the first
-/// point are further steps of that interrupt.
+/// `end_page_writeback`: writeback has ended. Called in the step of the device's interrupt on `cpu`; what follows 1
+/// are further steps of that interrupt.
 ///
-///  1. what reclaim wrote is to be looked at next: `PG_reclaim` goes;
+///  1. if reclaim wrote the page, clear `PG_reclaim` and move the page to where reclaim looks next;
 ///  2. lock the tree, clear the bit, clear the tag, unlock the tree (`test_clear_page_writeback`);
-///  3. who waits for the page looks again.
+///  3. wake those who wait for the page: they look again.
 ///
 /// v2.6.27 has no reference of its own. Who meets the page after 2 finds that it is under no writeback, and may take it out of
 /// the cache and free it: 3 is done to a page that may be a stranger's. Since Linux 5.10 a reference is held from before 1 until
@@ -74,7 +74,7 @@ struct Ending {
 }
 
 impl Ending {
-    /// Point 2, if the tree is not locked.
+    /// Step 2, if the tree is not locked.
     fn clear_bit(&self, engine: &Engine) {
         let Some(mapping) = self.mapping.upgrade() else { return };
         engine.touch(InInterrupt(&mapping).lock(), OpKind::Load, Effect::NONE);
@@ -88,7 +88,7 @@ impl Ending {
         engine.go_on_in_interrupt(self.cpu, Rc::new(move |engine: &Engine, _: &_| ending.wake(engine)));
     }
 
-    /// Point 3.
+    /// Step 3.
     fn wake(&self, engine: &Engine) {
         let Some(mapping) = self.mapping.upgrade() else { return };
         let hw = mapping.hw();

@@ -24,7 +24,11 @@ pub async fn add_to_swap_cache(
 
 /// `add_to_swap`: a locked anonymous page gets an entry and goes into the swap cache. False if swap is full, or memory for the tree.
 ///
-///  1. an entry; 2. the page is found there; 3. it is dirty; 4. or somebody else's page is there: another entry; 5. or no memory.
+///  1. get a swap entry;
+///  2. put the page into the swap cache;
+///  3. mark it dirty: its contents exist nowhere else;
+///  4. or, if a readahead has put its own page there, give the entry back and get another;
+///  5. or, if there is no memory for the tree, give the entry back.
 pub async fn add_to_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
     let flags = swap.swapper_space.hw().memory.words(pfn).flags();
     loop {
@@ -35,13 +39,13 @@ pub async fn add_to_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
         page.into_pfn();
         match added {
             Ok(()) => {
-                flags.set_bit(cx, PG_DIRTY).await; // 3. the contents exist nowhere else
+                flags.set_bit(cx, PG_DIRTY).await; // 3
                 return true;
             }
             Err(AddError::Exists) => {
-                // 4. Somebody who reads ahead has put a page of its own there.
+                // A readahead has put a page of its own there.
                 cx.mark("add_to_swap:exists");
-                swap_free(cx, swap, entry).await;
+                swap_free(cx, swap, entry).await; // 4
             }
             Err(AddError::NoMemory) => {
                 swap_free(cx, swap, entry).await; // 5

@@ -11,7 +11,10 @@ use crate::{Swap, SwapEntry, swap_free};
 /// The page is locked, in the swap cache, and not under writeback; the caller has a reference. Who keeps the page must mark it dirty
 /// before it is unlocked: its copy is gone.
 ///
-///  1. which entry it is at; 2 to 7. out of the tree, as any page; 8. the entry's count; 9. the cache's reference.
+///  1. read which entry the page is at;
+///  2. take it out of the tree ([`remove_from_page_cache`]), without an A;
+///  3. free the cache's count of the entry: from here on the entry may be another page's;
+///  4. put the cache's reference, never the last.
 ///
 /// # Panics
 /// If the page is not in the swap cache.
@@ -19,7 +22,7 @@ pub async fn delete_from_swap_cache(cx: &Context, swap: &Swap, pfn: Pfn) {
     let hw = swap.swapper_space.hw();
     let word = hw.memory.words(pfn).private().read_once(cx).await; // 1
     let entry = SwapEntry::from_word(word).expect("a page of the swap cache has an entry");
-    remove_from_page_cache(cx, &swap.swapper_space, pfn).await; // 2 to 7
-    swap_free(cx, swap, entry).await; // 8. from here on the entry may be another page's
-    hw.put_page(cx, PageRef::counted(cx, pfn)).await; // 9. the cache's reference, never the last
+    remove_from_page_cache(cx, &swap.swapper_space, pfn).await; // 2
+    swap_free(cx, swap, entry).await; // 3
+    hw.put_page(cx, PageRef::counted(cx, pfn)).await; // 4
 }

@@ -13,47 +13,53 @@ use crate::{Swap, SwapEntry, delete_from_swap_cache, vm_swap_full};
 /// finds it later.
 ///
 /// The page leaves the swap cache without a freeze of its count: who looks it up in this moment finds, once it has the page's lock, that
-/// it has left. v2.6.27 counts references as a matter of policy (8): is it worth keeping? An elevated count keeps it until reclaim comes
+/// it has left. v2.6.27 counts references as a matter of policy (7): is it worth keeping? An elevated count keeps it until reclaim comes
 /// by. Since 2.6.29 it goes unless it is mapped.
 ///
-///  1. the PTE, under its lock, names the entry;
-///  2. lock the areas; 3. one count less; 4. where that leaves one, look up the page, and try to lock it; 5. else it stays;
-///  6. unlock the areas; 7. nothing to do for a page that was not found;
-///  8. is it worth keeping? 9. not while it is under writeback;
-/// 10. out of the swap cache; 11. its copy is gone: dirty; 12. unlock; 13. the lookup's reference.
+///  1. lock the areas;
+///  2. take the PTE's count from the entry;
+///  3. if that leaves one, look the page up: the one is the swap cache, or another PTE, and then nothing is found;
+///  4. try to lock the page: if somebody else has the lock, the page stays;
+///  5. unlock the areas;
+///  6. without a page, that was all;
+///  7. look whether anybody else has the page: is it worth keeping?
+///  8. leave it, too, while it is under writeback;
+///  9. take it out of the swap cache;
+/// 10. mark it dirty: its copy is gone;
+/// 11. unlock it;
+/// 12. put the lookup's reference.
 pub async fn free_swap_and_cache(cx: &Context, swap: &Swap, entry: SwapEntry) {
     let hw = swap.swapper_space.hw();
-    let Some(held) = swap_info_get(cx, swap, entry).await else { return }; // 2
-    let left = swap_entry_free(cx, swap, &held, entry).await; // 3
+    let Some(held) = swap_info_get(cx, swap, entry).await else { return }; // 1
+    let left = swap_entry_free(cx, swap, &held, entry).await; // 2
     let mut page = None;
     if left == 1 {
-        // Only the cache is left, or one other PTE, and then nothing is found.
-        page = find_get_page(cx, &swap.swapper_space, u64::from(entry.word())).await; // 4
+        page = find_get_page(cx, &swap.swapper_space, u64::from(entry.word())).await; // 3
         if let Some(found) = page.take() {
             if trylock_page(cx, hw, found.pfn()).await {
                 page = Some(found);
             } else {
                 cx.mark("free_swap_and_cache:locked");
-                hw.put_page(cx, found).await; // 5
+                hw.put_page(cx, found).await; // 4
             }
         }
     }
-    held.unlock().await; // 6
-    let Some(page) = page else { return }; // 7
+    held.unlock().await; // 5
+    let Some(page) = page else { return }; // 6
     let words = hw.memory.words(page.pfn());
     let alone = if hw.switches().has(Fix::TryToFreeSwap) {
         words.mapcount().read_once(cx).await == 0
     } else {
-        words.count().read_once(cx).await == 2 // 8. the cache and us
+        words.count().read_once(cx).await == 2 // 7. the cache and us
     };
     let flags = words.flags().read_once(cx).await;
-    let cached = flags >> PG_SWAPCACHE & 1 == 1 && flags >> PG_WRITEBACK & 1 == 0;
+    let cached = flags >> PG_SWAPCACHE & 1 == 1 && flags >> PG_WRITEBACK & 1 == 0; // 8
     if cached && (alone || vm_swap_full(cx, swap).await) {
-        delete_from_swap_cache(cx, swap, page.pfn()).await; // 10
-        words.flags().set_bit(cx, PG_DIRTY).await; // 11
+        delete_from_swap_cache(cx, swap, page.pfn()).await; // 9
+        words.flags().set_bit(cx, PG_DIRTY).await; // 10
     } else {
         cx.mark("free_swap_and_cache:kept");
     }
-    unlock_page(cx, hw, page.pfn()).await; // 12
-    hw.put_page(cx, page).await; // 13
+    unlock_page(cx, hw, page.pfn()).await; // 11
+    hw.put_page(cx, page).await; // 12
 }

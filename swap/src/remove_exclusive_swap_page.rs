@@ -17,9 +17,16 @@ const EXCLUSIVE: i32 = 2;
 /// Under `swap_lock` no PTE can come to name the entry. That the count is still 2 is looked at under `tree_lock`, which before 2.6.27
 /// kept lookups out; since then one may come between the look and the deletion. It must not trust the page before it has its lock.
 ///
-///  1. not while it is under writeback; 2. nor while somebody has a reference;
-///  3. lock the areas; 4. nor while a PTE names the entry; 5. lock the tree, look again; 6. out of the tree, and dirty; 7. unlock
-///     the tree, 8. the areas; 9. the entry's count and the cache's reference.
+///  1. leave a page that is under writeback;
+///  2. or that anybody else has a reference to;
+///  3. lock the areas;
+///  4. or whose entry a PTE names;
+///  5. lock the tree;
+///  6. compare the count again, and look for writeback again;
+///  7. take the page out of the tree, without an A, and mark it dirty;
+///  8. unlock the tree;
+///  9. unlock the areas;
+/// 10. free the cache's count of the entry, and put its reference to the page.
 pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
     let space = &swap.swapper_space;
     let hw = space.hw();
@@ -35,20 +42,22 @@ pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> 
     let entry = SwapEntry::from_word(word).expect("a page of the swap cache has an entry");
     let Some(held) = swap_info_get(cx, swap, entry).await else { return false }; // 3
     let mut removed = false;
+    // 4
     if swap.count(&held, entry) == 1 {
-        // 4 to 7
+        // 6
         let may = async || {
             words.count().read_once(cx).await == EXCLUSIVE && !words.flags().test_bit(cx, PG_WRITEBACK).await
         };
+        // 7
         let then = async || words.flags().set_bit(cx, PG_DIRTY).await;
-        removed = remove_from_page_cache_if(cx, space, pfn, may, then).await;
+        removed = remove_from_page_cache_if(cx, space, pfn, may, then).await; // 5 to 8
         if !removed {
             cx.mark("remove_exclusive_swap_page:referenced");
         }
     }
-    held.unlock().await; // 8
+    held.unlock().await; // 9
     if removed {
-        swap_free(cx, swap, entry).await; // 9
+        swap_free(cx, swap, entry).await; // 10
         hw.put_page(cx, PageRef::counted(cx, pfn)).await;
     }
     removed
@@ -56,17 +65,22 @@ pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> 
 
 /// `try_to_free_swap`: a locked page leaves the swap cache if no PTE names its entry; who has references to it does not matter. True
 /// if it did; it is dirty then.
+///
+///  1. leave a page that is under writeback;
+///  2. or whose entry a PTE names;
+///  3. take it out of the swap cache;
+///  4. mark it dirty: its copy is gone.
 pub async fn try_to_free_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
     let words = swap.swapper_space.hw().memory.words(pfn);
     let flags = words.flags().read_once(cx).await;
     if flags >> PG_SWAPCACHE & 1 == 0 || flags >> PG_WRITEBACK & 1 == 1 {
-        return false;
+        return false; // 1
     }
     if page_swapcount(cx, swap, pfn).await > 0 {
-        return false;
+        return false; // 2
     }
-    delete_from_swap_cache(cx, swap, pfn).await;
-    words.flags().set_bit(cx, PG_DIRTY).await;
+    delete_from_swap_cache(cx, swap, pfn).await; // 3
+    words.flags().set_bit(cx, PG_DIRTY).await; // 4
     true
 }
 

@@ -7,7 +7,7 @@ use pagewalk_engine::{Context, SpinGuard};
 use crate::area::{SWAP_MAP_MAX, SWP_WRITEOK};
 use crate::{Swap, SwapEntry};
 
-/// Step 1: nothing is allocated from the area any more. False if it is not in use, or if memory and the other areas could not take what
+/// How swapoff begins: nothing is allocated from the area any more. False if it is not in use, or if memory and the other areas could not take what
 /// is on it: `free_frames` and their free pages are fewer.
 pub async fn begin_swapoff(cx: &Context, swap: &Swap, area: u8, free_frames: u64) -> bool {
     let held = swap.lock(cx).await;
@@ -66,7 +66,7 @@ pub async fn reset_overflow(cx: &Context, swap: &Swap, entry: SwapEntry) -> bool
     true
 }
 
-/// Step 9: the area, which is empty, is gone: once nobody looks at its map without the lock.
+/// How swapoff ends: the area, which is empty, is gone, once nobody looks at its map without the lock.
 ///
 /// v2.6.27 also waits here for `scan_swap_map`, which lets the lock go in a long search (`SWP_SCANNING`). Here a search is one hold of
 /// the lock, and none is under way.

@@ -169,10 +169,13 @@ impl Kernel {
 
 /// `switch_mm`: this CPU gets the address space of the current task.
 ///
-/// The CPU joins the new mask before it reads the flush generation (2, 3), so that a flush either sees the CPU or is seen by
-/// it, and leaves the old mask after the new tables are loaded (4), so that no flush passes over a CPU that has the old
-/// ones; v2.6.27 leaves it first (1). Interrupts are off, as everywhere in `schedule`: a flush never meets a CPU half-way
-/// between two address spaces.
+///  1. v2.6.27 leaves the old mask here, and a flush may pass over a CPU that still has the old tables;
+///  2. join the new mask;
+///  3. read the generation of flushes: after 2, so that a flush either sees the CPU or is seen by it;
+///  4. load the new tables;
+///  5. leave the old mask (831d52bc1539, Linux 2.6.38).
+///
+/// Interrupts are off, as everywhere in `schedule`: a flush never meets a CPU half-way between two address spaces.
 pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     let kernel = current.kernel();
     let cpu = current.cpu().id();
@@ -192,11 +195,11 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     kernel.stat.mm_switches.add(1);
     if !kernel.config().pcid {
         let root = Root { table: next.pgd, asid: Asid::default() };
-        kernel.hw.load_cr3(current, root, true).await;
+        kernel.hw.load_cr3(current, root, true).await; // 4
     } else {
         let tlb_gen = next.tlb_gen().read_once(current).await; // 3
         let (asid, flush) = kernel.choose_asid(cpu, next, tlb_gen);
-        kernel.hw.load_cr3(current, Root { table: next.pgd, asid }, flush).await;
+        kernel.hw.load_cr3(current, Root { table: next.pgd, asid }, flush).await; // 4
         kernel.note_generation(cpu, asid, next.id(), tlb_gen);
         kernel.stat.mm_switches_kept.add(u64::from(!flush));
     }
@@ -204,7 +207,7 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
         next.cpu_vm_mask.set(current, cpu).await; // MUTANT switch-mm-bit-late
     }
     if let Some(previous) = last {
-        previous.cpu_vm_mask.clear(current, cpu).await; // 4
+        previous.cpu_vm_mask.clear(current, cpu).await; // 5
     }
     current.charge(kernel.hw.costs().flush_all);
     current.local_irq_enable();

@@ -64,6 +64,10 @@ async fn invalidate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) 
 }
 
 /// `invalidate_complete_page`: leaves the cache if nobody but the cache and the caller has a reference.
+///
+///  1. check that the page is still this file's;
+///  2. drop its buffers;
+///  3. A, B and C of a removal ([`remove_mapping`]): the freeze refuses where somebody has a reference.
 pub(crate) async fn invalidate_complete_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
     let words = current.kernel().hw.memory.words(page.pfn());
     if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
@@ -76,12 +80,20 @@ pub(crate) async fn invalidate_complete_page(current: &Task, inode: &Rc<Inode>, 
         current.mark("invalidate_complete_page:buffers-stay");
         return false; // 2
     }
-    remove_mapping(current, &inode.mapping, page).await // 3. the freeze refuses where somebody has a reference
+    remove_mapping(current, &inode.mapping, page).await // 3
 }
 
 /// `invalidate_inode_pages2_range`: pages `first..=last` must go, mapped or not. False if one was dirtied meanwhile and stayed.
 ///
 /// The first page that is mapped has the rest of the range unmapped with it, in one go; each further one goes by itself.
+///
+/// For each page:
+///  1. lock it;
+///  2. check that it is still this file's;
+///  3. wait for its writeback;
+///  4. unmap it: the page lock keeps faults from mapping it again;
+///  5. drop its buffers, and then the page (`invalidate_complete_page2`);
+///  6. unlock it.
 pub(crate) async fn invalidate_inode_pages2_range(
     current: &Task,
     inode: &Rc<Inode>,
@@ -97,10 +109,10 @@ pub(crate) async fn invalidate_inode_pages2_range(
             break;
         }
         for page in &pages {
-            lock_page(current, hw, page.pfn()).await;
+            lock_page(current, hw, page.pfn()).await; // 1
             let words = hw.memory.words(page.pfn());
             if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
-                unlock_page(current, hw, page.pfn()).await; // it left meanwhile, and is found no more
+                unlock_page(current, hw, page.pfn()).await; // 2. it is found no more
                 continue;
             }
             let index = words.index().read_once(current).await;
@@ -109,15 +121,15 @@ pub(crate) async fn invalidate_inode_pages2_range(
                 unlock_page(current, hw, page.pfn()).await;
                 break;
             }
-            wait_on_page_writeback(current, hw, page.pfn()).await;
+            wait_on_page_writeback(current, hw, page.pfn()).await; // 3
             if page_mapped(current, page.pfn()).await {
                 current.mark("invalidate_inode_pages2:mapped");
                 let until = if did_range_unmap { index } else { last };
-                unmap_mapping_range(current, inode, index, until, false).await;
+                unmap_mapping_range(current, inode, index, until, false).await; // 4
                 did_range_unmap = true;
             }
-            all_gone &= invalidate_page2(current, inode, page).await;
-            unlock_page(current, hw, page.pfn()).await;
+            all_gone &= invalidate_page2(current, inode, page).await; // 5
+            unlock_page(current, hw, page.pfn()).await; // 6
         }
         pagevec_release(current, pages).await;
         current.cond_resched().await;
@@ -126,7 +138,7 @@ pub(crate) async fn invalidate_inode_pages2_range(
 }
 
 /// One locked page that was unmapped: out, unless a PTE has made it dirty. (`do_launder_page` has nothing to do here: only file
-/// systems over a network have a `launder_page`.) The page lock has kept faults from mapping it again.
+/// systems over a network have a `launder_page`.)
 async fn invalidate_page2(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
     let hw = &current.kernel().hw;
     if page_mapped(current, page.pfn()).await {

@@ -20,10 +20,11 @@ use crate::task::Task;
 
 /// `vmtruncate`: the file ends at `size`. Holds `i_mutex`.
 ///
-///  1. i_size first: from now on no fault maps what lies beyond;
-///  2. one unmap of everything, which is cheaper than page by page;
-///  3. the pages leave the cache;
-///  4. another unmap, for private copies made between 2 and 3.
+///  1. set `i_size` first: from now on no fault maps what lies beyond it;
+///  2. unmap everything beyond it at once, which is cheaper than page by page;
+///  3. take the pages out of the cache;
+///  4. unmap again, for private copies made between 2 and 3;
+///  5. free the blocks.
 ///
 /// Since Linux 5.15 nobody brings pages in meanwhile (`filemap_invalidate_lock`, as `ext4_setattr` takes it): before, a fault
 /// that had passed its test of the size could add a page as often as 3 took it away.
@@ -35,11 +36,11 @@ pub(crate) async fn vmtruncate(current: &Task, inode: &Rc<Inode>, size: u64) {
     }
     let lock = inode.filemap_invalidate_lock(current).await;
     kernel.shadow_file_cut(inode.id(), pages_of(size));
-    inode.i_size().write_once(current, size).await;
-    unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await;
-    truncate_inode_pages_range(current, inode, size, u64::MAX).await;
-    unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await;
-    kernel.disk.free_blocks(&kernel.engine, inode, pages_of(size), u64::MAX);
+    inode.i_size().write_once(current, size).await; // 1
+    unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await; // 2
+    truncate_inode_pages_range(current, inode, size, u64::MAX).await; // 3
+    unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await; // 4
+    kernel.disk.free_blocks(&kernel.engine, inode, pages_of(size), u64::MAX); // 5
     kernel.shadow_file_settle(inode.id(), pages_of(size), u64::MAX);
     if let Some(lock) = lock {
         lock.up_write().await;
@@ -80,19 +81,21 @@ pub(crate) async fn punch_hole(current: &Task, inode: &Rc<Inode>, offset: u64, l
     }
 }
 
-/// `truncate_inode_pages_range`: pages from byte `start` to page `last` leave the cache; of the page that `start` is inside
-/// of, the rest is zeroed. First those that nobody has locked and that are under no writeback; then all others, which are
-/// waited for.
+/// `truncate_inode_pages_range`: pages from byte `start` to page `last` leave the cache.
+///
+///  1. take out the pages that are neither locked nor under writeback;
+///  2. zero the rest of the page that `start` is inside of;
+///  3. take out all others, and wait for their locks and their writeback.
 ///
 /// A file without cached pages has none to look for, and nothing of it is zeroed in the cache: its block is.
 pub(crate) async fn truncate_inode_pages_range(current: &Task, inode: &Rc<Inode>, start: u64, last: u64) {
     let partial = !start.is_multiple_of(BASE_PAGE_BYTES);
     if inode.mapping.nrpages().read_once(current).await > 0 {
-        truncate_what_is_free(current, inode, pages_of(start), last).await;
+        truncate_what_is_free(current, inode, pages_of(start), last).await; // 1
         if partial {
-            zero_part(current, inode, page_of(start)).await;
+            zero_part(current, inode, page_of(start)).await; // 2
         }
-        truncate_the_rest(current, inode, pages_of(start), last).await;
+        truncate_the_rest(current, inode, pages_of(start), last).await; // 3
     } else if partial {
         zero_part(current, inode, page_of(start)).await;
     }
@@ -176,20 +179,26 @@ async fn truncate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) {
 }
 
 /// `truncate_complete_page`: the page, locked, leaves the cache.
+///
+///  1. check that the page is still this file's: somebody else may have removed it while we waited for the lock;
+///  2. drop its buffers; a page whose buffers refuse stays in memory as an orphan, without a mapping;
+///  3. clear `PG_dirty` (`cancel_dirty_page`);
+///  4. take it out of the cache, without an A: its count does not matter;
+///  5. clear `PG_mappedtodisk`;
+///  6. put the cache's reference; whoever puts the last one frees the page.
 pub(crate) async fn truncate_complete_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) {
     let kernel = current.kernel();
     let words = kernel.hw.memory.words(page.pfn());
     if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
-        return; // 1. somebody else removed it while we waited for the lock
+        return; // 1
     }
     if words.flags().test_bit(current, PG_PRIVATE).await {
-        // 2. The buffers may refuse to go: then the page stays, an orphan without a mapping.
-        do_invalidatepage(current, &inode.mapping, page.pfn()).await;
+        do_invalidatepage(current, &inode.mapping, page.pfn()).await; // 2
     }
-    test_clear_page_dirty(current, &inode.mapping, page.pfn()).await; // 3. cancel_dirty_page
+    test_clear_page_dirty(current, &inode.mapping, page.pfn()).await; // 3
     remove_from_page_cache(current, &inode.mapping, page.pfn()).await; // 4
     words.flags().clear_bit(current, PG_MAPPEDTODISK).await; // 5
-    kernel.hw.put_page(current, PageRef::counted(current, page.pfn())).await; // 6. the cache's reference
+    kernel.hw.put_page(current, PageRef::counted(current, page.pfn())).await; // 6
 }
 
 /// `truncate_partial_page` and `block_truncate_page`: a part of page `index` becomes zeros.

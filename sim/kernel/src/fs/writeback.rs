@@ -53,16 +53,15 @@ pub(crate) async fn set_page_dirty(current: &Task, pfn: Pfn) {
 
 /// `clear_page_dirty_for_io`: the page, locked, is about to be written. True if it was dirty.
 ///
-/// Every mapping is made clean and read-only first, and what the hardware noted goes to the flag; only then is the flag
-/// cleared (7658cc289288 is what happens otherwise).
-///
-/// Whoever asked for the page to be looked at next, when it was last written, has the mark taken away before that.
+///  1. clear `PG_reclaim`, which belongs to the last time that the page was written;
+///  2. make every mapping clean and read-only, and move what the hardware noted to the flag;
+///  3. only then clear the flag (7658cc289288 is what happens otherwise).
 pub(crate) async fn clear_page_dirty_for_io(current: &Task, inode: &Rc<Inode>, pfn: Pfn) -> bool {
-    clear_page_reclaim(current, pfn).await;
+    clear_page_reclaim(current, pfn).await; // 1
     if inode.kind() == InodeKind::Disk && page_mkclean(current, inode, pfn).await {
-        set_page_dirty(current, pfn).await;
+        set_page_dirty(current, pfn).await; // 2
     }
-    test_clear_page_dirty(current, &inode.mapping, pfn).await
+    test_clear_page_dirty(current, &inode.mapping, pfn).await // 3
 }
 
 /// `ClearPageReclaim`, with which [`clear_page_dirty_for_io`] begins; of a page in the swap cache too.
@@ -140,11 +139,15 @@ async fn write_one_page(
     true
 }
 
-/// `writepage`: writeback begins, the page is unlocked, the request goes out: in this order.
+/// `writepage`, of a locked page.
+///
+///  1. set `PG_writeback`: whoever locks the page after 2 sees it;
+///  2. unlock the page;
+///  3. send the request.
 pub(crate) async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index: u64) {
     let kernel = current.kernel();
-    set_page_writeback(current, &inode.mapping, pfn).await;
-    unlock_page(current, &kernel.hw, pfn).await;
+    set_page_writeback(current, &inode.mapping, pfn).await; // 1
+    unlock_page(current, &kernel.hw, pfn).await; // 2
     let of = Rc::clone(inode);
     let end_io: EndIo = Rc::new(move |kernel: &Kernel, cpu: &Cpu, pfn, _| {
         end_page_writeback(&kernel.engine, cpu.id(), &of.mapping, pfn);

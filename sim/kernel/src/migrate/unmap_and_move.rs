@@ -34,9 +34,14 @@ const COPIED: u32 =
 
 /// The page is isolated; `new` is a page that nobody knows. With `force` its lock and its writeback are waited for.
 ///
-///  1. nothing to do for a page that was freed; 2. lock it; 3. it must belong to somebody;
-///  4. its PTEs become migration entries; 5. the new page takes its place, and 6. its contents;
-///  7. the entries become PTEs again; 8. unlock both.
+///  1. leave a page that was freed meanwhile;
+///  2. lock it, once it is under no writeback;
+///  3. leave a page that belongs to nobody;
+///  4. turn its PTEs into migration entries;
+///  5. put the new page in its place (`migrate_page_move_mapping`), if it is in a tree;
+///  6. copy its contents;
+///  7. turn the entries into PTEs again, of the new page or, if it could not move, of the old one;
+///  8. unlock both.
 pub(super) async fn unmap_and_move(current: &Task, pfn: Pfn, new: Pfn, force: bool) -> Moved {
     let hw = &current.kernel().hw;
     let words = hw.memory.words(pfn);

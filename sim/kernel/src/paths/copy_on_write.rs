@@ -18,21 +18,31 @@ use crate::tlb::flush_tlb_page;
 
 /// `do_wp_page`: enters with the PTL held and the PTE equal to `orig`, which is read-only; leaves with the PTL
 /// released.
+///
+///  1. in a shared area, give the PTE its permission and mark the page dirty ([`share_file_page`]);
+///  2. an anonymous page that nobody else has needs no copy: give the PTE its permission;
+///  3. copy any other page, with a reference to it and without the PTL;
+///  4. lock the PTL again, and back out if the PTE is another by now;
+///  5. clear the PTE and flush it everywhere: no CPU may read the old page through it once the new one can be written;
+///  6. store the new PTE;
+///  7. count the new page's mapping;
+///  8. take the old page's mapping away: only after 5 may it look unmapped to anybody (945754a1754f);
+///  9. unlock the PTL, and put the PTE's reference to the old page, and ours.
 pub(crate) async fn do_wp_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl: SpinGuard<'_>) -> Resolved {
     let old = orig.pfn();
     if fault.vma.shared {
-        return share_file_page(current, fault, orig, ptl).await;
+        return share_file_page(current, fault, orig, ptl).await; // 1
     }
     let kind = page_kind(current, fault.vma, old).await;
     if kind == PageKind::Anon && can_reuse(current, fault.mm, old).await {
         // Nobody else has the page: the entry only needs permission.
         let entry = orig.accessed(true).dirty(true).writable(true);
-        ptep_set_access_flags(current, fault, orig, entry).await;
+        ptep_set_access_flags(current, fault, orig, entry).await; // 2
         current.kernel().check_exclusive(old);
         ptl.unlock().await;
         return Resolved::Permission;
     }
-    copy_page(current, fault, orig, kind, ptl).await
+    copy_page(current, fault, orig, kind, ptl).await // 3 to 9
 }
 
 /// The first store to a page of a shared file since it was mapped, or cleaned: the entry gets its permission, and the
@@ -52,7 +62,7 @@ async fn share_file_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl: Spin
     Resolved::Permission
 }
 
-/// The copy: of an anonymous page that others have too, or of a page of a file in a private area.
+/// Steps 3 to 9: a copy of an anonymous page that others have too, or of a page of a file in a private area.
 async fn copy_page(
     current: &Task,
     fault: &Fault<'_>,
@@ -68,10 +78,10 @@ async fn copy_page(
     anon_vma_prepare(current, mm, fault.mmap_sem, vma).await;
     let new = kernel.alloc_page(current, "a copy of a page").await;
     let ticket = (kind == PageKind::File).then(|| kernel.file_op_begin());
-    kernel.hw.memory.copy_page(current, old, new.pfn()).await;
+    kernel.hw.memory.copy_page(current, old, new.pfn()).await; // 3
     current.charge(kernel.hw.costs().copy_page);
 
-    let ptl = fault.lock(current).await;
+    let ptl = fault.lock(current).await; // 4
     let now = word.read_once(current).await;
     if now != orig {
         // pte_same failed: the fault was resolved meanwhile, or the page was discarded.
@@ -89,24 +99,22 @@ async fn copy_page(
     if early {
         page_remove_rmap(current, old, kind).await; // MUTANT wp-rmap-before-flush
     }
-    // ptep_clear_flush: no CPU may read the old page through this entry once the new one can be written.
-    word.xchg(current, Pte::NONE).await;
+    word.xchg(current, Pte::NONE).await; // 5. ptep_clear_flush
     flush_tlb_page(current, mm, address).await;
     let new = new.into_pfn();
-    word.write_once(current, vma_pte(new, vma.prot).accessed(true).dirty(true)).await;
+    word.write_once(current, vma_pte(new, vma.prot).accessed(true).dirty(true)).await; // 6
     if let Some(ticket) = &ticket {
         kernel.shadow_private_copy(mm, address, ticket);
     }
     // The PTE before the reverse mapping: who looks for either under the PTL finds both.
-    page_add_new_anon_rmap(current, new, vma, address).await;
-    // Only after the flush may the old page look unmapped to anybody (945754a1754f).
+    page_add_new_anon_rmap(current, new, vma, address).await; // 7
     if !early {
-        page_remove_rmap(current, old, kind).await;
+        page_remove_rmap(current, old, kind).await; // 8
     }
     // v2.6.27 drops the references before it unlocks; they are ours either way.
-    ptl.unlock().await;
-    free_page(current, old).await; // the PTE's reference
-    free_page(current, held.into_pfn()).await; // ours
+    ptl.unlock().await; // 9
+    free_page(current, old).await;
+    free_page(current, held.into_pfn()).await;
     Resolved::Copied
 }
 

@@ -173,13 +173,19 @@ pub(crate) async fn ptep_set_access_flags(current: &Task, fault: &Fault<'_>, ori
     }
 }
 
-/// `do_anonymous_page`: the first touch. The page is allocated and zeroed before the PTL is taken.
+/// `do_anonymous_page`: the first touch.
+///
+///  1. allocate a page and zero it, before the PTL is taken;
+///  2. lock the PTL, and back out if another thread was faster;
+///  3. count the page and its mapping, and send it on its way to the LRU lists;
+///  4. store the PTE, which has the allocation's reference from here on;
+///  5. unlock the PTL.
 async fn do_anonymous_page(current: &Task, fault: &Fault<'_>) -> Resolved {
     let Fault { mm, vma, address, .. } = *fault;
     let kernel = current.kernel();
     anon_vma_prepare(current, mm, fault.mmap_sem, vma).await;
-    let page = kernel.alloc_zeroed_page(current, "anonymous memory").await;
-    let ptl = fault.lock(current).await;
+    let page = kernel.alloc_zeroed_page(current, "anonymous memory").await; // 1
+    let ptl = fault.lock(current).await; // 2
     let word = fault.pte(current);
     if !word.read_once(current).await.is_none() {
         // Another thread has mapped a page here: it stays, ours goes.
@@ -188,10 +194,9 @@ async fn do_anonymous_page(current: &Task, fault: &Fault<'_>) -> Resolved {
         return Resolved::Spurious;
     }
     mm.add_rss(PageKind::Anon);
-    page_add_new_anon_rmap(current, page.pfn(), vma, address).await;
-    // From here the reference of the allocation is the PTE's.
-    word.write_once(current, vma_pte(page.into_pfn(), vma.prot).accessed(true).dirty(fault.write)).await;
-    ptl.unlock().await;
+    page_add_new_anon_rmap(current, page.pfn(), vma, address).await; // 3
+    word.write_once(current, vma_pte(page.into_pfn(), vma.prot).accessed(true).dirty(fault.write)).await; // 4
+    ptl.unlock().await; // 5
     Resolved::FirstTouch
 }
 

@@ -27,7 +27,7 @@ const MMAP_LOTSAMISS: u32 = 100;
 ///  1. a page beyond the end of the file is a bus error;
 ///  2. find and lock the page; on a miss read it, with what is around it, and look again;
 ///  3. read a page that is in the cache and not up to date, and look again;
-///  4. compare with the end of the file once more, now that the page is locked: who truncates shrinks the file first, and
+///  4. compare with the end of the file once more, now that the page is locked: a truncation shrinks the file first, and
 ///     takes this lock to remove the page. So either the fault sees the new end, or the truncation sees what it maps.
 pub(crate) async fn filemap_fault<'a>(
     current: &'a Task,

@@ -138,7 +138,13 @@ async fn copy_swap_pte(
 }
 
 /// `copy_one_pte`, for a private area: both entries become read-only, and the page has one more user. False (`-EAGAIN`) if a copy is
-/// needed, and a page for it.
+/// needed, and a page for it. When all are copied the parent's TLBs are flushed: the parent has lost permissions.
+///
+///  1. count one more user of a swap entry, and put the child on mmlist before the entry can be seen in its tables;
+///  2. copy a page that a device is filling at once (70e806e4e645, Linux 5.9);
+///  3. take the parent's permission to store, by a locked operation: the hardware may set the dirty bit at any time;
+///  4. take a reference for the child's PTE, and count its mapping;
+///  5. store the child's PTE.
 async fn copy_one_pte<'a>(
     current: &'a Task,
     fork: &Fork<'_>,
@@ -153,22 +159,21 @@ async fn copy_one_pte<'a>(
         return true;
     }
     if !pte.is_present() {
-        copy_swap_pte(current, fork.child, (target, word, pte), address).await;
+        copy_swap_pte(current, fork.child, (target, word, pte), address).await; // 1
         return true;
     }
     if page_needs_cow_for_dma(current, fork, pte.pfn()).await {
         let Some(new) = prealloc.take() else { return false };
-        copy_present_page(current, fork, target, address, (pte.pfn(), new)).await;
+        copy_present_page(current, fork, target, address, (pte.pfn(), new)).await; // 2
         return true;
     }
     if pte.is_writable() {
-        // ptep_set_wrprotect: a locked operation, for the hardware may set dirty at any time.
-        pte = word.modify(current, |pte| pte.writable(false)).await.writable(false);
+        pte = word.modify(current, |pte| pte.writable(false)).await.writable(false); // 3. ptep_set_wrprotect
     }
-    let page: PageRef<'_> = hw.memory.get_page(current, pte.pfn()).await;
+    let page: PageRef<'_> = hw.memory.get_page(current, pte.pfn()).await; // 4
     page_dup_rmap(current, page.pfn()).await;
     fork.child.add_rss(page_kind(current, fork.vma, page.pfn()).await);
-    pte_word(current, target, address).write_once(current, pte.accessed(false)).await;
+    pte_word(current, target, address).write_once(current, pte.accessed(false)).await; // 5
     page.into_pfn(); // the reference is the child's PTE's now
     true
 }

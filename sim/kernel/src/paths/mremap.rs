@@ -145,6 +145,12 @@ async fn move_page_tables(current: &Task, mm: &Rc<Mm>, vma: &Vma, old: VaddrRang
 /// Both PTLs are held, the old one first; of a file also the lock of its index, so that a truncation finds the page in one of the two
 /// places, and since Linux 3.8 of anonymous memory that of its reverse mapping. Whether an entry is none is asked under the lock:
 /// reclaim and migration clear an entry before they store what it becomes.
+///
+///  1. lock the index of the file's areas, or the reverse mapping of anonymous memory;
+///  2. lock both tables;
+///  3. for each entry: clear it at its old place and flush it everywhere;
+///  4. store it at its new place;
+///  5. unlock everything.
 async fn move_ptes(
     current: &Task,
     mm: &Rc<Mm>,
@@ -154,7 +160,7 @@ async fn move_ptes(
     extent: u64,
 ) {
     let i_mmap = match vma.file() {
-        Some(file) => Some(file.inode().i_mmap.lock(current).await),
+        Some(file) => Some(file.inode().i_mmap.lock(current).await), // 1
         None => None,
     };
     let kernel = current.kernel();
@@ -165,7 +171,7 @@ async fn move_ptes(
         }
         _ => None,
     };
-    let old_ptl = from.ptl(current).await;
+    let old_ptl = from.ptl(current).await; // 2
     let new_ptl = if from == to { None } else { Some(to.lock(current).lock_nested(current).await) };
     for offset in (0..extent).step_by(BASE_PAGE_BYTES as usize) {
         let (address, target) = (Vaddr(address.0 + offset), Vaddr(target.0 + offset));
@@ -173,10 +179,11 @@ async fn move_ptes(
         if word.read_once(current).await.is_none() {
             continue;
         }
-        let pte = word.xchg(current, Pte::NONE).await;
+        let pte = word.xchg(current, Pte::NONE).await; // 3
         flush_tlb_page(current, mm, address).await;
-        pte_word(current, to, target).write_once(current, pte).await;
+        pte_word(current, to, target).write_once(current, pte).await; // 4
     }
+    // 5
     if let Some(ptl) = new_ptl {
         ptl.unlock().await;
     }

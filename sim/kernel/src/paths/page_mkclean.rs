@@ -33,22 +33,26 @@ pub(crate) async fn page_mkclean(current: &Task, inode: &Rc<Inode>, pfn: Pfn) ->
 ///
 /// The PTL is taken even where the entry reads as none: whoever changes an entry clears it first, under the PTL, and stores
 /// it again (479db0bf408e).
+///
+///  1. lock the table;
+///  2. clear a PTE that is dirty or writable, and flush it everywhere: from then on no store goes through without a fault;
+///  3. store it again, clean and read-only;
+///  4. unlock.
 async fn page_mkclean_one(current: &Task, area: &Mapped, index: u64, pfn: Pfn) -> bool {
     let Mapped { mm, vma, .. } = area;
     let address = vma.address_of(index).expect("the area maps the page's index");
     let Ok(table) = find_table(current, mm, address).await else { return false };
-    let ptl = table.ptl(current).await;
+    let ptl = table.ptl(current).await; // 1
     let word = pte_word(current, table, address);
     let pte = word.read_once(current).await;
     let ours = pte.is_present() && pte.pfn() == pfn;
     let clean = ours && (pte.is_dirty() || pte.is_writable());
     if clean {
         current.mark("page_mkclean:was-dirty");
-        // ptep_clear_flush: once it has returned, no store goes through without a fault.
-        let pte = word.xchg(current, Pte::NONE).await;
+        let pte = word.xchg(current, Pte::NONE).await; // 2. ptep_clear_flush
         flush_tlb_page(current, mm, address).await;
-        word.write_once(current, pte.writable(false).dirty(false)).await;
+        word.write_once(current, pte.writable(false).dirty(false)).await; // 3
     }
-    ptl.unlock().await;
+    ptl.unlock().await; // 4
     clean
 }

@@ -14,16 +14,23 @@ use crate::mm::PageKind;
 use crate::swap::swapin_readahead;
 use crate::task::Task;
 
-/// `do_swap_page`: the PTE `orig` names a swap entry.
+/// `do_swap_page`: the PTE `orig`, which was looked at without its lock, names a swap entry.
 ///
-///  1. the PTE was looked at without its lock;
-///  2. look into the swap cache; 3. read the page, with its neighbours, if it is not there;
-///  4. it is in use; 5. lock it, which waits for the end of its read;
-///  6. lock the PTL; 7. back out if the PTE is another by now, or the page could not be read (15);
-///  8. count it; 9. the new PTE, writable if nobody else has the page;
-/// 10. store it; 11. count the mapping; 12. the PTE's count of the entry goes: after 11, so that who adds mappings and counts of
-///     the entry never finds too few;
-/// 13. swap that is full gives its copy up; 14. unlock the page.
+///  1. look into the swap cache;
+///  2. if the page is not there, read it, with its neighbours;
+///  3. note that it is used;
+///  4. lock it, which waits for the end of its read;
+///  5. check that it is still at the entry (4969c1192d15, Linux 2.6.36): without the lock anybody may have taken it out of the swap
+///     cache, and the entry may be another page's by now;
+///  6. lock the PTL;
+///  7. back out if the PTE is another by now, or the page could not be read;
+///  8. count it as the address space's (`anon_rss`);
+///  9. make the new PTE, writable if nobody else has the page;
+/// 10. store it;
+/// 11. count the mapping;
+/// 12. free the PTE's count of the entry: after 11, so that the sum of mappings and counts of the entry is never too small;
+/// 13. free the copy in swap if swap is full;
+/// 14. unlock the page.
 pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, entry: SwapEntry) -> Resolved {
     let kernel = current.kernel();
     let (hw, swap) = (&kernel.hw, &kernel.swap);
@@ -31,11 +38,10 @@ pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, e
         return Resolved::Spurious;
     };
     let pfn = page.pfn();
-    mark_page_accessed(current, &page).await; // 4
-    lock_page(current, hw, pfn).await; // 5. waits for the read to end
+    mark_page_accessed(current, &page).await; // 3
+    lock_page(current, hw, pfn).await; // 4
     if hw.switches().has(Fix::SwapinEntryRecheck) && !is_still_at(current, pfn, entry).await {
-        // Without the lock anybody may have taken it out of the swap cache; then the entry may be another page's.
-        current.mark("do_swap_page:left-the-swap-cache");
+        current.mark("do_swap_page:left-the-swap-cache"); // 5
         unlock_page(current, hw, pfn).await;
         hw.put_page(current, page).await;
         return Resolved::Spurious;
@@ -44,7 +50,7 @@ pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, e
     let word = fault.pte(current);
     let changed = word.read_once(current).await != orig;
     if changed || !hw.memory.words(pfn).flags().test_bit(current, PG_UPTODATE).await {
-        current.mark("do_swap_page:pte-changed"); // 7, 15
+        current.mark("do_swap_page:pte-changed"); // 7
         ptl.unlock().await;
         unlock_page(current, hw, pfn).await;
         hw.put_page(current, page).await;
@@ -79,7 +85,7 @@ pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, e
     if major { Resolved::SwapMajor } else { Resolved::SwapMinor }
 }
 
-/// Steps 2 and 3: the page of the entry, with a reference, and whether it had to be read. `None` if the fault is to be tried again.
+/// Steps 1 and 2: the page of the entry, with a reference, and whether it had to be read. `None` if the fault is to be tried again.
 async fn find_or_read<'a>(
     current: &'a Task,
     fault: &Fault<'_>,

@@ -44,12 +44,13 @@ pub(crate) async fn try_to_unmap(current: &Task, pfn: Pfn, migration: bool) -> U
 /// `try_to_unmap_one`: one place. False if the page was used there just now, or must stay there.
 ///
 ///  1. find the PTE and lock its table;
-///  2. a page in use stays, unless it must move;
+///  2. leave a page in use, unless it must move;
 ///  3. clear the PTE and flush it everywhere;
-///  4. a page that a device fills is back at once (`page_try_share_anon_rmap`): it is looked for only now, as nobody pins a page that
-///     is not mapped; what the hardware noted is complete, and the dirty bit of any other goes to the page;
-///  5. what the PTE becomes;
-///  6. the mapping and its reference go; 7. unlock.
+///  4. what the hardware noted is complete now: move the dirty bit to the page. But map a page that a device fills again
+///     (`page_try_share_anon_rmap`): that is looked for only now, because nobody pins a page that is not mapped;
+///  5. store what the PTE becomes: a swap entry, a migration entry, or nothing;
+///  6. take the mapping away, and put its reference;
+///  7. unlock.
 async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bool) -> bool {
     let kernel = current.kernel();
     let Some((ptl, word, pte)) = page_check_address(current, place, false, names(pfn)).await else {

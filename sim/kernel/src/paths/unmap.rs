@@ -47,8 +47,12 @@ pub(crate) async fn unmap_locked(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGu
     current.kernel().shadow_unmapped(mm, range);
 }
 
-/// `unmap_region`: the areas are out of the tree; their pages go, they leave the reverse mapping, their tables go, and at
-/// the end of the batch every TLB has forgotten them.
+/// `unmap_region`: the areas are out of the tree.
+///
+///  1. move their pages to the batch;
+///  2. hide them from the reverse mapping and from truncation, which look into their tables;
+///  3. move their tables to the batch;
+///  4. flush every TLB, and only then free the batch.
 pub(crate) async fn unmap_region(current: &Task, mm: &Rc<Mm>, held: &impl Held, gone: &[Rc<Vma>]) {
     let (Some(first), Some(last)) = (gone.first(), gone.last()) else { return };
     let whole = VaddrRange::new(first.range.start(), last.range.end()).expect("areas in order");
@@ -56,10 +60,9 @@ pub(crate) async fn unmap_region(current: &Task, mm: &Rc<Mm>, held: &impl Held, 
     let mut gather = MmuGather::begin(current, mm, whole).await;
     for vma in gone {
         let mut zap = Zap { mm, vma, details: None, gather: &mut gather };
-        zap.unmap_page_range(current, vma.range).await;
+        zap.unmap_page_range(current, vma.range).await; // 1
     }
-    // Hidden from the reverse mapping and from truncation before the tables go.
-    let mut closed = Vec::new();
+    let mut closed = Vec::new(); // 2
     for vma in gone {
         anon_vma_unlink(current, vma).await;
         closed.extend(unlink_file_vma(current, vma).await);
@@ -70,8 +73,8 @@ pub(crate) async fn unmap_region(current: &Task, mm: &Rc<Mm>, held: &impl Held, 
         let limit = current.kernel().hw.format().user_end();
         (floor, areas.find_vma(whole.end()).map_or(limit, |next| next.range.start()))
     };
-    free_pgtables(current, mm, &mut gather, whole, floor, ceiling).await;
-    gather.finish(current).await;
+    free_pgtables(current, mm, &mut gather, whole, floor, ceiling).await; // 3
+    gather.finish(current).await; // 4
     // remove_vma, fput: memory that has no other name goes with its last area.
     for file in closed {
         shmem_delete_inode(current, file.inode()).await;

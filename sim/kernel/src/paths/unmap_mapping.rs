@@ -17,7 +17,7 @@ const ZAP_BLOCK: u64 = 1024;
 
 /// Unmaps pages `first..=last` of the file everywhere; with `even_cows` also the private copies of them.
 ///
-///  1. lock the index of areas: no area of it goes, and no table of one;
+///  1. lock the index of areas: none of them goes meanwhile, and none of their tables;
 ///  2. give the truncation a number, by which areas that are done are known;
 ///  3. zap each area's part of the range; the flush comes before the lock is released.
 ///

@@ -38,6 +38,9 @@ pub(crate) async fn get_user_pages<'a>(
 
 /// Looks for the page, and faults until it is there.
 ///
+///  1. look for the page under the PTL, and take a reference;
+///  2. if it is not mapped, or not for writing, fault and look again.
+///
 /// After a fault that has copied the page, v2.6.27 looks for it as for reading, because the entry of a copy need not be
 /// writable. If the copy is discarded between the two looks, the next fault maps the file's own page, and the device
 /// writes to that (19be0eaffa3a).
@@ -53,9 +56,9 @@ async fn pin<'a>(
     loop {
         current.cond_resched().await;
         if let Some(found) = follow_page(current, mm, address, wanted, write).await {
-            return Some(found);
+            return Some(found); // 1
         }
-        let resolved = handle_mm_fault(current, mm, mmap_sem, vma, address, wanted).await.ok()?;
+        let resolved = handle_mm_fault(current, mm, mmap_sem, vma, address, wanted).await.ok()?; // 2
         let may_write = matches!(resolved, Resolved::Copied | Resolved::Permission);
         if may_write && !current.kernel().hw.switches().has(Fix::FollWriteCow) {
             wanted = false;

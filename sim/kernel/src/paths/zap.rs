@@ -79,7 +79,7 @@ impl Zap<'_, '_> {
     ///
     /// A CPU whose TLB has a dirty entry stores through it until the flush, without a word to anybody. Whoever cleans the
     /// page must not finish before that: so the flush comes under the PTL (1cf35d47712d), and the page stays mapped until
-    /// then (5df397dec7c4, Linux 6.2), for who cleans looks only at mapped pages, under the PTL. v2.6.27 flushes later.
+    /// then (5df397dec7c4, Linux 6.2), because writeback looks only at mapped pages, under the PTL. v2.6.27 flushes later.
     async fn zap_pte_range(&mut self, current: &Task, table: Table, range: VaddrRange) -> Vaddr {
         let hw = &current.kernel().hw;
         let ptl = table.ptl(current).await;

@@ -41,8 +41,10 @@ pub(crate) async fn swap_readpage(current: &Task, entry: SwapEntry, pfn: Pfn) {
 
 /// `swap_writepage`: a locked page of the swap cache goes to its entry. The page is unlocked.
 ///
-///  1. a page whose entry no PTE names leaves the swap cache instead;
-///  3. writeback begins, 4. the page is unlocked, 5. the request goes out: in this order.
+///  1. take a page whose entry no PTE names out of the swap cache instead;
+///  2. set `PG_writeback`: whoever locks the page after 3 sees it;
+///  3. unlock the page;
+///  4. send the request.
 pub(crate) async fn swap_writepage(current: &Task, pfn: Pfn) {
     let kernel = current.kernel();
     if free_page_swap(current, &kernel.swap, pfn).await {
@@ -51,10 +53,10 @@ pub(crate) async fn swap_writepage(current: &Task, pfn: Pfn) {
     }
     let word = kernel.hw.memory.words(pfn).private().read_once(current).await;
     let entry = SwapEntry::from_word(word).expect("a page that stays in the swap cache has an entry");
-    set_page_writeback(current, &kernel.swap.swapper_space, pfn).await; // 3
-    unlock_page(current, &kernel.hw, pfn).await; // 4
+    set_page_writeback(current, &kernel.swap.swapper_space, pfn).await; // 2
+    unlock_page(current, &kernel.hw, pfn).await; // 3
     kernel.stat.pswpout.add(1);
-    submit(current, Direction::Write, entry, pfn).await; // 5
+    submit(current, Direction::Write, entry, pfn).await; // 4
 }
 
 /// Hands a request for one page to the area's device: one step. What is written is taken in this step.

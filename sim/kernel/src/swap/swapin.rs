@@ -12,8 +12,13 @@ use crate::task::Task;
 /// `read_swap_cache_async`: the page of the entry, with a reference. It may be locked and not up to date: then its read is under
 /// way. `None` if the entry was freed, or no memory is left for a page.
 ///
-///  1. look into the swap cache; 2. a new page; 3. the swap cache's count of the entry, if it is in use still;
-///  4. lock the page, before others can find it; 5. put it there; 6. read it; 7. or undo 4 and 3, and begin again.
+///  1. look into the swap cache;
+///  2. allocate a page;
+///  3. count the swap cache as a user of the entry, if the entry is still in use;
+///  4. lock the page, before others can find it;
+///  5. put it into the swap cache;
+///  6. read it;
+///  7. or, if another page is there, undo 4 and 3 and begin again.
 pub(crate) async fn read_swap_cache_async<'a>(current: &'a Task, entry: SwapEntry) -> Option<PageRef<'a>> {
     let kernel = current.kernel();
     let mut new: Option<PageRef<'a>> = None;
@@ -36,6 +41,7 @@ pub(crate) async fn read_swap_cache_async<'a>(current: &'a Task, entry: SwapEntr
             break None; // 3
         }
         flags.modify(current, |flags| flags | 1 << PG_LOCKED | 1 << PG_SWAPBACKED).await; // 4
+        // 5
         match add_to_swap_cache(current, &kernel.swap, &page, entry).await {
             Ok(()) => {
                 kernel.hw.lru_cache_add(current, page.pfn(), LruList::ActiveAnon).await; // 6

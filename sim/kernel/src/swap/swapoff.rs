@@ -37,11 +37,9 @@ pub(crate) enum SwapoffState {
 
 /// `sys_swapoff`.
 ///
-///  1. nothing is allocated from the area any more;
-///  2. for each entry in use: 3. bring its page to memory, unless it was freed meanwhile; 4. lock it, under no writeback;
-///  5. every PTE that names the entry maps the page; 6. what others still name is written out; 7. out of the swap cache;
-///  8. its copy is gone: dirty;
-///  9. the area is gone.
+///  1. let nothing more be allocated from the area;
+///  2. bring everything in it back to memory ([`try_to_unuse`]);
+///  3. forget the area.
 ///
 /// # Errors
 /// `EINVAL` if the area is not in use, `ENOMEM` if memory and the other areas cannot take what is on it: it stays in use then.
@@ -57,7 +55,7 @@ pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {
         return Err(Errno::Enomem); // 1
     }
     kernel.swapoff.set(SwapoffState::Running { area, context: current.id().number() });
-    let emptied = try_to_unuse(current, area).await;
+    let emptied = try_to_unuse(current, area).await; // 2
     let state = kernel.swapoff.replace(SwapoffState::None);
     if state == SwapoffState::Killed {
         return Err(Errno::Enomem);
@@ -68,7 +66,7 @@ pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {
         return Err(Errno::Enomem);
     }
     kernel.drain_mmlist(current).await;
-    finish_swapoff(current, &kernel.swap, area).await; // 9
+    finish_swapoff(current, &kernel.swap, area).await; // 3
     Ok(())
 }
 
@@ -100,41 +98,49 @@ pub(crate) async fn do_swapon(current: &Task, area: u8) -> Result<(), Errno> {
 }
 
 /// `try_to_unuse`. False if there was no memory for a page.
+///
+/// For each entry in use:
+///  1. bring its page to memory, unless the entry was freed meanwhile;
+///  2. lock the page, once it is under no writeback;
+///  3. let every PTE that names the entry map the page;
+///  4. write the page out if PTEs still name the entry;
+///  5. take it out of the swap cache;
+///  6. mark it dirty: its copy is gone.
 async fn try_to_unuse(current: &Task, area: u8) -> bool {
     let kernel = current.kernel();
     let (hw, swap) = (&kernel.hw, &kernel.swap);
     let mut after = 0;
     while let Some(entry) = find_next_to_unuse(current, swap, area, after).await {
-        after = entry.offset(); // 2
+        after = entry.offset();
         if kernel.swapoff.get() == SwapoffState::Killed {
             return false;
         }
         let Some(page) = read_swap_cache_async(current, entry).await else {
             if swap_count(current, swap, entry).await == 0 {
-                continue; // 3. freed meanwhile
+                continue; // 1. freed meanwhile
             }
             return false;
         };
         let pfn = page.pfn();
-        wait_on_page_locked(current, hw, pfn).await; // 4
+        wait_on_page_locked(current, hw, pfn).await; // 2
         wait_on_page_writeback(current, hw, pfn).await;
         lock_page(current, hw, pfn).await;
         wait_on_page_writeback(current, hw, pfn).await;
-        unuse_entry(current, entry, &page).await; // 5
+        unuse_entry(current, entry, &page).await; // 3
         reset_overflow(current, swap, entry).await;
         let words = hw.memory.words(pfn);
         let both = 1 << PG_DIRTY | 1 << PG_SWAPCACHE;
         if swap_count(current, swap, entry).await > 1 && words.flags().read_once(current).await & both == both
         {
             current.mark("try_to_unuse:written-out");
-            swap_writepage(current, pfn).await; // 6
+            swap_writepage(current, pfn).await; // 4
             lock_page(current, hw, pfn).await;
             wait_on_page_writeback(current, hw, pfn).await;
         }
         if may_delete(current, entry, pfn).await {
-            delete_from_swap_cache(current, swap, pfn).await; // 7
+            delete_from_swap_cache(current, swap, pfn).await; // 5
         }
-        words.flags().set_bit(current, PG_DIRTY).await; // 8
+        words.flags().set_bit(current, PG_DIRTY).await; // 6
         unlock_page(current, hw, pfn).await;
         hw.put_page(current, page).await;
         current.cond_resched().await;
@@ -157,8 +163,8 @@ async fn may_delete(current: &Task, entry: SwapEntry, pfn: Pfn) -> bool {
     !kernel.hw.switches().has(Fix::SwapoffRecheck) || words.private().read_once(current).await == entry.word()
 }
 
-/// Step 5: the file that has the entry gets the page, or every address space that may have it. The page is locked, except while a lock is waited for that
-/// others hold while they wait for the page.
+/// Step 3 of [`try_to_unuse`]: the file that has the entry gets the page, or every address space that may have it. The page is locked,
+/// except while a lock is waited for that others hold while they wait for the page.
 async fn unuse_entry(current: &Task, entry: SwapEntry, page: &PageRef<'_>) {
     let (kernel, pfn) = (current.kernel(), page.pfn());
     if swap_count(current, &kernel.swap, entry).await > 1

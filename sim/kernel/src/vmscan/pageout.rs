@@ -25,8 +25,12 @@ pub(super) enum PageOut {
 /// Begins to write the page, which is locked, if nobody but the cache, reclaim and the buffers has a reference: who has one may be
 /// about to change it.
 ///
-///  1. nobody else has it; 2. it belongs somewhere; 3. it is dirty no more; 4. it is to be looked at next when it is written;
-///  5. or it was clean after all.
+///  1. leave a page that somebody else has;
+///  2. or that belongs nowhere;
+///  3. clear `PG_dirty`: a page that was clean after all need not be written;
+///  4. set `PG_reclaim`: when it is written, it is to be looked at next;
+///  5. write it: that unlocks it;
+///  6. clear `PG_reclaim` if the device has written the page by now.
 pub(super) async fn pageout(current: &Task, pfn: Pfn, owner: &Owner) -> PageOut {
     let kernel = current.kernel();
     let words = kernel.hw.memory.words(pfn);
@@ -45,9 +49,10 @@ pub(super) async fn pageout(current: &Task, pfn: Pfn, owner: &Owner) -> PageOut 
         }
     };
     if !dirty {
-        return PageOut::Clean; // 5
+        return PageOut::Clean; // 3
     }
     words.flags().set_bit(current, PG_RECLAIM).await; // 4
+    // 5
     match owner {
         Owner::File(inode) if inode.kind() == InodeKind::Shmem => {
             if !shmem_writepage(current, inode, pfn).await {
@@ -62,7 +67,7 @@ pub(super) async fn pageout(current: &Task, pfn: Pfn, owner: &Owner) -> PageOut 
         _ => swap_writepage(current, pfn).await,
     }
     if !words.flags().test_bit(current, PG_WRITEBACK).await {
-        words.flags().clear_bit(current, PG_RECLAIM).await;
+        words.flags().clear_bit(current, PG_RECLAIM).await; // 6
     }
     kernel.stat.nr_vmscan_write.add(1);
     PageOut::Success

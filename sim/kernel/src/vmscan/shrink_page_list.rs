@@ -74,12 +74,16 @@ enum Stays {
 
 /// Frees those of `pages`, each with the isolation's reference, that can be freed. Yields the others, to be put back.
 ///
-///  1. lock the page; who has it locked keeps it;
-///  2. it stays while it is under writeback;
-///  3. it becomes active if it was used since the last look;
-///  4. an anonymous page gets a place in swap;
-///  5. unmap it; 6. write it, if it is dirty; 7. drop its buffers;
-///  8. out of the cache, if nobody else has a reference; 9. free it.
+/// For each page:
+///  1. try to lock it: if somebody else has the lock, it stays;
+///  2. leave it while it is under writeback;
+///  3. make it active if it was used since the last look;
+///  4. give an anonymous page a place in swap;
+///  5. unmap it;
+///  6. write it, if it is dirty;
+///  7. drop its buffers;
+///  8. A and B of a removal (`__remove_mapping`), if nobody else has a reference;
+///  9. C: free it.
 pub(super) async fn shrink_page_list(current: &Task, pages: Vec<Pfn>) -> Vec<Pfn> {
     let hw = &current.kernel().hw;
     let mut kept = Vec::new();
