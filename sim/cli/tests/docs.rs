@@ -2,6 +2,10 @@
 //!
 //! A block that opens with three backticks and `console` and whose commands all begin with `$ pagewalk ` is executed,
 //! command by command, in a directory that holds copies of `traces/` and `configs/`; blocks of one document share it.
+//!
+//! What stands between a comment `<!-- pagewalk ... -->` and `<!-- end -->` is the output of that command, to be shown as it is: a
+//! table. Behind `<!-- steps of FUNCTION in FILE -->` it is the numbered list in the comment above that function.
+//!
 //! Set `PAGEWALK_UPDATE_DOCS=1` to write the true output into the documents instead.
 
 use std::fs;
@@ -64,6 +68,42 @@ fn output(command: &str, directory: &Path) -> String {
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// The numbered list in the comment above a function, a line for each step.
+fn steps(function: &str, file: &str) -> String {
+    let text = fs::read_to_string(root().join(file)).expect("a document names a source file");
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let defines =
+        |line: &&str| line.contains(&format!("fn {function}(")) || line.contains(&format!("fn {function}<"));
+    let at = lines.iter().position(|line| defines(line)).unwrap_or_else(|| panic!("{file}: no {function}"));
+    let above = lines[..at].iter().rev().take_while(|line| line.starts_with("///") || line.starts_with("#["));
+    let mut comment: Vec<&str> = above.map(|line| line.trim_start_matches('/').trim()).collect();
+    comment.reverse();
+    let mut found: Vec<String> = Vec::new();
+    for line in comment {
+        if line.starts_with(&format!("{}. ", found.len() + 1)) {
+            found.push(line.to_owned());
+        } else if let Some(last) = found.last_mut() {
+            if line.is_empty() {
+                break;
+            }
+            *last += &format!(" {line}");
+        }
+    }
+    assert!(found.len() > 1, "{file}: no numbered list above {function}");
+    let told = found.join("\n").replace("[`", "`").replace("`]", "`").replace("`crate::", "`");
+    format!("{told}\n")
+}
+
+/// What a comment in a document asks for, if it asks for anything.
+fn produced(comment: &str, directory: &Path) -> Option<String> {
+    let asked = comment.strip_prefix("<!-- ")?.strip_suffix(" -->")?;
+    if let Some(command) = asked.strip_prefix("pagewalk ") {
+        return Some(output(command, directory));
+    }
+    let (function, file) = asked.strip_prefix("steps of ")?.split_once(" in ")?;
+    Some(steps(function, file))
+}
+
 /// A directory as a reader of the documents has it: the shipped traces and machines.
 fn workshop() -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -89,6 +129,13 @@ fn told_truly(document: &str) -> (String, usize) {
     while let Some(line) = lines.next() {
         told.push_str(line);
         told.push('\n');
+        if let Some(output) = produced(line, directory.path()) {
+            while lines.next_if(|line| *line != "<!-- end -->").is_some() {}
+            assert!(lines.peek().is_some(), "nothing ends {line}");
+            told.push_str(&format!("\n{output}\n"));
+            commands += 1;
+            continue;
+        }
         if line != "```console" {
             continue;
         }
