@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use pagewalk::diagnostic::Diagnostic;
 use pagewalk::style::ColorChoice;
 use pagewalk::trace_cmd::parse_generator_str;
 

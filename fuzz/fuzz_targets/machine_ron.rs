@@ -2,8 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pagewalk::machine::parse_machine_str;
-use pagewalk::replay::build;
+use pagewalk_machine::parse_machine_str;
+use pagewalk_replay::build;
+use pagewalk::diagnostic::Diagnostic;
 use pagewalk::style::ColorChoice;
 
 fuzz_target!(|text: &str| {

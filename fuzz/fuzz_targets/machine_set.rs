@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pagewalk::machine::Machine;
-use pagewalk::replay::build;
+use pagewalk_machine::Machine;
+use pagewalk_replay::build;
 
 fuzz_target!(|option: &str| {
     let mut machine = Machine::default();

@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pagewalk::explore::parse_scenario_str;
+use pagewalk::diagnostic::Diagnostic;
+use pagewalk_explore::parse_scenario_str;
 use pagewalk::style::ColorChoice;
 
 fuzz_target!(|text: &str| {

@@ -2,8 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use pagewalk::diagnostic::Diagnostic;
 use pagewalk::style::ColorChoice;
-use pagewalk::sweep::parse_sweep_str;
+use pagewalk_sweep::parse_sweep_str;
 
 fuzz_target!(|text: &str| {
     match parse_sweep_str("sweep.ron", text) {

@@ -4,10 +4,8 @@
 
 use std::sync::Arc;
 
-use pagewalk::machine::Machine;
-use pagewalk::replay::Shared;
-use pagewalk::replay::build::RunOptions;
-use pagewalk::replay::run::{Replay, ReplayOptions};
+use pagewalk_machine::Machine;
+use pagewalk_replay::{Replay, ReplayOptions, RunOptions, Shared};
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceWriter, generate};
 
 /// Peak resident size of this process, in bytes.

@@ -7,12 +7,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pagewalk::machine::Machine;
-use pagewalk::replay::Shared;
-use pagewalk::replay::build::RunOptions;
-use pagewalk::replay::footprint::set_memory;
-use pagewalk::replay::run::{Finished, Replay, ReplayOptions};
 use pagewalk_engine::Stop;
+use pagewalk_machine::Machine;
+use pagewalk_replay::footprint::set_memory;
+use pagewalk_replay::{Finished, Replay, ReplayOptions, RunOptions, Shared};
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceWriter, generate};
 
 const ROUNDS: usize = 5;

@@ -1,6 +1,7 @@
 //! The commands of `pagewalk`, from one definition: parsing, help, completions and the manual page.
 
 use clap::{CommandFactory, Parser, Subcommand};
+use pagewalk_input::shell;
 
 use crate::config_cmd::{self, ConfigArgs};
 use crate::diff::{self, DiffArgs};
@@ -10,7 +11,6 @@ use crate::explore::{
     args::{ExplainArgs, ExploreArgs},
 };
 use crate::replay::{self, args::ReplayArgs};
-use crate::shell;
 use crate::style::ColorChoice;
 use crate::sweep::{self, args::SweepArgs};
 use crate::trace_cmd::{self, TraceArgs};

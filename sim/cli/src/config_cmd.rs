@@ -3,13 +3,13 @@
 use std::io::Write;
 
 use clap::{Args, Subcommand, ValueEnum};
+use pagewalk_input::{Place, Refusal, size};
+use pagewalk_machine::parameters::{self, Parameter};
+use pagewalk_machine::{Leaf, Machine, PRESETS};
 use serde_json::{Value, json};
 
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::machine::parameters::{self, Parameter};
-use crate::machine::{Leaf, Machine, PRESETS};
-use crate::size;
 use crate::style::{ColorChoice, Paint, WIDTH, group, wrap};
 use crate::switches::{self, Rows};
 
@@ -108,7 +108,7 @@ impl Answer {
     }
 
     /// A refusal: to standard error for people, to standard output for programs.
-    fn refused(problem: &Diagnostic, json: bool, paint: Paint) -> Self {
+    fn refused(problem: &Refusal, json: bool, paint: Paint) -> Self {
         let text = if json { format!("{}\n", problem.to_json()) } else { problem.to_text(paint) };
         let (stdout, stderr) = if json { (text, String::new()) } else { (String::new(), text) };
         Self { stdout, stderr, exit: problem.exit() }
@@ -151,7 +151,7 @@ pub fn answer(args: &ConfigArgs, stdout: Paint, stderr: Paint) -> Answer {
                     } else {
                         "parameter, switch, invariant or race"
                     };
-                    let problem = Diagnostic::new(place, format!("there is no {what} `{path}`")).found(path);
+                    let problem = Refusal::new(place, format!("there is no {what} `{path}`")).found(path);
                     let problem = problem.help(
                         "`pagewalk config explain` lists every parameter; with `kernel`, `invariants` or `races`, those",
                     );

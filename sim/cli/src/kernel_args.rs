@@ -1,6 +1,7 @@
 //! Which kernel runs: `--kernel`, `--fix` and `--mutant`.
 
 use clap::{Args, ValueEnum};
+use pagewalk_explore::KernelNames;
 use pagewalk_mmu::{Fix, Mutant, Switches};
 
 /// The options of every command that runs a kernel.
@@ -58,6 +59,16 @@ impl KernelArg {
 }
 
 impl KernelArgs {
+    /// The kernel they ask for, by names.
+    #[must_use]
+    pub fn names(&self) -> KernelNames {
+        KernelNames {
+            kernel: self.kernel.name().into(),
+            fixes: self.fix.iter().map(ToString::to_string).collect(),
+            mutants: self.mutant.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// The kernel they ask for.
     #[must_use]
     pub fn switches(&self) -> Switches {

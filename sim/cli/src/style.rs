@@ -1,5 +1,7 @@
 //! How text answers look: two hues, grouped numbers, percentages, bars, durations.
 
+pub use pagewalk_input::{group, group_wide, visible};
+
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
@@ -115,26 +117,6 @@ impl Paint {
     }
 }
 
-/// A number in groups of three digits: `1 000 000`.
-#[must_use]
-pub fn group(number: u64) -> String {
-    group_wide(u128::from(number))
-}
-
-/// As [`group`], for sums that may exceed 64 bits.
-#[must_use]
-pub fn group_wide(number: u128) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(' ');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
 /// The share of `part` in `whole` with one decimal: `96.2 %`.
 ///
 /// Rounds to nearest, but neither calls something nothing (`<0.1 %`) nor most everything (`99.9 %`).
@@ -244,12 +226,6 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
-}
-
-/// Control characters made visible, so that a name in an input cannot drive the terminal.
-#[must_use]
-pub fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //! invariants that the mutants break, and the races that they are.
 
 use pagewalk_explore::{INVARIANTS, InvariantInfo, RaceInfo};
+use pagewalk_input::nearest;
 use pagewalk_mmu::{Fix, Mutant, Switches};
 use serde_json::{Value, json};
 
 use crate::invariants;
-use crate::machine::nearest;
 use crate::races;
 use crate::style::{Paint, WIDTH, wrap};
 

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use pagewalk_input::{Place, Refusal};
+use pagewalk_replay::diagnose;
 use pagewalk_trace::{
     GeneratorSpec, Log, LogOptions, TraceError, TraceFile, TraceSummary, TraceWriter, decompress,
     export_text, generate, has_calls, import_lackey, import_logs, import_text,
@@ -12,11 +14,10 @@ use pagewalk_trace::{
 use serde_json::json;
 
 use crate::capture::{self, CaptureArgs};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::replay::write_answer;
 use crate::style::ColorChoice;
-use crate::trace_error::diagnose;
 
 /// Arguments of `pagewalk trace`.
 #[derive(Args, Clone, Debug)]
@@ -131,13 +132,13 @@ fn open_log(log: &str) -> io::Result<Box<dyn Read>> {
     if log == "-" { decompress(io::stdin()) } else { decompress(File::open(log)?) }
 }
 
-fn import(names: &[String], format: LogFormat, max: Option<u64>, output: &Output) -> Result<(), Diagnostic> {
+fn import(names: &[String], format: LogFormat, max: Option<u64>, output: &Output) -> Result<(), Refusal> {
     let mut logs = Vec::new();
     let mut calls = names.len() > 1 || max.is_some();
     for name in names {
         let name = if name == "-" { "standard input" } else { name };
         let refused = |error: io::Error| {
-            Diagnostic::new(Place::File { file: name.to_owned() }, format!("cannot be read: {error}"))
+            Refusal::new(Place::File { file: name.to_owned() }, format!("cannot be read: {error}"))
         };
         let input = open_log(if name == "standard input" { "-" } else { name }).map_err(refused)?;
         let (has_calls, input) = has_calls(input).map_err(refused)?;
@@ -163,7 +164,7 @@ fn import(names: &[String], format: LogFormat, max: Option<u64>, output: &Output
     info(&output.output.display().to_string(), InfoFormat::Text)
 }
 
-fn make(spec: &str, output: &Output) -> Result<(), Diagnostic> {
+fn make(spec: &str, output: &Output) -> Result<(), Refusal> {
     let spec = read_spec(spec)?;
     let trace = || {
         let mut writer = TraceWriter::create(&output.output, output.level)?;
@@ -180,11 +181,11 @@ const PARAMETERS: &str = "every parameter but `pattern` may be left out; docs/gu
 /// The largest file of generator parameters that is read.
 const MAX_SPEC_BYTES: u64 = 64 << 10;
 
-fn read_spec(spec: &str) -> Result<GeneratorSpec, Diagnostic> {
+fn read_spec(spec: &str) -> Result<GeneratorSpec, Refusal> {
     let inline = spec.contains(':');
     let text = if inline { Ok(spec.to_owned()) } else { read_small(spec) };
     let text = text.map_err(|error| {
-        Diagnostic::new(Place::File { file: spec.to_owned() }, format!("cannot be read: {error}"))
+        Refusal::new(Place::File { file: spec.to_owned() }, format!("cannot be read: {error}"))
             .help("parameters can also stand on the command line, as in 'pattern: uniform, pages: 4096'")
     })?;
     parse_generator_str(if inline { "SPEC" } else { spec }, &text)
@@ -194,7 +195,7 @@ fn read_spec(spec: &str) -> Result<GeneratorSpec, Diagnostic> {
 ///
 /// # Errors
 /// If the text is no RON, names an unknown parameter, or a value is of the wrong type or out of its range.
-pub fn parse_generator_str(name: &str, text: &str) -> Result<GeneratorSpec, Diagnostic> {
+pub fn parse_generator_str(name: &str, text: &str) -> Result<GeneratorSpec, Refusal> {
     let bare = !text.trim_start().starts_with('(');
     let wrapped = if bare { format!("({text})") } else { text.to_owned() };
     let parsed: Result<GeneratorSpec, _> = ron::Options::default().from_str(&wrapped);
@@ -206,7 +207,7 @@ pub fn parse_generator_str(name: &str, text: &str) -> Result<GeneratorSpec, Diag
         let column = rest.char_indices().nth(start.col.saturating_sub(1)).map_or(rest.len(), |(n, _)| n);
         let marked = rest[column..].chars().next().map_or(0, char::len_utf8);
         let place = Place::in_text(name, &wrapped, before + column..before + column + marked);
-        Diagnostic::new(place, error.code.to_string()).help(PARAMETERS)
+        Refusal::new(place, error.code.to_string()).help(PARAMETERS)
     })?;
     spec.validate().map_err(|error| diagnose(&error))?;
     Ok(spec)
@@ -218,7 +219,7 @@ fn read_small(path: &str) -> io::Result<String> {
     Ok(text)
 }
 
-fn info(name: &str, format: InfoFormat) -> Result<(), Diagnostic> {
+fn info(name: &str, format: InfoFormat) -> Result<(), Refusal> {
     let refused = |error: TraceError| diagnose(&error);
     let file = TraceFile::open(name).map_err(refused)?;
     if format == InfoFormat::Records {

@@ -200,7 +200,7 @@ fn heat() -> Value {
 fn open() -> (TempDir, Browser) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("report.html");
-    std::fs::write(&file, pagewalk::sweep::report::page(&report())).expect("a file");
+    std::fs::write(&file, pagewalk_sweep::report::page(&report())).expect("a file");
     let mut browser = Browser::start();
     browser.open(&file);
     (directory, browser)

@@ -74,7 +74,7 @@ fn steps(function: &str, file: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let defines =
         |line: &&str| line.contains(&format!("fn {function}(")) || line.contains(&format!("fn {function}<"));
-    let at = lines.iter().position(|line| defines(line)).unwrap_or_else(|| panic!("{file}: no {function}"));
+    let at = lines.iter().position(defines).unwrap_or_else(|| panic!("{file}: no {function}"));
     let above = lines[..at].iter().rev().take_while(|line| line.starts_with("///") || line.starts_with("#["));
     let mut comment: Vec<&str> = above.map(|line| line.trim_start_matches('/').trim()).collect();
     comment.reverse();

@@ -2,10 +2,11 @@
 
 use clap::Parser;
 use pagewalk::config_cmd::{Answer, ConfigArgs, answer};
+use pagewalk::diagnostic::Diagnostic;
 use pagewalk::exit::Exit;
-use pagewalk::machine::parameters::{Kind, PARAMETERS, find, markdown};
-use pagewalk::machine::{Frames, Machine, Origin, PRESETS, Replacement, Ways, parse_machine_str};
 use pagewalk::style::Paint;
+use pagewalk_machine::parameters::{Kind, PARAMETERS, find, markdown};
+use pagewalk_machine::{Frames, Machine, Origin, PRESETS, Replacement, Ways, parse_machine_str};
 
 #[derive(Parser)]
 struct Command {
@@ -61,7 +62,7 @@ fn the_default_preset_writes_out_every_value_of_the_default_machine() {
 #[test]
 fn geometries_are_those_published() {
     let skylake = preset("skylake");
-    let shape = |array: &pagewalk::machine::TlbArray| (array.entries.get(), array.ways);
+    let shape = |array: &pagewalk_machine::TlbArray| (array.entries.get(), array.ways);
     assert_eq!(shape(&skylake.tlb.l1d[0]), (64, Ways::Count(4)));
     assert_eq!(shape(&skylake.tlb.l1i[0]), (128, Ways::Count(8)));
     assert_eq!(shape(&skylake.tlb.l2[0]), (1536, Ways::Count(12)));

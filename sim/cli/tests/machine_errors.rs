@@ -1,9 +1,10 @@
 //! What is wrong with a machine description is said exactly, and no text makes the reader panic.
 
-use pagewalk::diagnostic::{Diagnostic, Place};
+use pagewalk::diagnostic::Diagnostic;
 use pagewalk::exit::Exit;
-use pagewalk::machine::{MAX_TEXT_BYTES, Machine, parse_machine_str};
 use pagewalk::style::Paint;
+use pagewalk_input::{Place, Refusal};
+use pagewalk_machine::{MAX_TEXT_BYTES, Machine, parse_machine_str};
 
 const WRONG_TEXTS: &[&str] = &[
     "(cpus: 300)",
@@ -72,7 +73,7 @@ const WRONG_OPTIONS: &[&str] = &[
     "tlb.l1i=[]",
 ];
 
-fn refusal(text: &str) -> Diagnostic {
+fn refusal(text: &str) -> Refusal {
     match parse_machine_str("m.ron", text) {
         Ok(_) => panic!("accepted: {text}"),
         Err(problem) => problem,

@@ -2,13 +2,14 @@
 
 use std::fs;
 
-use pagewalk::diagnostic::{Diagnostic, Place};
-use pagewalk::explore::parse_scenario_str;
-use pagewalk::machine::{PRESETS, parse_machine_str};
+use pagewalk::diagnostic::Diagnostic;
 use pagewalk::style::Paint;
-use pagewalk::sweep::parse_sweep_str;
+use pagewalk_explore::parse_scenario_str;
+use pagewalk_input::{Place, Refusal};
+use pagewalk_machine::{PRESETS, parse_machine_str};
+use pagewalk_sweep::parse_sweep_str;
 
-type Reader = fn(&str) -> Option<Diagnostic>;
+type Reader = fn(&str) -> Option<Refusal>;
 
 const MACHINE: Reader = |text| parse_machine_str("mutant", text).err();
 const SWEEP: Reader = |text| parse_sweep_str("mutant", text).err();

@@ -1,12 +1,13 @@
 //! The account of a run, as text and as JSON: snapshots of typical and extreme reports.
 
-use pagewalk::report::{
+use pagewalk::report::ReportText;
+use pagewalk::style::Paint;
+use pagewalk_replay::report::{
     Accesses, CpuTime, FaultLatency, Faults, FileRow, Footprint, Held, HotPage, KernelWork, KindCount,
     KindLatency, MappingKind, MappingRow, MemoryUse, Origin, OutOfMemory, Pressure, ProcessRow, ReplayReport,
     Schedule, SeedRow, SeedsReport, Segv, Spread, SyscallCount, ThreadRow, Time, Timeline, TlbSide,
     TraceFile, Translation, Verification, Violation, WaitRow, WalkCacheUse,
 };
-use pagewalk::style::Paint;
 
 fn call(name: &str, count: u64) -> SyscallCount {
     SyscallCount { name: name.into(), count }

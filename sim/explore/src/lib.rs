@@ -6,6 +6,7 @@
 
 mod brute;
 mod bug;
+mod case;
 mod clock;
 pub mod crosscheck;
 mod depend;
@@ -22,26 +23,31 @@ mod place;
 mod race;
 mod races;
 mod random;
+mod read;
 mod scenario;
 mod shrink;
 mod states;
+mod strategy;
 mod tell;
 mod trace;
 
 pub use brute::enumerate;
+pub use case::{Case, CaseStep, KernelNames, actor_name};
 pub use depend::{Access, dependent};
 pub use differ::{Divergence, diverge};
 pub use dpor::{exhaust, exhaust_with};
 pub use fault::Fault;
 pub use guided::{GuidedRun, follow, follow_to_the_end};
 pub use invariants::{INVARIANTS, InvariantInfo, invariant};
-pub use model::{Limits, Model, Run, Summary, Verdict};
+pub use model::{LONGEST_RUN, Limits, Model, Run, Summary, Verdict};
 pub use races::{RaceInfo, race, races};
 pub use random::{RandomWalk, random_walk};
+pub use read::{parse_scenario_str, read_scenario};
 pub use scenario::{FileSpec, MOST_CPUS, MOST_OPS, MapSpec, Operation, Pool, Problem, Scenario, World};
 pub use shrink::{Shrunk, shrink, switches};
 pub use states::{
     BrokenState, CheckpointError, StateGraph, StateSummary, Walked, disagreement, exhaust_states, walk,
 };
+pub use strategy::Strategy;
 pub use tell::Teller;
 pub use trace::{Event, Trace};

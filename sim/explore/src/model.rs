@@ -57,6 +57,9 @@ pub struct Run<'a> {
     pub trace: &'a Trace,
 }
 
+/// A run of a scenario that is longer, in steps, is cut off.
+pub const LONGEST_RUN: usize = 20_000;
+
 /// When a search gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

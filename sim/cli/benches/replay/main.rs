@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use floor::Floor;
-use pagewalk::machine::Machine;
-use pagewalk::replay::build::{RunOptions, tlb};
-use pagewalk::replay::run::{Replay, ReplayOptions};
-use pagewalk::replay::{Shared, access};
 use pagewalk_engine::{Class, CpuId, Engine, EngineConfig, ObjectId, Schedule, Word};
+use pagewalk_machine::Machine;
 use pagewalk_mmu::{Access, Asid, PageSize, Pfn, Position, RunEnd, TlbEntry, TlbHierarchy, run_hits};
+use pagewalk_replay::build::{RunOptions, tlb};
+use pagewalk_replay::{Replay, ReplayOptions, Shared, access};
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceFile, TraceWriter, generate};
 
 const ROUNDS: usize = 7;

@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pagewalk::machine::Machine;
-use pagewalk::replay::build::{self, RunOptions};
 use pagewalk_engine::{CpuId, Stop};
 use pagewalk_kernel::{File, Inode, Kernel, Mm, Task, Transfer, sys_exit, sys_read};
+use pagewalk_machine::Machine;
 use pagewalk_mmu::{BASE_PAGE_BYTES, Switches};
+use pagewalk_replay::build::{self, RunOptions};
 
 /// Pages that each reader reads.
 pub(crate) const PAGES: u64 = 64;

@@ -4,14 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pagewalk::machine::Machine;
-use pagewalk::replay::build::RunOptions;
-use pagewalk::replay::footprint::set_memory;
-use pagewalk::replay::memory_arg::{AntagonistArg, MemoryArg};
-use pagewalk::replay::run::{Replay, ReplayOptions};
-use pagewalk::replay::{Shared, account};
 use pagewalk_engine::Schedule;
+use pagewalk_machine::Machine;
 use pagewalk_mmu::{Fix, Switches};
+use pagewalk_replay::amounts::{AntagonistChoice, MemoryAmount};
+use pagewalk_replay::footprint::set_memory;
+use pagewalk_replay::{Replay, ReplayOptions, RunOptions, Shared, account};
 
 /// What is run.
 #[derive(Clone, Debug)]
@@ -103,8 +101,8 @@ impl Case {
         options.origin = false;
         let names = self.antagonists.split(',').filter(|name| !name.is_empty());
         options.antagonists =
-            names.flat_map(|name| name.parse::<AntagonistArg>().expect("a right antagonist").0).collect();
-        let memory: MemoryArg = self.memory.parse().expect("a right size");
+            names.flat_map(|name| name.parse::<AntagonistChoice>().expect("a right antagonist").0).collect();
+        let memory: MemoryAmount = self.memory.parse().expect("a right size");
         let shared = Arc::new(Shared::default());
         options.footprint =
             set_memory(&mut machine, &traces, memory, &options, &shared).expect("a right trace");

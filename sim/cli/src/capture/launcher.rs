@@ -9,9 +9,10 @@ use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use pagewalk_input::Refusal;
+use pagewalk_input::shell::quoted;
+
 use super::refused;
-use crate::diagnostic::Diagnostic;
-use crate::shell::quoted;
 
 /// The options before the log's name.
 const OPTIONS: [&str; 6] = [
@@ -26,7 +27,7 @@ const OPTIONS: [&str; 6] = [
 const LAUNCHING: &str = "launching ";
 
 /// Runs the command under Valgrind, with its logs in `directory` and what else is needed in `aside`.
-pub(super) fn start(command: &[String], directory: &Path, aside: &Path) -> Result<Child, Diagnostic> {
+pub(super) fn start(command: &[String], directory: &Path, aside: &Path) -> Result<Child, Refusal> {
     let tool = tool(command)?;
     let script = aside.join("launcher");
     write_script(&script, &tool, directory)
@@ -38,7 +39,7 @@ pub(super) fn start(command: &[String], directory: &Path, aside: &Path) -> Resul
 }
 
 /// The program that Valgrind's launcher would run: there is one for each kind of machine.
-fn tool(command: &[String]) -> Result<String, Diagnostic> {
+fn tool(command: &[String]) -> Result<String, Refusal> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["-d", "--tool=lackey", "--version", "--"]).args(command).stdin(Stdio::null());
     let output = valgrind.output().map_err(|error| {

@@ -13,13 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use pagewalk_input::{Place, Refusal};
+use pagewalk_replay::diagnose;
 use pagewalk_trace::{LogImport, LogOptions, TraceError, TraceWriter, Turn};
-
-use crate::diagnostic::{Diagnostic, Place};
-use crate::exit::Exit;
-use crate::trace_error::diagnose;
 use process::{inherited_files, kill, resolve};
 use tail::Watch;
+
+use crate::exit::Exit;
 
 /// How long to sleep when no log has grown.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -61,7 +61,7 @@ enum End {
 }
 
 /// Captures a trace, and says on standard error how the command ended.
-pub(crate) fn run(args: &CaptureArgs) -> Result<Exit, Diagnostic> {
+pub(crate) fn run(args: &CaptureArgs) -> Result<Exit, Refusal> {
     let no_directory = |error| {
         refused(&std::env::temp_dir().display().to_string(), format!("no directory for logs: {error}"))
     };
@@ -96,8 +96,8 @@ pub(crate) fn run(args: &CaptureArgs) -> Result<Exit, Diagnostic> {
     Ok(report(&args.command[0], end, status))
 }
 
-fn refused(file: &str, message: String) -> Diagnostic {
-    Diagnostic::new(Place::File { file: file.to_owned() }, message)
+fn refused(file: &str, message: String) -> Refusal {
+    Refusal::new(Place::File { file: file.to_owned() }, message)
 }
 
 /// Reads the logs until all processes have ended, or enough was recorded.

@@ -3,9 +3,8 @@
 use std::fs::File;
 use std::io::Read;
 
+use pagewalk_input::{Place, Refusal};
 use serde_json::Value;
-
-use crate::diagnostic::{Diagnostic, Place};
 
 /// The largest account read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -22,52 +21,52 @@ pub(super) struct Account {
 
 impl Account {
     /// Reads `file`.
-    pub(super) fn read(file: &str) -> Result<Self, Diagnostic> {
+    pub(super) fn read(file: &str) -> Result<Self, Refusal> {
         let place = || Place::File { file: file.to_owned() };
-        let refused = |error: std::io::Error| Diagnostic::new(place(), format!("cannot be read: {error}"));
+        let refused = |error: std::io::Error| Refusal::new(place(), format!("cannot be read: {error}"));
         let mut bytes = Vec::new();
         let opened = File::open(file).map_err(refused)?;
         opened.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(refused)?;
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(Diagnostic::new(place(), "the file is too large").expected("at most 64 MiB"));
+            return Err(Refusal::new(place(), "the file is too large").expected("at most 64 MiB"));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             let place = Place::Offset { file: file.to_owned(), offset: at as u64 };
-            Diagnostic::new(place, "the file is not text").expected("JSON in UTF-8")
+            Refusal::new(place, "the file is not text").expected("JSON in UTF-8")
         })?;
         Self::parse(file, text)
     }
 
-    fn parse(file: &str, text: String) -> Result<Self, Diagnostic> {
+    fn parse(file: &str, text: String) -> Result<Self, Refusal> {
         let value: Value = serde_json::from_str(&text).map_err(|error| {
             let at = offset(&text, error.line(), error.column());
             let place = Place::in_text(file, &text, at..at + 1);
             let said = error.to_string();
             let said = said.split(" at line ").next().unwrap_or(&said);
-            Diagnostic::new(place, format!("this is no JSON: {said}")).help(HELP)
+            Refusal::new(place, format!("this is no JSON: {said}")).help(HELP)
         })?;
         let account = Self { file: file.to_owned(), value, text };
         match account.schema() {
             Some(schema) if SCHEMAS.contains(&schema) => Ok(account),
             Some(schema) => {
-                let problem = Diagnostic::new(account.schema_place(), "this account cannot be compared");
+                let problem = Refusal::new(account.schema_place(), "this account cannot be compared");
                 Err(problem.found(schema.to_owned()).expected(SCHEMAS.join(" or ")).help(HELP))
             }
             None => {
-                let problem = Diagnostic::new(account.schema_place(), "this is no account of a replay");
+                let problem = Refusal::new(account.schema_place(), "this is no account of a replay");
                 Err(problem.found("JSON without a text `schema`").expected(SCHEMAS.join(" or ")).help(HELP))
             }
         }
     }
 
     /// Refuses to compare accounts of different kinds.
-    pub(super) fn comparable_with(&self, first: &Self) -> Result<(), Diagnostic> {
+    pub(super) fn comparable_with(&self, first: &Self) -> Result<(), Refusal> {
         if self.schema() == first.schema() {
             return Ok(());
         }
         let found = self.schema().unwrap_or_default().to_owned();
-        let problem = Diagnostic::new(self.schema_place(), "these accounts are of different kinds");
+        let problem = Refusal::new(self.schema_place(), "these accounts are of different kinds");
         Err(problem.found(found).expected(format!(
             "{}, as in {}",
             first.schema().unwrap_or_default(),

@@ -5,6 +5,7 @@ mod load;
 mod text;
 
 use clap::{Args, ValueEnum};
+use pagewalk_input::Refusal;
 use serde_json::{Value, json};
 
 use self::compare::{Change, compare};
@@ -68,7 +69,7 @@ pub fn run(args: &DiffArgs, color: ColorChoice) -> Exit {
     }
 }
 
-fn read(args: &DiffArgs) -> Result<(Account, Account), Diagnostic> {
+fn read(args: &DiffArgs) -> Result<(Account, Account), Refusal> {
     let a = Account::read(&args.a)?;
     let b = Account::read(&args.b)?;
     b.comparable_with(&a)?;

@@ -4,9 +4,10 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use pagewalk_explore::Strategy;
+use pagewalk_input::TimeLimit;
 
 use crate::kernel_args::KernelArgs;
-use crate::time_limit::TimeLimit;
 
 /// Arguments of `pagewalk explore`.
 #[derive(Args, Clone, Debug)]
@@ -80,23 +81,23 @@ pub enum StrategyArg {
     Random,
 }
 
-impl StrategyArg {
-    pub(crate) fn default_runs(self) -> u64 {
-        match self {
-            Self::Auto => 20_000,
-            Self::Dpor | Self::States | Self::All => 1_000_000,
-            Self::Random => 10_000,
+impl From<StrategyArg> for Strategy {
+    fn from(arg: StrategyArg) -> Self {
+        match arg {
+            StrategyArg::Auto => Self::Auto,
+            StrategyArg::Dpor => Self::Dpor,
+            StrategyArg::States => Self::States,
+            StrategyArg::All => Self::All,
+            StrategyArg::Random => Self::Random,
         }
     }
+}
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Dpor => "dpor",
-            Self::States => "states",
-            Self::All => "all",
-            Self::Random => "random",
-        }
+impl ExploreArgs {
+    /// Which schedules are tried.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.strategy.into()
     }
 }
 
@@ -107,11 +108,4 @@ pub enum AnswerFormat {
     Text,
     /// For programs
     Json,
-}
-
-/// `fixed with mutant skip-recheck`.
-pub(super) fn kernel_words(preset: &str, fixes: &[String], mutants: &[String]) -> String {
-    let fixes: String = fixes.iter().map(|name| format!(" with fix {name}")).collect();
-    let mutants: String = mutants.iter().map(|name| format!(" with mutant {name}")).collect();
-    format!("kernel {preset}{fixes}{mutants}")
 }

@@ -8,11 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pagewalk_engine::Digest;
-use pagewalk_explore::{Scenario, StateGraph};
+use pagewalk_explore::{Scenario, StateGraph, Strategy};
+use pagewalk_input::{Place, Refusal, WholeFile};
 
-use super::args::{ExploreArgs, StrategyArg, kernel_words};
-use crate::diagnostic::{Diagnostic, Place};
-use crate::text_file::WholeFile;
+use super::args::ExploreArgs;
 
 /// How often it is written.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -30,19 +29,17 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If the search is not one by state.
-    pub(super) fn of(args: &ExploreArgs, scenario: &Scenario) -> Result<Option<Self>, Diagnostic> {
+    pub(super) fn of(args: &ExploreArgs, scenario: &Scenario) -> Result<Option<Self>, Refusal> {
         let Some(file) = &args.checkpoint else { return Ok(None) };
-        if !matches!(args.strategy, StrategyArg::Auto | StrategyArg::States) {
-            let name = args.strategy.name();
+        if !matches!(args.strategy(), Strategy::Auto | Strategy::States) {
+            let name = args.strategy().name();
             let place = Place::in_option("--strategy", name, 0..name.len());
             let message = "only a search by state goes on from a checkpoint".to_owned();
-            return Err(Diagnostic::new(place, message).expected("states"));
+            return Err(Refusal::new(place, message).expected("states"));
         }
-        let fixes: Vec<String> = args.kernel.fix.iter().map(ToString::to_string).collect();
-        let mutants: Vec<String> = args.kernel.mutant.iter().map(ToString::to_string).collect();
         let mut digest = Digest::default();
         format!("{scenario:?}").hash(&mut digest);
-        kernel_words(args.kernel.kernel.name(), &fixes, &mutants).hash(&mut digest);
+        args.kernel.names().words().hash(&mut digest);
         env!("CARGO_PKG_VERSION").hash(&mut digest);
         Ok(Some(Self { file: file.clone(), subject: digest.value(), written: Cell::default() }))
     }
@@ -51,11 +48,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If it is not whole, or of something else.
-    pub(super) fn load(&self) -> Result<StateGraph, Diagnostic> {
+    pub(super) fn load(&self) -> Result<StateGraph, Refusal> {
         let wrong = |why: String| {
             let name = self.file.display().to_string();
             let place = Place::in_text(&name, "", 0..0);
-            Diagnostic::new(place, format!("the search cannot go on from this file: {why}"))
+            Refusal::new(place, format!("the search cannot go on from this file: {why}"))
                 .help("remove it to begin anew")
         };
         match File::open(&self.file) {
@@ -69,7 +66,7 @@ impl Checkpoint {
     }
 
     /// Writes it, if it was long ago.
-    pub(super) fn save_if_due(&self, graph: &StateGraph, now: Duration) -> Result<(), Diagnostic> {
+    pub(super) fn save_if_due(&self, graph: &StateGraph, now: Duration) -> Result<(), Refusal> {
         if now < self.written.get() + PAUSE {
             return Ok(());
         }
@@ -81,7 +78,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If it cannot be written; what was there stays.
-    pub(super) fn save(&self, graph: &StateGraph) -> Result<(), Diagnostic> {
+    pub(super) fn save(&self, graph: &StateGraph) -> Result<(), Refusal> {
         let mut file = WholeFile::create(&self.file)?;
         file.write(|out| graph.write_to(out, self.subject))?;
         file.finish()

@@ -1,16 +1,15 @@
 //! What `pagewalk explain` answers: one failing schedule, shortened, and what the missing step would have seen.
 
 use pagewalk_explore::{
-    Event, GuidedRun, Shrunk, Teller, World, diverge, follow_to_the_end, shrink, switches,
+    Case, Event, GuidedRun, LONGEST_RUN, Shrunk, Teller, World, actor_name, diverge, follow_to_the_end,
+    shrink, switches,
 };
+use pagewalk_input::{Place, Refusal};
 use pagewalk_mmu::{Mutant, Switches};
 use serde::Serialize;
 
-use super::args::kernel_words;
-use super::case::{Case, actor_name};
 use super::watch::Watch;
-use super::{MOST_STEPS, lanes, run_along};
-use crate::diagnostic::{Diagnostic, Place};
+use super::{lanes, run_along};
 use crate::exit::Exit;
 use crate::style::{Paint, visible, wrap};
 
@@ -40,16 +39,16 @@ struct Missing {
 ///
 /// # Errors
 /// If it no longer is what it was: another operation stands where the case says, or nothing breaks.
-pub(super) fn explain(file: &str, case: &Case) -> Result<Story, Diagnostic> {
+pub(super) fn explain(file: &str, case: &Case) -> Result<Story, Refusal> {
     let choices = case.choices();
     let run = run_along(&case.scenario, case.switches(), &choices);
-    let problem = |message: String| Diagnostic::new(Place::File { file: file.to_owned() }, message);
+    let problem = |message: String| Refusal::new(Place::File { file: file.to_owned() }, message);
     verify(case, &run).map_err(|message| {
         problem(message).help("it was saved by another version, or edited: explore the scenario again")
     })?;
     let watch = Watch::begin("explain", None, None);
     let mut world = World::new(case.scenario.clone(), case.switches()).asking(watch.asked());
-    let shrunk = shrink(&mut world, &choices, MOST_STEPS);
+    let shrunk = shrink(&mut world, &choices, LONGEST_RUN);
     watch.finish();
     let shrunk = shrunk.ok_or_else(|| problem("the schedule breaks nothing any more".into()))?;
     let missing = missing_step(case, &shrunk.run);
@@ -84,10 +83,10 @@ fn missing_step(case: &Case, run: &GuidedRun) -> Option<Missing> {
     let wrong = case.switches();
     let right = if wrong == Switches::FIXED { return None } else { Switches::FIXED };
     let mut world = World::new(case.scenario.clone(), right);
-    let other = follow_to_the_end(&mut world, &run.choices, MOST_STEPS);
+    let other = follow_to_the_end(&mut world, &run.choices, LONGEST_RUN);
     // Beyond its violation too: what it does next may be what the other does not.
     let mut own = World::new(case.scenario.clone(), wrong);
-    let run = follow_to_the_end(&mut own, &run.choices, MOST_STEPS);
+    let run = follow_to_the_end(&mut own, &run.choices, LONGEST_RUN);
     let divergence = diverge(&run.trace, &other.trace)?;
     let teller = Teller::new(&case.scenario);
     let tell = |event: &Event| (teller.place(event), teller.step(event));
@@ -115,7 +114,7 @@ impl Story {
 
     pub(super) fn to_text(&self, paint: Paint, width: usize) -> String {
         let case = &self.case;
-        let kernel = kernel_words(&case.kernel, &case.fixes, &case.mutants);
+        let kernel = case.kernel_names().words();
         let title = format!("{} · {} · {kernel}", self.file, case.source);
         let mut lines = vec![paint.dim(&visible(&title)), String::new()];
         for mutant in case.mutants.iter().filter_map(|name| Mutant::from_name(name)) {

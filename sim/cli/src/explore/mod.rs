@@ -1,32 +1,24 @@
 //! `pagewalk explore` and `pagewalk explain`: schedules of a scenario, and one of them that fails.
 
 pub mod args;
-mod case;
 mod checkpoint;
 mod explain;
 mod lanes;
-mod read;
 mod report;
 mod search;
 mod watch;
 
-pub use self::read::parse_scenario_str;
-pub(crate) use self::read::read_scenario;
-
-use pagewalk_explore::{GuidedRun, Scenario, World, follow};
+use args::{AnswerFormat, ExplainArgs, ExploreArgs};
+use pagewalk_explore::{Case, GuidedRun, LONGEST_RUN, Scenario, World, follow, read_scenario};
+use pagewalk_input::Refusal;
 use pagewalk_mmu::Switches;
+use report::ExploreReport;
+use search::search;
 
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::replay::write_answer;
 use crate::style::{ColorChoice, columns};
-use args::{AnswerFormat, ExplainArgs, ExploreArgs};
-use case::Case;
-use report::ExploreReport;
-use search::search;
-
-/// A run longer than this is cut off.
-pub(crate) const MOST_STEPS: usize = 20_000;
 
 /// Runs `pagewalk explore`.
 pub fn explore(args: &ExploreArgs, command: &str, color: ColorChoice) -> Exit {
@@ -36,7 +28,7 @@ pub fn explore(args: &ExploreArgs, command: &str, color: ColorChoice) -> Exit {
     }
 }
 
-fn refuse(problem: &Diagnostic, format: AnswerFormat, color: ColorChoice) -> Exit {
+fn refuse(problem: &Refusal, format: AnswerFormat, color: ColorChoice) -> Exit {
     match format {
         AnswerFormat::Text => eprint!("{}", problem.to_text(color.for_stderr())),
         AnswerFormat::Json => eprint!("{}", problem.to_json()),
@@ -44,15 +36,15 @@ fn refuse(problem: &Diagnostic, format: AnswerFormat, color: ColorChoice) -> Exi
     problem.exit()
 }
 
-fn try_explore(args: &ExploreArgs, command: &str, color: ColorChoice) -> Result<Exit, Diagnostic> {
+fn try_explore(args: &ExploreArgs, command: &str, color: ColorChoice) -> Result<Exit, Refusal> {
     let (scenario, _) = read_scenario(&args.scenario)?;
     let outcome = search(args, &scenario)?;
     let shown = outcome.findings.failing.as_ref().map(|(_, choices)| {
         let mut world = World::new(scenario.clone(), args.kernel.switches());
-        follow(&mut world, choices, MOST_STEPS)
+        follow(&mut world, choices, LONGEST_RUN)
     });
     if let (Some(file), Some(run)) = (&args.save, &shown) {
-        Case::new(&args.scenario, &scenario, args, run).save(file)?;
+        Case::new(&args.scenario, &scenario, args.kernel.names(), run).save(file)?;
     }
     let report = ExploreReport::new(args, &scenario, command, outcome, shown.as_ref());
     let text = match args.format {
@@ -79,7 +71,7 @@ pub fn explain(args: &ExplainArgs, color: ColorChoice) -> Exit {
 
 /// The scenario on the kernel, run along `choices`.
 fn run_along(scenario: &Scenario, switches: Switches, choices: &[usize]) -> GuidedRun {
-    follow(&mut World::new(scenario.clone(), switches), choices, MOST_STEPS)
+    follow(&mut World::new(scenario.clone(), switches), choices, LONGEST_RUN)
 }
 
 #[cfg(test)]
@@ -103,7 +95,7 @@ mod tests {
         let outcome = search(&args, &scenario).expect("there is no checkpoint");
         let (_, choices) = outcome.findings.failing.clone().expect("the mutant is caught");
         let run = run_along(&scenario, args.kernel.switches(), &choices);
-        let case = Case::new("s", &scenario, &args, &run);
+        let case = Case::new("s", &scenario, args.kernel.names(), &run);
         let report = ExploreReport::new(&args, &scenario, "explore s", outcome, Some(&run));
         let story = explain::explain("c", &case).expect("it fails again");
         let text = report.to_text(Paint::PLAIN, width) + &story.to_text(Paint::PLAIN, width);

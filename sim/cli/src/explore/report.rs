@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use pagewalk_engine::Violation;
-use pagewalk_explore::{GuidedRun, Scenario, StateSummary, Teller, switches};
+use pagewalk_explore::{
+    GuidedRun, KernelNames, LONGEST_RUN, Scenario, StateSummary, Strategy, Teller, switches,
+};
 use serde::Serialize;
 
-use super::MOST_STEPS;
-use super::args::{ExploreArgs, StrategyArg, kernel_words};
+use super::args::ExploreArgs;
 use super::search::Outcome;
 use super::watch::Ended;
 use crate::exit::Exit;
@@ -61,10 +62,8 @@ pub(super) struct ExploreReport {
     command: String,
     scenario: String,
     about: String,
-    kernel: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    fixes: Vec<String>,
-    mutants: Vec<String>,
+    #[serde(flatten)]
+    kernel: KernelNames,
     /// Those of them whose line no run has reached.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     mutants_not_reached: Vec<String>,
@@ -155,7 +154,7 @@ impl ExploreReport {
         outcome: Outcome,
         shown: Option<&GuidedRun>,
     ) -> Self {
-        let random = args.strategy == StrategyArg::Random;
+        let random = args.strategy() == Strategy::Random;
         let Outcome { summary, states, findings, ended, not_reached } = outcome;
         let mut broken: Vec<_> = findings.broken.0.into_values().collect();
         let teller = Teller::new(scenario);
@@ -168,13 +167,11 @@ impl ExploreReport {
             command: command.to_owned(),
             scenario: args.scenario.clone(),
             about: scenario.about.clone(),
-            kernel: args.kernel.kernel.name(),
-            fixes: args.kernel.fix.iter().map(ToString::to_string).collect(),
-            mutants: args.kernel.mutant.iter().map(ToString::to_string).collect(),
+            kernel: args.kernel.names(),
             mutants_not_reached: not_reached.iter().map(ToString::to_string).collect(),
-            strategy: match (args.strategy, &states) {
-                (_, Some(_)) => StrategyArg::States.name(),
-                (StrategyArg::Auto, None) => StrategyArg::Dpor.name(),
+            strategy: match (args.strategy(), &states) {
+                (_, Some(_)) => Strategy::States.name(),
+                (Strategy::Auto, None) => Strategy::Dpor.name(),
                 (strategy, None) => strategy.name(),
             },
             seed: random.then_some(args.seed),
@@ -239,7 +236,7 @@ impl ExploreReport {
     }
 
     fn kernel(&self) -> String {
-        kernel_words(self.kernel, &self.fixes, &self.mutants)
+        self.kernel.words()
     }
 
     /// What was tried.
@@ -269,7 +266,7 @@ impl ExploreReport {
             Ended::Runs if self.seed.is_some() => String::new(),
             Ended::Runs => "; not all (--runs allows more)".to_owned(),
             Ended::CutOff => {
-                format!("; not all (some were cut off after {} steps)", tied(MOST_STEPS as u64))
+                format!("; not all (some were cut off after {} steps)", tied(LONGEST_RUN as u64))
             }
             Ended::Budget => {
                 format!("; not all (--budget {} is used up)", self.budget.as_deref().unwrap_or_default())

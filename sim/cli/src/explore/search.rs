@@ -7,18 +7,16 @@ use std::sync::Arc;
 
 use pagewalk_engine::Violation;
 use pagewalk_explore::{
-    Limits, Run, Scenario, StateGraph, StateSummary, Summary, Verdict, World, enumerate, exhaust,
-    follow_to_the_end, random_walk, switches, walk,
+    LONGEST_RUN, Limits, Run, Scenario, StateGraph, StateSummary, Strategy, Summary, Verdict, World,
+    enumerate, exhaust, follow_to_the_end, random_walk, switches, walk,
 };
+use pagewalk_input::{Refusal, TimeLimit};
 use pagewalk_mmu::{Mutant, Switches};
 
-use super::MOST_STEPS;
-use super::args::{ExploreArgs, StrategyArg};
+use super::args::ExploreArgs;
 use super::checkpoint::Checkpoint;
 use super::report::Broken;
 use super::watch::{Ended, Watch};
-use crate::diagnostic::Diagnostic;
-use crate::time_limit::TimeLimit;
 
 /// What came of a search.
 pub(super) struct Outcome {
@@ -60,7 +58,7 @@ impl Findings {
     fn of_states(found: &StateSummary, world: &mut World) -> Self {
         let mut findings = Self::default();
         for broken in &found.broken {
-            let run = follow_to_the_end(world, &broken.schedule, MOST_STEPS);
+            let run = follow_to_the_end(world, &broken.schedule, LONGEST_RUN);
             let known = run.violations.iter().find(|violation| violation.invariant == broken.invariant);
             let violation = known.cloned().unwrap_or_else(|| Violation {
                 invariant: broken.invariant,
@@ -77,15 +75,15 @@ impl Findings {
 ///
 /// # Errors
 /// If there is a checkpoint that cannot be gone on from, or one cannot be written.
-pub(super) fn search(args: &ExploreArgs, scenario: &Scenario) -> Result<Outcome, Diagnostic> {
-    let random = args.strategy == StrategyArg::Random;
-    let runs = args.runs.unwrap_or(args.strategy.default_runs());
+pub(super) fn search(args: &ExploreArgs, scenario: &Scenario) -> Result<Outcome, Refusal> {
+    let random = args.strategy() == Strategy::Random;
+    let runs = args.runs.unwrap_or(args.strategy().default_runs());
     let checkpoint = Checkpoint::of(args, scenario)?;
     let watch = Watch::begin("explore", random.then_some(runs), args.budget.map(TimeLimit::duration));
-    let outcome = match args.strategy {
-        StrategyArg::States => by_state(args, scenario, &watch, checkpoint)?,
-        StrategyArg::Auto if checkpoint.is_some() => by_state(args, scenario, &watch, checkpoint)?,
-        StrategyArg::Auto => {
+    let outcome = match args.strategy() {
+        Strategy::States => by_state(args, scenario, &watch, checkpoint)?,
+        Strategy::Auto if checkpoint.is_some() => by_state(args, scenario, &watch, checkpoint)?,
+        Strategy::Auto => {
             let outcome = by_schedule(args, scenario, runs, &watch);
             // Nobody has said how many runs there are to be: too many classes, and states may be few.
             let many = args.runs.is_none() && matches!(outcome.ended, Ended::Runs | Ended::CutOff);
@@ -98,8 +96,8 @@ pub(super) fn search(args: &ExploreArgs, scenario: &Scenario) -> Result<Outcome,
 }
 
 fn by_schedule(args: &ExploreArgs, scenario: &Scenario, runs: u64, watch: &Rc<Watch>) -> Outcome {
-    let random = args.strategy == StrategyArg::Random;
-    let limits = Limits { runs, steps: MOST_STEPS };
+    let random = args.strategy() == Strategy::Random;
+    let limits = Limits { runs, steps: LONGEST_RUN };
     let mut world = World::new(scenario.clone(), args.kernel.switches()).asking(watch.asked());
     let mut findings = Findings::default();
     let mut note = |choices: &[usize], verdict: &Verdict| {
@@ -114,9 +112,9 @@ fn by_schedule(args: &ExploreArgs, scenario: &Scenario, runs: u64, watch: &Rc<Wa
         let choices: Vec<usize> = run.trace.events().iter().map(|event| event.access.actor).collect();
         note(&choices, run.verdict)
     };
-    let summary = match args.strategy {
-        StrategyArg::All => enumerate(&mut world, limits, &mut visit),
-        StrategyArg::Random => random_walk(&mut world, args.seed, limits, &mut note),
+    let summary = match args.strategy() {
+        Strategy::All => enumerate(&mut world, limits, &mut visit),
+        Strategy::Random => random_walk(&mut world, args.seed, limits, &mut note),
         _ => exhaust(&mut world, limits, &mut visit),
     };
     let ended = match watch.ended_early() {
@@ -134,7 +132,7 @@ fn by_state(
     scenario: &Scenario,
     watch: &Rc<Watch>,
     checkpoint: Option<Checkpoint>,
-) -> Result<Outcome, Diagnostic> {
+) -> Result<Outcome, Refusal> {
     let switches = args.kernel.switches();
     let graph = Arc::new(checkpoint.as_ref().map_or(Ok(StateGraph::new()), Checkpoint::load)?);
     let checkpoint = Rc::new(checkpoint);
@@ -193,12 +191,12 @@ fn walk_together(
             .map(|_| {
                 scope.spawn(|| {
                     let mut world = World::new(scenario.clone(), switches);
-                    walk(&mut world, graph, MOST_STEPS);
+                    walk(&mut world, graph, LONGEST_RUN);
                     world.mutants_not_reached()
                 })
             })
             .collect();
-        walk(world, graph, MOST_STEPS);
+        walk(world, graph, LONGEST_RUN);
         let mut not_reached = world.mutants_not_reached();
         for other in others {
             let others = other.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use pagewalk_replay::Progress;
 use serde::Serialize;
 
-use crate::replay::Shared;
+use crate::replay::Counter;
 use crate::style::group;
 
 /// How often the display changes.
@@ -32,7 +33,7 @@ pub(super) enum Ended {
 
 /// Watches one search.
 pub(super) struct Watch {
-    shared: Arc<Shared>,
+    counter: Arc<Counter>,
     begin: Instant,
     budget: Option<Duration>,
     bar: ProgressBar,
@@ -49,8 +50,8 @@ impl Watch {
     /// Begins: from here on Ctrl-C ends the search rather than the program. A search of `total` runs, if it is known how many
     /// there will be, gets a bar; on a terminal only.
     pub(super) fn begin(what: &'static str, total: Option<u64>, budget: Option<Duration>) -> Rc<Self> {
-        let shared = Arc::new(Shared::default());
-        shared.end_on_interrupt();
+        let counter = Arc::<Counter>::default();
+        counter.end_on_interrupt();
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
         let template = match total {
             Some(_) => "{prefix}  {wide_bar:.cyan/dim}  {human_pos} of {human_len}  {msg}  {eta} left",
@@ -64,7 +65,7 @@ impl Watch {
         )]
         let begin = Instant::now();
         Rc::new(Self {
-            shared,
+            counter,
             begin,
             budget,
             bar,
@@ -112,7 +113,7 @@ impl Watch {
             self.show(elapsed);
         }
         let over = self.budget.is_some_and(|budget| elapsed >= budget);
-        let ended = match (self.shared.is_interrupted(), over) {
+        let ended = match (self.counter.stop(), over) {
             (true, _) => Some(Ended::Interrupted),
             (false, true) => Some(Ended::Budget),
             (false, false) => None,

@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 use pagewalk_engine::Schedule;
+use pagewalk_replay::Placement;
+use pagewalk_replay::amounts::{AntagonistChoice, MemoryAmount, SwapChoice};
 
-use super::memory_arg::{AntagonistArg, MemoryArg, SwapArg};
-use super::place::Placement;
 use crate::kernel_args::KernelArgs;
 
 /// Arguments of `pagewalk replay`.
@@ -22,10 +22,10 @@ pub struct ReplayArgs {
     pub set: Vec<String>,
     /// Physical memory: 64MiB, a number of frames, or a part of what the traces use: 50%
     #[arg(long, value_name = "SIZE|PERCENT", help_heading = "Machine")]
-    pub memory: Option<MemoryArg>,
+    pub memory: Option<MemoryAmount>,
     /// The swap area: none, nvme, ssd, hdd or zram; with a size: zram:64MiB
     #[arg(long, value_name = "DEVICE", help_heading = "Machine")]
-    pub swap: Option<SwapArg>,
+    pub swap: Option<SwapChoice>,
     /// Which thread runs where: spread (round the CPUs), process (a process's threads together), or a list as 0,2,1
     #[arg(long, default_value = "spread", value_name = "PLACEMENT", help_heading = "Machine")]
     pub place: Placement,
@@ -49,7 +49,7 @@ pub struct ReplayArgs {
     /// Programs cannot tell that they are there. The names: truncate, punch, reclaim, migrate, swapoff, dontneed, drop-caches,
     /// direct-io. With :N each acts N times in a million accesses, otherwise 50 times.
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Run")]
-    pub antagonist: Vec<AntagonistArg>,
+    pub antagonist: Vec<AntagonistChoice>,
     /// How threads of a process keep the order of the trace
     #[arg(long, value_enum, default_value_t = OrderArg::Recorded, help_heading = "Run")]
     pub order: OrderArg,

@@ -1,23 +1,7 @@
 //! `pagewalk replay`: traces of real programs through a simulated machine.
 
-mod account;
 pub mod args;
-mod batch;
-pub mod build;
-mod decoded;
-mod feed;
-mod file_calls;
-mod files;
-pub mod footprint;
-mod inspect;
-pub mod memory_arg;
-mod origin;
-mod place;
 mod progress;
-pub mod run;
-mod shared_ranges;
-mod syscalls;
-mod thread;
 
 use std::io::Write;
 use std::path::Path;
@@ -25,27 +9,23 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use pagewalk_input::{Place, Refusal, write_whole};
+use pagewalk_machine::Machine;
+use pagewalk_replay::perfetto::Tracer;
+use pagewalk_replay::report::{Footprint, ReplayReport, SeedRow, SeedsReport};
+use pagewalk_replay::{
+    Finished, Progress, Replay, ReplayOptions, RunOptions, Shared, account, check, diagnose, footprint,
+    host_memory,
+};
 use pagewalk_trace::TraceFile;
 
-pub use self::account::account;
 use self::args::{Format, OrderArg, ReplayArgs};
-use self::build::RunOptions;
-pub use self::decoded::access;
-use self::inspect::inspect;
-pub use self::place::Placement;
-pub use self::progress::Shared;
+pub(crate) use self::progress::Counter;
 use self::progress::with_progress;
-use self::run::{Finished, Replay, ReplayOptions};
-
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::host_memory;
-use crate::machine::Machine;
-use crate::perfetto::Tracer;
-use crate::report::{Footprint, ReplayReport, SeedRow, SeedsReport};
+use crate::report::ReportText;
 use crate::style::{ColorChoice, duration, group, nanoseconds};
-use crate::text_file::write_whole;
-use crate::trace_error::diagnose;
 
 /// Runs `pagewalk replay` and writes its answer.
 pub fn run(args: &ReplayArgs, command: &str, color: ColorChoice) -> Exit {
@@ -62,6 +42,13 @@ pub fn run(args: &ReplayArgs, command: &str, color: ColorChoice) -> Exit {
     }
 }
 
+/// Who waits for the runs, and what they share.
+#[derive(Clone, Copy)]
+struct Watched<'a> {
+    counter: &'a Arc<Counter>,
+    shared: &'a Arc<Shared>,
+}
+
 /// What was checked before anything runs.
 struct Job {
     machine: Machine,
@@ -69,7 +56,7 @@ struct Job {
     footprint: Option<Footprint>,
 }
 
-fn prepare(args: &ReplayArgs) -> Result<Job, Diagnostic> {
+fn prepare(args: &ReplayArgs) -> Result<Job, Refusal> {
     let mut machine = Machine::load(&args.machine)?;
     if let Some(swap) = args.swap {
         machine.swap = swap.device.areas(swap.pages);
@@ -82,13 +69,13 @@ fn prepare(args: &ReplayArgs) -> Result<Job, Diagnostic> {
         let text = largest.to_string();
         let place = Place::in_option("--place", &text, 0..text.len());
         return Err(
-            Diagnostic::new(place, format!("there is no CPU {largest}")).expected(format!("0 to {last}"))
+            Refusal::new(place, format!("there is no CPU {largest}")).expected(format!("0 to {last}"))
         );
     }
     let mut accesses = 0;
     for name in &args.traces {
         let file = TraceFile::open(name).map_err(|error| diagnose(&error))?;
-        inspect(&file)?;
+        check(&file)?;
         accesses += file.summary().accesses();
     }
     let window = args.max.map_or(u64::MAX, |max| max.saturating_mul(args.traces.len() as u64));
@@ -97,27 +84,35 @@ fn prepare(args: &ReplayArgs) -> Result<Job, Diagnostic> {
 
 impl Job {
     /// Gives the machine the memory asked for, which may take a run to find out.
-    fn set_memory(&mut self, args: &ReplayArgs, shared: &Arc<Shared>) -> Result<(), Diagnostic> {
+    fn set_memory(
+        &mut self,
+        args: &ReplayArgs,
+        counter: &Arc<Counter>,
+        shared: &Arc<Shared>,
+    ) -> Result<(), Refusal> {
         let Some(memory) = args.memory else { return Ok(()) };
         let options = self.options(args, args.seed);
         let label = "measure";
-        self.footprint = with_progress(shared, self.accesses, label, || {
+        self.footprint = with_progress(counter, self.accesses, label, || {
             footprint::set_memory(&mut self.machine, &args.traces, memory, &options, shared)
         })?;
-        shared.restart();
+        counter.restart();
         Ok(())
     }
 
-    fn execute(mut self, args: &ReplayArgs, command: &str, color: ColorChoice) -> Result<Exit, Diagnostic> {
+    fn execute(mut self, args: &ReplayArgs, command: &str, color: ColorChoice) -> Result<Exit, Refusal> {
+        let counter = Arc::<Counter>::default();
+        let progress = Arc::clone(&counter) as Arc<dyn Progress>;
         let shared = Arc::new(match args.seeds {
-            None => Shared::default(),
-            Some(_) => Shared::of_many(host_memory::to_keep()),
+            None => Shared::new(progress),
+            Some(_) => Shared::of_many(progress, host_memory::to_keep()),
         });
-        shared.end_on_interrupt();
-        self.set_memory(args, &shared)?;
+        counter.end_on_interrupt();
+        self.set_memory(args, &counter, &shared)?;
+        let watched = Watched { counter: &counter, shared: &shared };
         match args.seeds {
-            None => self.one(args, command, color, &shared),
-            Some(seeds) => self.many(args, seeds, command, color, &shared),
+            None => self.one(args, command, color, watched),
+            Some(seeds) => self.many(args, seeds, command, color, watched),
         }
     }
 
@@ -141,17 +136,17 @@ impl Job {
         args: &ReplayArgs,
         command: &str,
         color: ColorChoice,
-        shared: &Arc<Shared>,
-    ) -> Result<Exit, Diagnostic> {
+        Watched { counter, shared }: Watched<'_>,
+    ) -> Result<Exit, Refusal> {
         let options = self.options(args, args.seed);
-        let report = with_progress(shared, self.accesses, "replay", || {
+        let report = with_progress(counter, self.accesses, "replay", || {
             let tracer = self.tracer(args)?;
             let shared = Arc::clone(shared);
             let finished = Replay::run_traced(&self.machine, &args.traces, options, shared, tracer)?;
             print_record(&finished);
             let report = account(&finished, &self.machine, command);
             self.finish_trace(&finished, &report)?;
-            Ok::<_, Diagnostic>(report)
+            Ok::<_, Refusal>(report)
         });
         let report = report?;
         if let Some(file) = &args.json {
@@ -165,14 +160,14 @@ impl Job {
     }
 
     /// The trace for Perfetto, if one is wanted.
-    fn tracer(&self, args: &ReplayArgs) -> Result<Option<Rc<Tracer>>, Diagnostic> {
+    fn tracer(&self, args: &ReplayArgs) -> Result<Option<Rc<Tracer>>, Refusal> {
         let Some(file) = &args.perfetto else { return Ok(None) };
         let (cpus, mhz) = (self.machine.cpus.get() as usize, self.machine.frequency_mhz.get());
         Tracer::create(file, args.perfetto_limit, cpus, mhz).map(Rc::new).map(Some)
     }
 
     /// Completes the trace for Perfetto, and says if it is not the whole run.
-    fn finish_trace(&self, finished: &Finished, report: &ReplayReport) -> Result<(), Diagnostic> {
+    fn finish_trace(&self, finished: &Finished, report: &ReplayReport) -> Result<(), Refusal> {
         let Some(tracer) = &finished.replay.tracer else { return Ok(()) };
         let engine = &finished.replay.kernel.engine;
         if let Some(cut) = tracer.finish(engine, &report.timeline, &report.command)? {
@@ -193,12 +188,12 @@ impl Job {
         (first, end): (u64, u64),
         command: &str,
         color: ColorChoice,
-        shared: &Arc<Shared>,
-    ) -> Result<Exit, Diagnostic> {
+        Watched { counter, shared }: Watched<'_>,
+    ) -> Result<Exit, Refusal> {
         let next = AtomicU64::new(0);
-        let done: Mutex<Vec<(u64, Result<ReplayReport, Diagnostic>)>> = Mutex::default();
+        let done: Mutex<Vec<(u64, Result<ReplayReport, Refusal>)>> = Mutex::default();
         let worker = || {
-            while !shared.is_interrupted() {
+            while !counter.stop() {
                 let offset = next.fetch_add(1, Ordering::Relaxed);
                 if offset >= end - first {
                     break;
@@ -211,7 +206,7 @@ impl Job {
             }
         };
         let total = self.accesses.saturating_mul(end - first);
-        with_progress(shared, total, "replay", || {
+        with_progress(counter, total, "replay", || {
             std::thread::scope(|scope| {
                 let extra = u64::from(args.jobs).min(end - first);
                 (1..extra).for_each(|_| drop(scope.spawn(worker)));
@@ -222,7 +217,7 @@ impl Job {
         done.sort_by_key(|(seed, _)| *seed);
         // A run that was cut short says nothing about its seed.
         done.retain(|(_, run)| !run.as_ref().is_ok_and(|report| report.interrupted));
-        let reports: Result<Vec<ReplayReport>, Diagnostic> = done.into_iter().map(|(_, run)| run).collect();
+        let reports: Result<Vec<ReplayReport>, Refusal> = done.into_iter().map(|(_, run)| run).collect();
         let reports = reports?;
         let Some(header) = reports.first() else { return Ok(Exit::Interrupted) };
         for report in reports.iter().filter(|report| report.is_broken()) {
@@ -234,7 +229,7 @@ impl Job {
             Format::Text => answer.to_text(color.for_stdout()),
             Format::Json => answer.to_json(),
         };
-        let exit = match (answer.is_broken(), shared.is_interrupted(), answer.is_incomplete()) {
+        let exit = match (answer.is_broken(), counter.stop(), answer.is_incomplete()) {
             (true, ..) => Exit::Broken,
             (_, true, _) => Exit::Interrupted,
             (.., true) => Exit::Incomplete,

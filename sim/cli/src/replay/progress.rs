@@ -7,57 +7,44 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use pagewalk_replay::Progress;
 
-use super::decoded::DecodedTraces;
 use crate::exit::Exit;
 
-/// What the runs and the front end share.
+/// How far the runs of a command are, and whether somebody wants them to end.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub(crate) struct Counter {
     accesses: AtomicU64,
     interrupted: AtomicBool,
     finished: AtomicBool,
-    decoded: Option<DecodedTraces>,
 }
 
-impl Shared {
-    /// For several runs, which share up to `limit` bytes of decoded traces.
-    #[must_use]
-    pub fn of_many(limit: u64) -> Self {
-        Self { decoded: Some(DecodedTraces::new(limit)), ..Self::default() }
-    }
-
-    /// The decoded traces that runs share, if they do.
-    #[must_use]
-    pub fn decoded(&self) -> Option<&DecodedTraces> {
-        self.decoded.as_ref()
-    }
-
-    /// So many accesses more are done.
-    pub fn add(&self, accesses: u64) {
+impl Progress for Counter {
+    fn executed(&self, accesses: u64) {
         self.accesses.fetch_add(accesses, Ordering::Relaxed);
     }
 
+    fn stop(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+impl Counter {
     /// The runs so far were only to find something out: the next ones begin.
-    pub fn restart(&self) {
+    pub(super) fn restart(&self) {
         self.accesses.store(0, Ordering::Relaxed);
         self.finished.store(false, Ordering::Relaxed);
     }
 
     /// Asks the runs to end when somebody presses Ctrl-C. Who presses it again does not wait for them: what is on disk is whole.
-    pub fn end_on_interrupt(self: &Arc<Self>) {
-        let shared = Arc::clone(self);
+    pub(crate) fn end_on_interrupt(self: &Arc<Self>) {
+        let counter = Arc::clone(self);
         // A second handler in one process (tests) is refused; the first one stays.
         let _ = ctrlc::set_handler(move || {
-            if shared.interrupted.swap(true, Ordering::Relaxed) {
+            if counter.interrupted.swap(true, Ordering::Relaxed) {
                 std::process::exit(Exit::Interrupted.code().into());
             }
         });
-    }
-
-    /// Whether somebody asked the runs to end.
-    pub fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
     }
 }
 
@@ -67,18 +54,23 @@ const LOOK: Duration = Duration::from_millis(100);
 const LOOKS_PER_LINE: u64 = 100;
 
 /// Shows the progress of `work` on standard error while it runs: a bar on a terminal, else a line every ten seconds.
-pub(super) fn with_progress<R>(shared: &Arc<Shared>, total: u64, what: &str, work: impl FnOnce() -> R) -> R {
+pub(super) fn with_progress<R>(
+    counter: &Arc<Counter>,
+    total: u64,
+    what: &str,
+    work: impl FnOnce() -> R,
+) -> R {
     let bar = ProgressBar::new(total);
     let template = "{prefix}  {wide_bar:.cyan/dim}  {human_pos} of {human_len}  {rate}  {eta} left";
     let style = ProgressStyle::with_template(template).expect("a constant template");
     bar.set_style(style.with_key("rate", rate));
     bar.set_prefix(what.to_owned());
     let result = std::thread::scope(|scope| {
-        let shown = Arc::clone(shared);
+        let shown = Arc::clone(counter);
         let watched = bar.clone();
         let watcher = scope.spawn(move || watch(&shown, &watched, total)).thread().clone();
         // Dropped also when `work` panics: the watcher must not keep the scope waiting.
-        let _finished = Finished(shared, watcher);
+        let _finished = Finished(counter, watcher);
         work()
     });
     bar.finish_and_clear();
@@ -93,7 +85,7 @@ fn rate(state: &ProgressState, out: &mut dyn Write) {
 }
 
 /// Tells the watcher that the work is over.
-struct Finished<'a>(&'a Shared, Thread);
+struct Finished<'a>(&'a Counter, Thread);
 
 impl Drop for Finished<'_> {
     fn drop(&mut self) {
@@ -102,12 +94,12 @@ impl Drop for Finished<'_> {
     }
 }
 
-fn watch(shared: &Shared, bar: &ProgressBar, total: u64) {
+fn watch(counter: &Counter, bar: &ProgressBar, total: u64) {
     let mut looks = 0;
-    while !shared.finished.load(Ordering::Relaxed) {
+    while !counter.finished.load(Ordering::Relaxed) {
         std::thread::park_timeout(LOOK);
         looks += 1;
-        let done = shared.accesses.load(Ordering::Relaxed);
+        let done = counter.accesses.load(Ordering::Relaxed);
         bar.set_position(done);
         if bar.is_hidden() && looks % LOOKS_PER_LINE == 0 {
             eprintln!("pagewalk: {done} of {total} accesses");

@@ -1,7 +1,9 @@
 //! Where misses, faults and waits come from, as text: short tables and sparklines.
 
+use pagewalk_replay::report::{HotPage, MappingKind, MappingRow, WaitRow};
+
+use super::Told;
 use super::lines::{Lines, width};
-use super::{MappingKind, MappingRow, ReplayReport};
 use crate::style::{WIDTH, bar, duration, fit, group, nanoseconds, sparkline, visible};
 
 /// Mappings, threads and files shown; JSON has all.
@@ -11,7 +13,7 @@ const PAGES_SHOWN: usize = 4;
 /// Columns of a sparkline.
 const SPARKS: usize = 60;
 
-impl ReplayReport {
+impl Told<'_> {
     pub(super) fn origin_text(&self, lines: &mut Lines) {
         let busy = |row: &&MappingRow| row.tlb_misses > 0 || row.pgfault > 0;
         if !self.origin.mappings.iter().any(|row| busy(&row)) {
@@ -71,7 +73,7 @@ impl ReplayReport {
 
     fn hot_pages_text(&self, lines: &mut Lines) {
         let several = self.processes.len() > 1;
-        let said = |page: &super::HotPage| {
+        let said = |page: &HotPage| {
             let of = if several { format!(" of {}", page.pid) } else { String::new() };
             let about = if page.unseen > 0 { "at least " } else { "" };
             let count = group(page.tlb_misses.saturating_add(page.pgfault));
@@ -132,7 +134,7 @@ impl ReplayReport {
         }
         let mut waits: Vec<_> = self.time.waits.iter().filter(|row| row.lock).collect();
         waits.sort_by_key(|row| std::cmp::Reverse(row.cycles));
-        let said = |row: &&super::WaitRow| {
+        let said = |row: &&WaitRow| {
             let times =
                 if row.count == 1 { "once".to_owned() } else { format!("{} times", group(row.count)) };
             format!("{} {times}, {}", visible(&row.class), told(row.cycles))

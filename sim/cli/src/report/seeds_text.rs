@@ -1,17 +1,17 @@
 //! The account of several seeds as text.
 
+use pagewalk_replay::report::{SeedRow, SeedsReport};
+
+use super::ReportText;
 use super::lines::{Lines, plural};
-use super::seeds::{SeedRow, SeedsReport};
 use super::text::file_name;
 use crate::style::{Paint, duration, fit, group, nanoseconds, visible};
 
 /// The most rows shown; broken seeds come before others. JSON has all.
 const MAX_ROWS: usize = 40;
 
-impl SeedsReport {
-    /// The account as text. No line exceeds 100 columns but the one that repeats the command.
-    #[must_use]
-    pub fn to_text(&self, paint: Paint) -> String {
+impl ReportText for SeedsReport {
+    fn to_text(&self, paint: Paint) -> String {
         let mut lines = Lines::new(paint);
         let traces: Vec<String> = self.traces.iter().map(|trace| file_name(trace)).collect();
         let count = plural(self.seeds.len() as u64, "seed", "seeds");
@@ -27,7 +27,7 @@ impl SeedsReport {
         lines.line(&format!("  {head}"));
         let (broken, fine): (Vec<_>, Vec<_>) = self.seeds.iter().partition(|row| row.violations > 0);
         for row in broken.iter().chain(&fine).take(MAX_ROWS) {
-            self.seed_line(&mut lines, row);
+            seed_line(&mut lines, self.frequency_mhz, row);
         }
         if self.seeds.len() > MAX_ROWS {
             let hidden = self.seeds.len() - MAX_ROWS;
@@ -41,7 +41,7 @@ impl SeedsReport {
                 ("largest", faults.max, cycles.max),
             ];
             for (name, faults, cycles) in rows {
-                let line = format!("{name:>20}  {}", self.counts(faults, cycles));
+                let line = format!("{name:>20}  {}", counts(self.frequency_mhz, faults, cycles));
                 lines.line(&format!("  {line}"));
             }
         }
@@ -59,21 +59,21 @@ impl SeedsReport {
         lines.line(&format!("  {}   {}", paint.dim("again"), paint.accent(&visible(&self.command))));
         lines.finish()
     }
+}
 
-    fn counts(&self, faults: u64, cycles: u64) -> String {
-        let time = duration(nanoseconds(cycles, self.frequency_mhz));
-        format!("{:>14}  {:>20}  {time:>10}", group(faults), group(cycles))
-    }
+fn counts(frequency_mhz: u64, faults: u64, cycles: u64) -> String {
+    let time = duration(nanoseconds(cycles, frequency_mhz));
+    format!("{:>14}  {:>20}  {time:>10}", group(faults), group(cycles))
+}
 
-    fn seed_line(&self, lines: &mut Lines, row: &SeedRow) {
-        let digest = format!("{:032x}", row.digest);
-        let mut remark = String::new();
-        if row.violations > 0 {
-            remark = lines.paint.alarm(&format!("  ✘ {}", plural(row.violations, "broken", "broken")));
-        } else if row.incomplete {
-            "  incomplete".clone_into(&mut remark);
-        }
-        let counts = self.counts(row.pgfault, row.cycles);
-        lines.line(&format!("  {:>20}  {counts}  {}{remark}", row.seed, &digest[..8]));
+fn seed_line(lines: &mut Lines, frequency_mhz: u64, row: &SeedRow) {
+    let digest = format!("{:032x}", row.digest);
+    let mut remark = String::new();
+    if row.violations > 0 {
+        remark = lines.paint.alarm(&format!("  ✘ {}", plural(row.violations, "broken", "broken")));
+    } else if row.incomplete {
+        "  incomplete".clone_into(&mut remark);
     }
+    let counts = counts(frequency_mhz, row.pgfault, row.cycles);
+    lines.line(&format!("  {:>20}  {counts}  {}{remark}", row.seed, &digest[..8]));
 }

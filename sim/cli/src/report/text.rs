@@ -1,16 +1,22 @@
 //! The account of a run as text that fits in a hundred columns.
 
+use pagewalk_replay::report::{CpuTime, KernelWork, Pressure, ReplayReport, Schedule, SyscallCount, TlbSide};
+
 use super::lines::{Lines, plural, width};
-use super::{CpuTime, KernelWork, Pressure, ReplayReport, Schedule, SyscallCount};
+use super::{ReportText, Told};
 use crate::style::{Paint, bar, duration, fit, group, group_wide, nanoseconds, percent, visible};
 
 /// The most CPUs, processes, or violations listed one by one; JSON has all.
 const MAX_ROWS: usize = 16;
 
-impl ReplayReport {
-    /// The account as text. No line exceeds 100 columns but the one that repeats the command.
-    #[must_use]
-    pub fn to_text(&self, paint: Paint) -> String {
+impl ReportText for ReplayReport {
+    fn to_text(&self, paint: Paint) -> String {
+        Told(self).whole(paint)
+    }
+}
+
+impl Told<'_> {
+    fn whole(&self, paint: Paint) -> String {
         let mut lines = Lines::new(paint);
         self.header(&mut lines);
         self.accesses_text(&mut lines);
@@ -57,7 +63,7 @@ impl ReplayReport {
 
     fn accesses_text(&self, lines: &mut Lines) {
         let t = &self.translation;
-        let sum = |of: fn(&super::TlbSide) -> u64| u128::from(of(&t.instruction)) + u128::from(of(&t.data));
+        let sum = |of: fn(&TlbSide) -> u64| u128::from(of(&t.instruction)) + u128::from(of(&t.data));
         let whole = sum(|side| side.lookups);
         let faulting = u128::from(t.faulting_walks);
         let walked = sum(|side| side.misses).saturating_sub(faulting);

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-
-use super::shard::ShardArg;
-use crate::size;
+use pagewalk_input::size;
+use pagewalk_sweep::ShardChoice;
 
 /// Arguments of `pagewalk sweep`.
 #[derive(Args, Clone, Debug)]
@@ -66,7 +65,7 @@ pub struct RunArgs {
     pub store: StoreArgs,
     /// Only this part: I/N, or auto for what a job array says; neither merges nor reports
     #[arg(long, value_name = "I/N")]
-    pub shard: Option<ShardArg>,
+    pub shard: Option<ShardChoice>,
     /// Points at one time [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,

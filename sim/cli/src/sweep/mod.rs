@@ -1,45 +1,29 @@
 //! `pagewalk sweep`: many runs that differ in what a file says, on one machine or several, and what they show together.
 
 pub mod args;
-mod estimate;
-mod execute;
-mod inputs;
-mod keep;
-#[cfg(feature = "parquet")]
-mod parquet_file;
-mod plan;
-mod point;
-pub mod report;
-mod run;
-mod shard;
-mod spec;
-mod store;
+mod progress;
 mod submit;
-mod survey;
-mod table;
-mod write;
 
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::HumanDuration;
+use pagewalk_input::{Place, Refusal};
+use pagewalk_replay::{Shared, host_memory};
+use pagewalk_sweep::execute::State;
+use pagewalk_sweep::point::NAMES;
+use pagewalk_sweep::{
+    Plan, Shard, ShardChoice, Store, Survey, TABLE_FORMATS, about, estimate, survey, write_report,
+    write_tables,
+};
 
 use self::args::{Action, RunArgs, StoreArgs, SubmitArgs, SweepArgs};
-use self::execute::State;
-use self::plan::Plan;
-use self::point::NAMES;
-use self::shard::{Shard, ShardArg};
-use self::store::Store;
-use self::survey::Survey;
-use self::table::{Points, Series};
-use self::write::Writer;
-use crate::diagnostic::{Diagnostic, Place};
+use self::progress::Bar;
+use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
-use crate::host_memory;
-use crate::replay::{Shared, write_answer};
+use crate::replay::{Counter, write_answer};
 use crate::style::{ColorChoice, group};
-use crate::text_file::write_whole;
 
 /// Runs `pagewalk sweep` and writes its answer.
 pub fn run(args: &SweepArgs, color: ColorChoice) -> Exit {
@@ -47,8 +31,8 @@ pub fn run(args: &SweepArgs, color: ColorChoice) -> Exit {
         Action::Plan(plan) => list(&plan.file),
         Action::Run(run) => run_points(run, color),
         Action::Status(store) => status(store),
-        Action::Merge(store) => of_results(store, write_tables),
-        Action::Report(store) => of_results(store, write_report),
+        Action::Merge(store) => of_results(store, tables),
+        Action::Report(store) => of_results(store, report),
         Action::Submit(submit) => submit_job(submit),
     };
     match answer {
@@ -57,20 +41,12 @@ pub fn run(args: &SweepArgs, color: ColorChoice) -> Exit {
     }
 }
 
-fn refuse(refusal: &Diagnostic, color: ColorChoice) -> Exit {
+fn refuse(refusal: &Refusal, color: ColorChoice) -> Exit {
     eprint!("{}", refusal.to_text(color.for_stderr()));
     refusal.exit()
 }
 
-/// Reads a sweep file and yields how many points it has before its conditions; `name` is what messages call it. No text makes it panic.
-///
-/// # Errors
-/// When it is not RON of the form that `docs/sweeps.md` describes, or has more points than a sweep may have.
-pub fn parse_sweep_str(name: &str, text: &str) -> Result<usize, Diagnostic> {
-    plan::Outline::parse(name, text).map(|outline| outline.total)
-}
-
-type Answer = Result<(String, Exit), Diagnostic>;
+type Answer = Result<(String, Exit), Refusal>;
 
 fn list(file: &str) -> Answer {
     let plan = Plan::load(file)?;
@@ -89,7 +65,7 @@ fn list(file: &str) -> Answer {
     }
     out.push('\n');
     for point in &plan.points {
-        let _ = writeln!(out, "{}  {}", point.id, run::about(&plan, point));
+        let _ = writeln!(out, "{}  {}", point.id, about(&plan, point));
     }
     // The list is the same everywhere; how long it takes is not.
     let time = HumanDuration(estimate::time(&plan)?.max(Duration::from_secs(1)));
@@ -103,13 +79,14 @@ fn run_points(args: &RunArgs, color: ColorChoice) -> Answer {
     let shard = match args.shard {
         None => Shard::WHOLE,
         Some(given) => given.resolve(|name| std::env::var(name).ok()).map_err(|why| {
-            let text = if given == ShardArg::Auto { "auto" } else { "" };
-            Diagnostic::new(Place::in_option("--shard", text, 0..text.len()), why)
+            let text = if given == ShardChoice::Auto { "auto" } else { "" };
+            Refusal::new(Place::in_option("--shard", text, 0..text.len()), why)
         })?,
     };
-    let shared = Arc::new(Shared::of_many(args.decoded.unwrap_or_else(host_memory::to_keep)));
-    shared.end_on_interrupt();
-    let tally = run::run(&plan, &store, shard, args.jobs, &shared)?;
+    let counter = Arc::<Counter>::default();
+    counter.end_on_interrupt();
+    let shared = Arc::new(Shared::of_many(counter, args.decoded.unwrap_or_else(host_memory::to_keep)));
+    let tally = pagewalk_sweep::run(&plan, &store, shard, args.jobs, &shared, &Bar::new())?;
     let mut out = String::new();
     let part = if args.shard.is_some() { format!("shard {shard}: ") } else { String::new() };
     let (points, run, skipped) = (group(tally.points), group(tally.run), group(tally.skipped));
@@ -125,17 +102,17 @@ fn run_points(args: &RunArgs, color: ColorChoice) -> Answer {
         Some(_) => {
             let states = survey::states(plan.of_shard(shard), &store)?;
             let _ = writeln!(out, "{}", unwell(states.iter().copied()));
-            survey::verdict(states.into_iter())
+            exit(survey::verdict(states.into_iter()))
         }
         None => {
             let survey = Survey::of(&plan, &store)?;
             let _ = writeln!(out, "{}", unwell(survey.states()));
             if survey.outcomes.iter().any(Option::is_some) {
-                out.push_str(&write_tables(&plan, &store, &survey)?);
-                out.push_str(&write_report(&plan, &store, &survey)?);
+                out.push_str(&tables(&plan, &store, &survey)?);
+                out.push_str(&report(&plan, &store, &survey)?);
             }
             out.push_str(&missing(&plan, &survey));
-            survey.verdict(&plan)
+            exit(survey.verdict(&plan))
         }
     };
     let Some((first, count)) = tally.refused else { return Ok((out, exit)) };
@@ -158,18 +135,18 @@ fn status(args: &StoreArgs) -> Answer {
     let unwell = unwell(states.iter().copied());
     let mut out = format!("  {} of {} points{unwell}\n", group(there), group(states.len() as u64));
     if let Some(next) = states.iter().position(Option::is_none) {
-        let _ = writeln!(out, "  the next: {}", run::about(&plan, &plan.points[next]));
+        let _ = writeln!(out, "  the next: {}", about(&plan, &plan.points[next]));
     }
-    Ok((out, survey::verdict(states.into_iter())))
+    Ok((out, exit(survey::verdict(states.into_iter()))))
 }
 
 /// What is finished, for those who can do nothing without it.
-fn finished(plan: &Plan, store: &Store) -> Result<Survey, Diagnostic> {
+fn finished(plan: &Plan, store: &Store) -> Result<Survey, Refusal> {
     let survey = Survey::of(plan, store)?;
     if survey.outcomes.iter().all(Option::is_none) {
         let place = Place::File { file: store.file("points").display().to_string() };
         let message = "no point of the sweep is finished here";
-        return Err(Diagnostic::new(place, message).expected("results of `sweep run`, or another `--out`"));
+        return Err(Refusal::new(place, message).expected("results of `sweep run`, or another `--out`"));
     }
     Ok(survey)
 }
@@ -180,12 +157,12 @@ fn missing(plan: &Plan, survey: &Survey) -> String {
 }
 
 /// What is made of results alone.
-fn of_results(args: &StoreArgs, write: fn(&Plan, &Store, &Survey) -> Result<String, Diagnostic>) -> Answer {
+fn of_results(args: &StoreArgs, write: fn(&Plan, &Store, &Survey) -> Result<String, Refusal>) -> Answer {
     let plan = Plan::load(&args.file)?;
     let store = Store::new(&args.directory());
     let survey = finished(&plan, &store)?;
     let told = write(&plan, &store, &survey)?;
-    Ok((told + &missing(&plan, &survey), survey.verdict(&plan)))
+    Ok((told + &missing(&plan, &survey), exit(survey.verdict(&plan))))
 }
 
 fn submit_job(args: &SubmitArgs) -> Answer {
@@ -194,32 +171,29 @@ fn submit_job(args: &SubmitArgs) -> Answer {
     Ok((told, Exit::Held))
 }
 
-fn write_tables(plan: &Plan, store: &Store, survey: &Survey) -> Result<String, Diagnostic> {
-    let (points, series) = (Points::new(plan, &survey.names), Series::new(&survey.names));
-    let mut of_points = Writer::create(store, "results", points.columns())?;
-    let mut of_series = Writer::create(store, "series", series.columns())?;
-    survey::each(&plan.points, store, |point, result| {
-        let Some(result) = result else { return Ok(()) };
-        of_points.row(points.row(point, &result))?;
-        series.rows(&result).try_for_each(|row| of_series.row(row))
-    })?;
-    let formats = if cfg!(feature = "parquet") { "{csv,ndjson,parquet}" } else { "{csv,ndjson}" };
+/// How a command ends whose points ended like this at worst.
+fn exit(worst: State) -> Exit {
+    match worst {
+        State::Done => Exit::Held,
+        State::Incomplete => Exit::Incomplete,
+        State::Broken => Exit::Broken,
+        State::Failed => Exit::Internal,
+    }
+}
+
+/// Writes the tables, and tells it.
+fn tables(plan: &Plan, store: &Store, survey: &Survey) -> Result<String, Refusal> {
     let mut out = String::new();
-    for (name, rows) in [("results", of_points.finish()?), ("series", of_series.finish()?)] {
+    for (name, rows) in write_tables(plan, store, survey)? {
         let path = store.file(name);
-        let _ = writeln!(out, "  wrote      {}.{formats}  {} rows", path.display(), group(rows));
+        let _ = writeln!(out, "  wrote      {}.{TABLE_FORMATS}  {} rows", path.display(), group(rows));
     }
     Ok(out)
 }
 
-fn write_report(plan: &Plan, store: &Store, survey: &Survey) -> Result<String, Diagnostic> {
-    let report = report::report(plan, survey);
-    let page = store.file("report.html");
-    write_whole(&page, report::page(&report.data).as_bytes())?;
-    for chart in &report.charts {
-        write_whole(&store.file(&chart.file), chart.svg.as_bytes())?;
-    }
-    store.keep_pictures(&report.charts.iter().map(|chart| chart.file.as_str()).collect());
+/// Writes the report, and tells it.
+fn report(plan: &Plan, store: &Store, survey: &Survey) -> Result<String, Refusal> {
+    let (page, report) = write_report(plan, store, survey)?;
     let pictures = match report.charts.len() {
         1 => "1 picture".to_owned(),
         count => format!("{} pictures", group(count as u64)),

@@ -4,17 +4,17 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pagewalk_input::shell::quoted;
+use pagewalk_input::{Place, Refusal, write_whole};
+use pagewalk_sweep::Store;
+
 use super::args::SubmitArgs;
-use super::store::Store;
-use crate::diagnostic::{Diagnostic, Place};
-use crate::shell::quoted;
-use crate::text_file::write_whole;
 
 /// Writes the job's script, and hands it to `sbatch` unless told not to. Yields what there is to say.
 ///
 /// # Errors
 /// If it cannot be written, or `sbatch` refuses it.
-pub(crate) fn submit(args: &SubmitArgs, store: &Store) -> Result<String, Diagnostic> {
+pub(crate) fn submit(args: &SubmitArgs, store: &Store) -> Result<String, Refusal> {
     store.create()?;
     let script = store.file("submit.sh");
     write_whole(&script, text(args, store)?.as_bytes())?;
@@ -24,7 +24,7 @@ pub(crate) fn submit(args: &SubmitArgs, store: &Store) -> Result<String, Diagnos
     }
     let output = Command::new("sbatch").args(&args.sbatch).arg(&script).output();
     let failed = |why: String| {
-        Diagnostic::new(Place::File { file: shown.to_string() }, format!("cannot be submitted: {why}"))
+        Refusal::new(Place::File { file: shown.to_string() }, format!("cannot be submitted: {why}"))
             .expected("sbatch, which is part of Slurm")
             .help("`--dry-run` writes the script and leaves submitting it to you")
     };
@@ -40,10 +40,10 @@ pub(crate) fn submit(args: &SubmitArgs, store: &Store) -> Result<String, Diagnos
 }
 
 /// The script: tasks that are lost are run again, and skip what is finished. A task must not depend on where it begins.
-fn text(args: &SubmitArgs, store: &Store) -> Result<String, Diagnostic> {
-    let absolute = |path: &Path| -> Result<PathBuf, Diagnostic> {
+fn text(args: &SubmitArgs, store: &Store) -> Result<String, Refusal> {
+    let absolute = |path: &Path| -> Result<PathBuf, Refusal> {
         std::path::absolute(path).map_err(|error| {
-            Diagnostic::new(
+            Refusal::new(
                 Place::File { file: path.display().to_string() },
                 format!("has no absolute path: {error}"),
             )

@@ -1,0 +1,33 @@
+//! Replay: each thread of a trace runs on a simulated CPU, calls and accesses in the order of the trace, and what happened becomes one
+//! account.
+
+mod account;
+pub mod amounts;
+mod batch;
+pub mod build;
+pub mod decoded;
+mod feed;
+mod file_calls;
+mod files;
+pub mod footprint;
+pub mod host_memory;
+mod inspect;
+pub mod perfetto;
+mod place;
+mod progress;
+pub mod report;
+mod run;
+mod shared_ranges;
+mod syscalls;
+mod thread;
+mod trace_error;
+pub mod watch;
+
+pub use self::account::account;
+pub use self::build::RunOptions;
+pub use self::decoded::access;
+pub use self::inspect::check;
+pub use self::place::Placement;
+pub use self::progress::{Progress, Shared, Unwatched};
+pub use self::run::{Finished, Replay, ReplayOptions, ReplayedTrace};
+pub use self::trace_error::diagnose;
