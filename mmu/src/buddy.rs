@@ -1,11 +1,10 @@
 //! The binary buddy allocator (Linux `mm/page_alloc.c`): free blocks of 2^order frames in one list per order.
 //!
-//! The lists are threaded through `struct page` (`link_prev`, `link_next`); the head of a free block carries `PG_buddy`
-//! and its order. Memory never handed out yet is not in the lists: a cursor gives it out in ascending blocks of the
+//! The lists are threaded through `struct page` (`link_prev`, `link_next`); the head of a free block says so,
+//! and its order, in `buddy`. Memory never handed out yet is not in the lists: a cursor gives it out in ascending blocks of the
 //! largest order when the lists cannot serve, so that memory nobody asked for costs nothing. Frame 0 is reserved; as a
 //! link it means none.
 
-use crate::frames::PG_BUDDY;
 use crate::{Page, Pfn, PhysicalMemory};
 
 /// Orders are below this, as in Linux: blocks of up to 2^10 frames, 4 MiB.
@@ -159,8 +158,7 @@ impl Buddy {
     fn list(&mut self, memory: &PhysicalMemory, block: u32, order: u32) {
         let page = memory.page(Pfn(block));
         let head = &mut self.heads[order as usize];
-        page.flags.set(page.flags.get() | PG_BUDDY);
-        page.private.set(order);
+        page.buddy.set(order as u8 + 1);
         page.link_prev.set(0);
         page.link_next.set(*head);
         if *head != 0 {
@@ -181,13 +179,12 @@ impl Buddy {
         if next != 0 {
             memory.page(Pfn(next)).link_prev.set(prev);
         }
-        page.flags.set(page.flags.get() & !PG_BUDDY);
-        page.private.set(0);
+        page.buddy.set(0);
         self.listed -= 1 << order;
     }
 }
 
 /// The order of the free block that `page` heads.
 fn free_order(page: &Page) -> Option<u32> {
-    (page.flags.get() & PG_BUDDY != 0).then(|| page.private.get())
+    page.buddy.get().checked_sub(1).map(u32::from)
 }

@@ -15,12 +15,10 @@ pub const MAX_FRAMES: u32 = 1 << 28;
 /// Frames of a section: 128 MiB, as `SECTION_SIZE_BITS` 27 makes it on x86-64 (Linux, `arch/x86/include/asm/sparsemem.h`).
 pub const SECTION_FRAMES: u32 = 1 << 15;
 
-/// `page.flags` bit: the page heads a free block of the buddy allocator, its order is in `private`.
-pub(crate) const PG_BUDDY: u32 = 1 << 31;
-
 /// What the kernel knows of a frame, Linux's `struct page`.
 ///
-/// A frame of the buddy allocator has no count, no mapcount and no mapping, and uses `private` and the links.
+/// A frame of the buddy allocator has no count, no mapcount, no flags and no mapping, and uses `buddy` and the links. (Linux says so by
+/// `PG_buddy` and `private`. Here these are words that others read in steps of theirs, which the free lists do not take.)
 #[derive(Default)]
 pub struct Page {
     /// References: 0 free or frozen, 1 one owner.
@@ -33,7 +31,7 @@ pub struct Page {
     pub(crate) mapping: Cell<u32>,
     /// Place in the mapping, in pages.
     pub(crate) index: Cell<u64>,
-    /// Order of a free block, or the swap entry of a page in the swap cache.
+    /// The swap entry of a page in the swap cache.
     pub(crate) private: Cell<u32>,
     /// Previous page of the list the page is on, by frame number; 0 none.
     pub(crate) link_prev: Cell<u32>,
@@ -41,9 +39,11 @@ pub struct Page {
     pub(crate) link_next: Cell<u32>,
     /// The memory group that is charged for the page; 0 none.
     pub(crate) group: Cell<u16>,
+    /// One more than the order of the free block that the page heads; 0: it heads none. Belongs to the zone's lock.
+    pub(crate) buddy: Cell<u8>,
 }
 
-keep!(Page: count, mapcount, flags, mapping, index, private, link_prev, link_next, group);
+keep!(Page: count, mapcount, flags, mapping, index, private, link_prev, link_next, group, buddy);
 
 impl Page {
     /// All of it, as words that are 0 in a page that nobody has used.
@@ -53,7 +53,7 @@ impl Page {
             halves(self.count.get().cast_unsigned(), self.mapcount.get().cast_unsigned()),
             halves(self.flags.get(), self.mapping.get()),
             self.index.get(),
-            halves(self.private.get(), u32::from(self.group.get())),
+            halves(self.private.get(), u32::from(self.group.get()) | u32::from(self.buddy.get()) << 16),
             halves(self.link_prev.get(), self.link_next.get()),
         ]
     }
@@ -71,6 +71,7 @@ impl fmt::Debug for Page {
             .field("link_prev", &self.link_prev.get())
             .field("link_next", &self.link_next.get())
             .field("group", &self.group.get())
+            .field("buddy", &self.buddy.get())
             .finish()
     }
 }

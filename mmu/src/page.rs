@@ -1,7 +1,7 @@
 //! `struct page` as shared words, its flags, and references to pages.
 //!
 //! What the count means: 0, the page is free, being freed, or frozen; n > 0, somebody's n references.
-//! A free page has count 0, map count 0, no mapping and no flags but `PG_BUDDY`.
+//! A free page has count 0, map count 0, no mapping and no flags.
 
 use std::future::Future;
 use std::panic::Location;
