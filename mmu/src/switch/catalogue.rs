@@ -328,16 +328,16 @@ pub(super) const MUTANTS: [MutantInfo; Mutant::ALL.len()] = [
         race: "R18",
         invariants: &["I2", "I3", "I1", "I22"],
         without: None,
-        what: "A page is taken off the LRU lists with a plain increment of its count, also where it is 0: whoever \
-               has put the last reference frees it nevertheless.",
+        what: "A page is taken off the LRU lists with a plain increment of its count, even from 0: the CPU that has put \
+               the last reference frees it all the same.",
     },
     MutantInfo {
         name: "writeback-wake-once",
         race: "R32",
         invariants: &["I24"],
         without: None,
-        what: "Who waits for the end of a writeback does not look again when it is woken. The wake may be that of an \
-               earlier writeback, which comes late.",
+        what: "A waiter for the end of a writeback does not look again when it is woken. The wake may belong to an \
+               earlier writeback and come late.",
     },
     MutantInfo {
         name: "switch-mm-bit-late",

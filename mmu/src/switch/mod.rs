@@ -122,7 +122,7 @@ pub enum Mutant {
     SwapPteBeforeDup,
     /// A page is taken off the LRU lists with a plain increment of its count, also where it is 0.
     LruIsolatePlainInc,
-    /// Who waits for the end of a writeback does not look again when it is woken.
+    /// A waiter for the end of a writeback does not look again when it is woken.
     WritebackWakeOnce,
     /// A CPU joins the mask of an address space only after it has loaded the tables.
     SwitchMmBitLate,

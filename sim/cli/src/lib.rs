@@ -1,4 +1,4 @@
-//! The program `pagewalk`: machine descriptions, replay, and the account people read.
+//! The program `pagewalk`: its command line, its answers as text and as exit codes, and captures.
 
 mod capture;
 pub mod cli;

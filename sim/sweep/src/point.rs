@@ -36,15 +36,6 @@ pub const NAMES: [(&str, &str); 14] = [
 /// How a replay's steps are ordered, by name.
 const SCHEDULES: [(&str, Schedule); 2] = [("timed", Schedule::Timed), ("random", Schedule::Random)];
 
-/// How a scenario is explored, by name.
-const STRATEGIES: [(&str, Strategy); 5] = [
-    ("random", Strategy::Random),
-    ("auto", Strategy::Auto),
-    ("dpor", Strategy::Dpor),
-    ("states", Strategy::States),
-    ("all", Strategy::All),
-];
-
 /// A run, ready to begin.
 #[derive(Clone, Debug)]
 pub enum Job {
@@ -127,9 +118,9 @@ impl Reader<'_> {
         text.parse().map_err(|_| Wrong::new(name, format!("`{text}` is no whole number from 0 on")))
     }
 
-    /// One of `choices`; the first unless the values say.
-    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Wrong> {
-        let Some(text) = self.text(name) else { return Ok(choices[0].1) };
+    /// One of `choices`; `usual` unless the values say.
+    fn choice<T: Copy>(&self, name: &str, usual: T, choices: &[(&str, T)]) -> Result<T, Wrong> {
+        let Some(text) = self.text(name) else { return Ok(usual) };
         choices.iter().find(|(known, _)| *known == text).map(|&(_, choice)| choice).ok_or_else(|| {
             let names: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
             Wrong::new(name, format!("`{text}` is none of {}", names.join(", ")))
@@ -142,8 +133,10 @@ impl Reader<'_> {
         let fix = named("fix").map(|name| Fix::from_name(name).ok_or_else(|| unknown("fix", name)));
         let mutant =
             named("mutant").map(|name| Mutant::from_name(name).ok_or_else(|| unknown("mutant", name)));
-        let fixed =
-            fix.transpose()?.into_iter().fold(self.choice("kernel", &Switches::PRESETS)?, Switches::with);
+        let fixed = fix
+            .transpose()?
+            .into_iter()
+            .fold(self.choice("kernel", Switches::FIXED, &Switches::PRESETS)?, Switches::with);
         Ok(mutant.transpose()?.into_iter().fold(fixed, Switches::with_mutant))
     }
 
@@ -235,7 +228,8 @@ fn explore(reader: &Reader<'_>, scenario: &Scenario) -> Result<ExploreJob, Wrong
         &["trace", "machine", "memory", "swap", "schedule", "verify", "antagonist"],
         "a scenario",
     )?;
-    let strategy = reader.choice("strategy", &STRATEGIES)?;
+    let strategy =
+        reader.choice("strategy", Strategy::Random, &Strategy::EVERY.map(|way| (way.name(), way)))?;
     Ok(ExploreJob {
         scenario: scenario.clone(),
         switches: reader.switches()?,
@@ -262,7 +256,7 @@ fn replay(reader: &Reader<'_>, inputs: &Inputs) -> Result<ReplayJob, Wrong> {
         };
         Wrong { name, why: problem.line() }
     })?;
-    let schedule = reader.choice("schedule", &SCHEDULES)?;
+    let schedule = reader.choice("schedule", Schedule::Timed, &SCHEDULES)?;
     let antagonists = match reader.text("antagonist") {
         None | Some("none") => Vec::new(),
         Some(list) => {
