@@ -108,11 +108,11 @@ impl Known {
         self.open[worker].push(state);
     }
 
-    /// Makes of the trail a way to `state`: back from there until the trail is met.
+    /// Makes of the trail a way to `state`: back from there until the trail is met, where it passed first.
     fn lead(&self, trail: &mut Trail, state: State) {
         let (mut at, mut back) = (state, Vec::new());
         let kept = loop {
-            if let Some(depth) = trail.steps.iter().rposition(|&(passed, _)| passed == at) {
+            if let Some(depth) = trail.steps.iter().position(|&(passed, _)| passed == at) {
                 break depth;
             }
             if at == 0 {
