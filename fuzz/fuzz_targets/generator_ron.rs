@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pagewalk::diagnostic::Diagnostic;
-use pagewalk::style::ColorChoice;
-use pagewalk::trace_cmd::parse_generator_str;
+use pagewalk_cli::diagnostic::Diagnostic;
+use pagewalk_cli::style::ColorChoice;
+use pagewalk_cli::trace_cmd::parse_generator_str;
 
 fuzz_target!(|text: &str| {
     match parse_generator_str("generator.ron", text) {

@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use pagewalk_machine::parse_machine_str;
 use pagewalk_replay::build;
-use pagewalk::diagnostic::Diagnostic;
-use pagewalk::style::ColorChoice;
+use pagewalk_cli::diagnostic::Diagnostic;
+use pagewalk_cli::style::ColorChoice;
 
 fuzz_target!(|text: &str| {
     match parse_machine_str("machine.ron", text) {

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pagewalk::diagnostic::Diagnostic;
+use pagewalk_cli::diagnostic::Diagnostic;
 use pagewalk_explore::parse_scenario_str;
-use pagewalk::style::ColorChoice;
+use pagewalk_cli::style::ColorChoice;
 
 fuzz_target!(|text: &str| {
     match parse_scenario_str("scenario.ron", text) {

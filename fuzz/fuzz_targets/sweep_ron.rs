@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pagewalk::diagnostic::Diagnostic;
-use pagewalk::style::ColorChoice;
+use pagewalk_cli::diagnostic::Diagnostic;
+use pagewalk_cli::style::ColorChoice;
 use pagewalk_sweep::parse_sweep_str;
 
 fuzz_target!(|text: &str| {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use pagewalk::cli::{Cli, run};
+use pagewalk_cli::cli::{Cli, run};
 
 fn main() -> ExitCode {
     run(&Cli::parse()).into()

@@ -1,5 +1,5 @@
 //! The report of a sweep in a real browser, which must be installed:
-//! `cargo test -p pagewalk --features browser-tests --test browser`. With `PAGEWALK_SCREENSHOTS=DIRECTORY` it leaves
+//! `cargo test -p pagewalk-cli --features browser-tests --test browser`. With `PAGEWALK_SCREENSHOTS=DIRECTORY` it leaves
 //! pictures of the report there.
 #![cfg(unix)]
 

@@ -1,4 +1,4 @@
-//! Captures of real programs under Valgrind, which must be installed: `cargo test -p pagewalk --features valgrind-tests`.
+//! Captures of real programs under Valgrind, which must be installed: `cargo test -p pagewalk-cli --features valgrind-tests`.
 #![cfg(target_os = "linux")]
 
 use std::path::Path;

@@ -10,7 +10,7 @@ fn the_page_shows_what_eight_readers_reach() {
     let page = include_str!("../../../docs/locked-vs-lockless.md");
     for pattern in [Pattern::OwnPages, Pattern::SamePages] {
         let now = row(8, &both(Setup::usual(8, pattern)));
-        let command = "cargo run --release -p pagewalk --example locked_vs_lockless";
+        let command = "cargo run --release -p pagewalk-cli --example locked_vs_lockless";
         assert!(page.contains(&now), "{pattern:?} is {now}, which the page does not show: run\n{command}");
     }
 }

@@ -1,10 +1,10 @@
 //! Machine descriptions: the presets, `--set`, origins, the table of parameters, and `pagewalk config`.
 
 use clap::Parser;
-use pagewalk::config_cmd::{Answer, ConfigArgs, answer};
-use pagewalk::diagnostic::Diagnostic;
-use pagewalk::exit::Exit;
-use pagewalk::style::Paint;
+use pagewalk_cli::config_cmd::{Answer, ConfigArgs, answer};
+use pagewalk_cli::diagnostic::Diagnostic;
+use pagewalk_cli::exit::Exit;
+use pagewalk_cli::style::Paint;
 use pagewalk_machine::parameters::{Kind, PARAMETERS, find, markdown};
 use pagewalk_machine::{Frames, Machine, Origin, PRESETS, Replacement, Ways, parse_machine_str};
 

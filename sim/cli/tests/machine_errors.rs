@@ -1,8 +1,8 @@
 //! What is wrong with a machine description is said exactly, and no text makes the reader panic.
 
-use pagewalk::diagnostic::Diagnostic;
-use pagewalk::exit::Exit;
-use pagewalk::style::Paint;
+use pagewalk_cli::diagnostic::Diagnostic;
+use pagewalk_cli::exit::Exit;
+use pagewalk_cli::style::Paint;
 use pagewalk_input::{Place, Refusal};
 use pagewalk_machine::{MAX_TEXT_BYTES, Machine, parse_machine_str};
 

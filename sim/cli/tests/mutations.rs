@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use pagewalk::diagnostic::Diagnostic;
-use pagewalk::style::Paint;
+use pagewalk_cli::diagnostic::Diagnostic;
+use pagewalk_cli::style::Paint;
 use pagewalk_explore::parse_scenario_str;
 use pagewalk_input::{Place, Refusal};
 use pagewalk_machine::{PRESETS, parse_machine_str};

@@ -1,7 +1,7 @@
 //! The account of a run, as text and as JSON: snapshots of typical and extreme reports.
 
-use pagewalk::report::ReportText;
-use pagewalk::style::Paint;
+use pagewalk_cli::report::ReportText;
+use pagewalk_cli::style::Paint;
 use pagewalk_replay::report::{
     Accesses, CpuTime, FaultLatency, Faults, FileRow, Footprint, Held, HotPage, KernelWork, KindCount,
     KindLatency, MappingKind, MappingRow, MemoryUse, Origin, OutOfMemory, Pressure, ProcessRow, ReplayReport,

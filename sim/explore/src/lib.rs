@@ -25,6 +25,7 @@ mod races;
 mod random;
 mod read;
 mod scenario;
+mod search;
 mod shrink;
 mod states;
 mod strategy;
@@ -44,6 +45,7 @@ pub use races::{RaceInfo, race, races};
 pub use random::{RandomWalk, random_walk};
 pub use read::{parse_scenario_str, read_scenario};
 pub use scenario::{FileSpec, MOST_CPUS, MOST_OPS, MapSpec, Operation, Pool, Problem, Scenario, World};
+pub use search::{BrokenInvariant, Ended, Findings, Search, SearchProgress, Unhurried, search};
 pub use shrink::{Shrunk, shrink, switches};
 pub use states::{
     BrokenState, CheckpointError, StateGraph, StateSummary, Walked, disagreement, exhaust_states, walk,

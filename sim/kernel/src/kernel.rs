@@ -81,12 +81,13 @@ pub struct Kernel {
     pub(crate) inside: Cell<u32>,
     pub(crate) until_check: Cell<u32>,
     observer: OnceCell<Rc<dyn Observer>>,
+    shootdowns: Cell<u64>,
     oom: RefCell<Option<OutOfMemory>>,
 }
 
 // Address spaces, to which there are weak references only, and the hardware are for `KeptKernel`.
 keep!(Kernel: stat, cpus, anon_vmas, cache, inodes, disk, swap, swap_stat, mmlist, io, pace, swapoff, foreign_mms,
-    background_runs, kswapd_runs, next_flush, flusher_runs, oracle, mms, last_mm, inside, until_check, oom;
+    background_runs, kswapd_runs, next_flush, flusher_runs, oracle, mms, last_mm, inside, until_check, shootdowns, oom;
     fixed engine, hw, config, observer);
 
 impl Kernel {
@@ -133,6 +134,7 @@ impl Kernel {
             inside: Cell::new(0),
             until_check: Cell::new(0),
             observer: OnceCell::new(),
+            shootdowns: Cell::new(0),
             oom: RefCell::new(None),
         }))
     }
@@ -156,6 +158,11 @@ impl Kernel {
     #[inline]
     pub(crate) fn observer(&self) -> Option<&dyn Observer> {
         self.observer.get().map(Rc::as_ref)
+    }
+
+    /// A number for a shootdown that is watched.
+    pub(crate) fn number_shootdown(&self) -> u64 {
+        self.shootdowns.replace(self.shootdowns.get() + 1)
     }
 
     /// The report of an out-of-memory end.

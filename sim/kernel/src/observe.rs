@@ -28,6 +28,8 @@ pub struct FaultEnd<'a> {
 /// A request to other CPUs to flush their TLBs.
 #[derive(Clone, Copy, Debug)]
 pub struct Shootdown<'a> {
+    /// Which of the run's, counted while somebody watches.
+    pub number: u64,
     /// What is to be forgotten.
     pub range: VaddrRange,
     /// Page by page; otherwise everything of the address space.
@@ -54,12 +56,10 @@ pub trait Observer {
     /// The call returns.
     fn syscall_ends(&self, _current: &Task, _call: Syscall, _error: Option<Errno>) {}
 
-    /// `current` interrupts other CPUs. The result is the number by which it is called in what follows.
-    fn shootdown_sent(&self, _current: &Task, _shootdown: Shootdown<'_>) -> u64 {
-        0
-    }
+    /// `current` interrupts other CPUs.
+    fn shootdown_sent(&self, _current: &Task, _shootdown: Shootdown<'_>) {}
 
-    /// `cpu` was interrupted at the clock `began`, and has done what it was asked to.
+    /// `cpu` was interrupted at the clock `began` by the shootdown of this number, and has done what it was asked to.
     fn shootdown_received(&self, _cpu: &Cpu, _number: u64, _began: u64) {}
 
     /// All receivers have acknowledged.

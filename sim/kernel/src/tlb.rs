@@ -240,8 +240,11 @@ pub(crate) async fn flush_tlb_range(current: &Task, mm: &Rc<Mm>, range: VaddrRan
         return;
     }
     kernel.stat.nr_tlb_remote_flush.add(1);
-    let shootdown = Shootdown { range, single, receivers: &others };
-    let number = kernel.observer().map(|observer| observer.shootdown_sent(current, shootdown));
+    let number = kernel.observer().map(|observer| {
+        let number = kernel.number_shootdown();
+        observer.shootdown_sent(current, Shootdown { number, range, single, receivers: &others });
+        number
+    });
     let (receiver, flushed) = (Rc::clone(kernel), Rc::clone(mm));
     let act = move |engine: &Engine, cpu: &Cpu| {
         let began = cpu.clock() - u64::from(engine.config().costs.ipi_deliver);

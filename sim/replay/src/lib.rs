@@ -29,5 +29,5 @@ pub use self::decoded::access;
 pub use self::inspect::check;
 pub use self::place::Placement;
 pub use self::progress::{Progress, Shared, Unwatched};
-pub use self::run::{Finished, Replay, ReplayOptions, ReplayedTrace};
+pub use self::run::{Finished, Replay, ReplayOptions, ReplayedTrace, Watchers};
 pub use self::trace_error::diagnose;

@@ -22,7 +22,7 @@ use super::thread::run_thread;
 use crate::perfetto::Tracer;
 use crate::report::Footprint;
 use crate::trace_error::diagnose;
-use crate::watch::{Both, Watch};
+use crate::watch::{Several, Watch};
 
 /// What a replay does with its traces.
 #[derive(Clone, Debug)]
@@ -78,6 +78,21 @@ pub struct ReplayedTrace {
 }
 
 impl ReplayedTrace {
+    /// Opens the trace of this number.
+    fn open(name: &str, number: usize, ordered: bool, shared: &Shared) -> Result<Self, Refusal> {
+        let file = TraceFile::open(name).map_err(|error| diagnose(&error))?;
+        let inspected = inspect(&file)?;
+        let feed = Feed::new(file.events(), number, ordered).map_err(|error| diagnose(&error))?;
+        Ok(Self {
+            name: name.to_owned(),
+            decoded: shared.decoded().map(|decoded| decoded.open(&file)),
+            file,
+            feed: RefCell::new(feed),
+            files: Files::new(inspected.files),
+            roots: inspected.roots,
+        })
+    }
+
     /// Accesses executed from it so far.
     pub fn executed(&self) -> u64 {
         self.feed.borrow().processes().map(|process| process.tally().accesses).sum()
@@ -105,6 +120,33 @@ pub struct Replay {
     this: std::rc::Weak<Replay>,
 }
 
+/// Who else is told what happens in a run.
+#[derive(Clone, Default)]
+pub struct Watchers {
+    /// Writes it down for Perfetto's viewer.
+    pub tracer: Option<Rc<Tracer>>,
+    /// Anybody.
+    pub observer: Option<Rc<dyn Observer>>,
+}
+
+impl Watchers {
+    /// From now on `kernel` tells all of them, and `watch`.
+    fn attach(self, kernel: &Kernel, watch: Option<&Rc<Watch>>) {
+        let Self { tracer, observer } = self;
+        if let Some(tracer) = tracer.clone() {
+            kernel.engine.watch_switches(Rc::new(move |cpu, to| tracer.switched(cpu, to)));
+        }
+        let origin = watch.map(|watch| Rc::clone(watch) as Rc<dyn Observer>);
+        let written = tracer.map(|tracer| tracer as Rc<dyn Observer>);
+        let mut observers: Vec<_> = origin.into_iter().chain(written).chain(observer).collect();
+        match observers.len() {
+            0 => {}
+            1 => kernel.watch(observers.remove(0)),
+            _ => kernel.watch(Rc::new(Several(observers))),
+        }
+    }
+}
+
 /// How a run ended, and everything needed for its account.
 pub struct Finished {
     /// The run.
@@ -129,53 +171,35 @@ impl Replay {
         options: ReplayOptions,
         shared: Arc<Shared>,
     ) -> Result<Finished, Refusal> {
-        Self::run_traced(machine, traces, options, shared, None)
+        Self::run_watched(machine, traces, options, shared, Watchers::default())
     }
 
-    /// As [`Replay::run`], with what happens written down.
+    /// As [`Replay::run`], with others told what happens.
     ///
     /// # Errors
     /// If a trace cannot be read or holds what cannot be replayed.
-    pub fn run_traced(
+    pub fn run_watched(
         machine: &Machine,
         traces: &[String],
         options: ReplayOptions,
         shared: Arc<Shared>,
-        tracer: Option<Rc<Tracer>>,
+        watchers: Watchers,
     ) -> Result<Finished, Refusal> {
         let engine = build::engine(machine, options.run);
         let hardware = build::hardware(machine, options.run.verify);
         let kernel = Kernel::new(engine, &hardware, build::kernel(machine, options.run.switches))
             .expect("a machine that was checked can be built");
-        let mut open = Vec::new();
-        for (number, name) in traces.iter().enumerate() {
-            let file = TraceFile::open(name).map_err(|error| diagnose(&error))?;
-            let inspected = inspect(&file)?;
-            let feed = Feed::new(file.events(), number, options.ordered).map_err(|error| diagnose(&error))?;
-            open.push(ReplayedTrace {
-                name: name.clone(),
-                decoded: shared.decoded().map(|decoded| decoded.open(&file)),
-                file,
-                feed: RefCell::new(feed),
-                files: Files::new(inspected.files),
-                roots: inspected.roots,
-            });
-        }
+        let open =
+            |(number, name): (usize, &String)| ReplayedTrace::open(name, number, options.ordered, &shared);
+        let traces: Vec<ReplayedTrace> = traces.iter().enumerate().map(open).collect::<Result<_, _>>()?;
         let watch = Rc::new(Watch::new(EPOCHS));
-        match &tracer {
-            None if !options.origin => {}
-            None => kernel.watch(Rc::clone(&watch) as Rc<dyn Observer>),
-            Some(tracer) => {
-                kernel.watch(Rc::new(Both(Rc::clone(&watch), Rc::clone(tracer))));
-                let tracer = Rc::clone(tracer);
-                kernel.engine.watch_switches(Rc::new(move |cpu, to| tracer.switched(cpu, to)));
-            }
-        }
+        let tracer = watchers.tracer.clone();
+        watchers.attach(&kernel, (options.origin || tracer.is_some()).then_some(&watch));
         let replay = Rc::new_cyclic(|this| Self {
             kernel,
             watch,
             tracer,
-            traces: open,
+            traces,
             options,
             shared,
             started: Cell::new(0),

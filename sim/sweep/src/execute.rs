@@ -1,12 +1,12 @@
 //! One point, run.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
-use pagewalk_explore::{
-    LONGEST_RUN, Limits, Run, Strategy, Summary, World, enumerate, exhaust, exhaust_states, random_walk,
-};
+use pagewalk_explore::{Search, SearchProgress, search};
 use pagewalk_input::{Place, Refusal};
 use pagewalk_machine::{Machine, Memory, leaves};
 use pagewalk_replay::amounts::MemoryAmount;
@@ -224,37 +224,39 @@ impl<'a> Shelf<'a> {
     }
 }
 
+/// A search that ends with the first failing schedule, or when somebody interrupts.
+struct UntilFailure {
+    shared: Arc<Shared>,
+    runs: Cell<u64>,
+    failed: Cell<bool>,
+}
+
+impl SearchProgress for UntilFailure {
+    fn goes_on(&self) -> bool {
+        !self.failed.get() && !self.shared.progress().stop()
+    }
+
+    fn class(&self, failing: bool) {
+        self.runs.set(self.runs.get() + 1);
+        self.failed.set(failing);
+    }
+}
+
 /// Schedules until one fails or somebody interrupts, at most `most`.
-pub(super) fn explore(job: &ExploreJob, most: u64, shared: &Shared) -> BTreeMap<String, u64> {
-    let mut world = World::new(job.scenario.clone(), job.switches);
-    let limits = Limits { runs: most, steps: LONGEST_RUN };
-    let (mut runs, mut failed) = (0, false);
-    let mut note = |clean: bool| {
-        runs += 1;
-        failed |= !clean;
-        clean && !shared.progress().stop()
-    };
-    let summary = match job.strategy {
-        Strategy::Auto | Strategy::Dpor => {
-            exhaust(&mut world, limits, &mut |run: &Run<'_>| note(run.verdict.is_clean()))
-        }
-        Strategy::States => {
-            let found = exhaust_states(&mut world, LONGEST_RUN);
-            failed = !found.broken.is_empty();
-            Summary { runs: found.ends, steps: found.transitions, ..Summary::default() }
-        }
-        Strategy::All => enumerate(&mut world, limits, &mut |run: &Run<'_>| note(run.verdict.is_clean())),
-        Strategy::Random => {
-            random_walk(&mut world, job.seed, limits, &mut |_, verdict| note(verdict.is_clean()))
-        }
-    };
+pub(super) fn explore(job: &ExploreJob, most: u64, shared: &Arc<Shared>) -> BTreeMap<String, u64> {
+    let progress =
+        Rc::new(UntilFailure { shared: Arc::clone(shared), runs: Cell::default(), failed: Cell::default() });
+    let how = Search { runs: Some(most), seed: job.seed, ..Search::new(job.strategy) };
+    let found = search(&how, &job.scenario, job.switches, &(Rc::clone(&progress) as Rc<dyn SearchProgress>));
+    let failed = !found.broken.is_empty();
+    let runs = if found.states.is_some() { found.summary.classes } else { found.summary.runs };
     let mut values = BTreeMap::from([
-        ("runs".to_owned(), summary.runs),
-        ("steps".to_owned(), summary.steps),
+        ("runs".to_owned(), runs),
+        ("steps".to_owned(), found.summary.steps),
         ("failed".to_owned(), u64::from(failed)),
     ]);
     if failed {
-        values.insert("schedules_to_failure".to_owned(), runs);
+        values.insert("schedules_to_failure".to_owned(), progress.runs.get());
     }
     values
 }

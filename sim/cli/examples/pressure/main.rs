@@ -1,9 +1,9 @@
 //! Puts memory under pressure, again and again: real traces over every pair of settings, a storm of millions of random steps, and the
 //! same storm with kernels that are wrong by one step.
 //!
-//!     cargo run --release -p pagewalk --example pressure -- pairs [RUNS [SEED]]
-//!     cargo run --release -p pagewalk --example pressure -- storm [MILLIONS OF STEPS [SEED]]
-//!     cargo run --release -p pagewalk --example pressure -- mutants [SEEDS]
+//!     cargo run --release -p pagewalk-cli --example pressure -- pairs [RUNS [SEED]]
+//!     cargo run --release -p pagewalk-cli --example pressure -- storm [MILLIONS OF STEPS [SEED]]
+//!     cargo run --release -p pagewalk-cli --example pressure -- mutants [SEEDS]
 //!
 //! The answer is on standard output, the same on every computer; exit 1 if something was found that ought not to be.
 

@@ -39,7 +39,7 @@ fn refuse(problem: &Refusal, format: AnswerFormat, color: ColorChoice) -> Exit {
 fn try_explore(args: &ExploreArgs, command: &str, color: ColorChoice) -> Result<Exit, Refusal> {
     let (scenario, _) = read_scenario(&args.scenario)?;
     let outcome = search(args, &scenario)?;
-    let shown = outcome.findings.failing.as_ref().map(|(_, choices)| {
+    let shown = outcome.findings.failing.as_ref().map(|choices| {
         let mut world = World::new(scenario.clone(), args.kernel.switches());
         follow(&mut world, choices, LONGEST_RUN)
     });
@@ -93,7 +93,7 @@ mod tests {
         let args = Words::parse_from(["explore", &file, "--mutant", mutant]).args;
         let (scenario, _) = read_scenario(&file).expect("a shipped scenario");
         let outcome = search(&args, &scenario).expect("there is no checkpoint");
-        let (_, choices) = outcome.findings.failing.clone().expect("the mutant is caught");
+        let choices = outcome.findings.failing.clone().expect("the mutant is caught");
         let run = run_along(&scenario, args.kernel.switches(), &choices);
         let case = Case::new("s", &scenario, args.kernel.names(), &run);
         let report = ExploreReport::new(&args, &scenario, "explore s", outcome, Some(&run));

@@ -1,10 +1,8 @@
 //! What `pagewalk explore` answers.
 
-use std::collections::BTreeMap;
-
-use pagewalk_engine::Violation;
 use pagewalk_explore::{
-    GuidedRun, KernelNames, LONGEST_RUN, Scenario, StateSummary, Strategy, Teller, switches,
+    BrokenInvariant, Findings, GuidedRun, KernelNames, LONGEST_RUN, Scenario, StateSummary, Strategy, Teller,
+    switches,
 };
 use serde::Serialize;
 
@@ -13,47 +11,6 @@ use super::search::Outcome;
 use super::watch::Ended;
 use crate::exit::Exit;
 use crate::style::{Paint, group, visible, wrap};
-
-/// One invariant that was broken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct BrokenInvariant {
-    invariant: &'static str,
-    /// In how many runs.
-    runs: u64,
-    /// What was seen first.
-    message: String,
-}
-
-/// Every invariant that was broken.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Broken(BTreeMap<&'static str, BrokenInvariant>);
-
-impl Broken {
-    /// Notes what is broken at so many ends.
-    pub(super) fn note_ends(&mut self, violation: &Violation, ends: u64) {
-        self.note(std::slice::from_ref(violation));
-        if let Some(known) = self.0.get_mut(violation.invariant) {
-            known.runs = ends;
-        }
-    }
-
-    /// Counts what one run broke, each invariant once.
-    pub(super) fn note(&mut self, violations: &[Violation]) {
-        let mut told: Vec<&str> = Vec::new();
-        for violation in violations {
-            if told.contains(&violation.invariant) {
-                continue;
-            }
-            told.push(violation.invariant);
-            let fresh = BrokenInvariant {
-                invariant: violation.invariant,
-                runs: 0,
-                message: violation.message.clone(),
-            };
-            self.0.entry(violation.invariant).or_insert(fresh).runs += 1;
-        }
-    }
-}
 
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
@@ -155,8 +112,8 @@ impl ExploreReport {
         shown: Option<&GuidedRun>,
     ) -> Self {
         let random = args.strategy() == Strategy::Random;
-        let Outcome { summary, states, findings, ended, not_reached } = outcome;
-        let mut broken: Vec<_> = findings.broken.0.into_values().collect();
+        let Outcome { findings: Findings { summary, states, broken, not_reached, .. }, ended } = outcome;
+        let mut broken: Vec<_> = broken.into_values().collect();
         let teller = Teller::new(scenario);
         for one in &mut broken {
             one.message = teller.message(&one.message);

@@ -31,6 +31,18 @@ pub(super) enum Ended {
     Interrupted,
 }
 
+impl Ended {
+    /// How a search ended that was stopped `early`, if it was stopped.
+    pub(super) fn of(ended: pagewalk_explore::Ended, early: Option<Self>) -> Self {
+        match ended {
+            pagewalk_explore::Ended::Complete => Self::Complete,
+            pagewalk_explore::Ended::CutOff => Self::CutOff,
+            pagewalk_explore::Ended::Runs => Self::Runs,
+            pagewalk_explore::Ended::Stopped => early.unwrap_or(Self::Interrupted),
+        }
+    }
+}
+
 /// Watches one search.
 pub(super) struct Watch {
     counter: Arc<Counter>,

@@ -14,8 +14,8 @@ use pagewalk_machine::Machine;
 use pagewalk_replay::perfetto::Tracer;
 use pagewalk_replay::report::{Footprint, ReplayReport, SeedRow, SeedsReport};
 use pagewalk_replay::{
-    Finished, Progress, Replay, ReplayOptions, RunOptions, Shared, account, check, diagnose, footprint,
-    host_memory,
+    Finished, Progress, Replay, ReplayOptions, RunOptions, Shared, Watchers, account, check, diagnose,
+    footprint, host_memory,
 };
 use pagewalk_trace::TraceFile;
 
@@ -142,7 +142,8 @@ impl Job {
         let report = with_progress(counter, self.accesses, "replay", || {
             let tracer = self.tracer(args)?;
             let shared = Arc::clone(shared);
-            let finished = Replay::run_traced(&self.machine, &args.traces, options, shared, tracer)?;
+            let watchers = Watchers { tracer, observer: None };
+            let finished = Replay::run_watched(&self.machine, &args.traces, options, shared, watchers)?;
             print_record(&finished);
             let report = account(&finished, &self.machine, command);
             self.finish_trace(&finished, &report)?;

@@ -53,7 +53,6 @@ struct State {
     threads: Vec<Thread>,
     /// Shootdowns under way: number, the sender's CPU, and when.
     shootdowns: Vec<(u64, usize, u64)>,
-    next_shootdown: u64,
 }
 
 /// The observer.
@@ -72,7 +71,7 @@ impl Tracer {
         (0..cpus).for_each(|cpu| writer.name_cpu(cpu));
         let tracks = (0..cpus).map(|_| Track::default()).collect();
         let (threads, shootdowns) = (Vec::new(), Vec::new());
-        let state = State { writer, limit, cut: None, tracks, threads, shootdowns, next_shootdown: 0 };
+        let state = State { writer, limit, cut: None, tracks, threads, shootdowns };
         Ok(Self(RefCell::new(Some(state))))
     }
 
@@ -233,20 +232,17 @@ impl Observer for Tracer {
         self.with(|state| state.leave(current, &args));
     }
 
-    fn shootdown_sent(&self, current: &Task, shootdown: Shootdown<'_>) -> u64 {
-        let mut number = 0;
+    fn shootdown_sent(&self, current: &Task, shootdown: Shootdown<'_>) {
         self.with(|state| {
-            number = state.next_shootdown;
-            state.next_shootdown += 1;
             let whole = !shootdown.single;
             let range = range_args(shootdown.range);
             let args = format!("{range},\"whole\":{whole},\"receivers\":{}", shootdown.receivers.len());
             state.enter(current, "shootdown", "TLB shootdown", args);
             if state.cut.is_none() {
-                state.shootdowns.push((number, usize::from(current.cpu().id().0), current.cpu().clock()));
+                let from = usize::from(current.cpu().id().0);
+                state.shootdowns.push((shootdown.number, from, current.cpu().clock()));
             }
         });
-        number
     }
 
     fn shootdown_received(&self, cpu: &Cpu, number: u64, began: u64) {

@@ -1,9 +1,9 @@
 //! Where a run's misses and faults come from: by mapping, thread, page and time. Bounded memory; exact but for the pages.
 
 mod areas;
-mod both;
 mod epochs;
 mod pages;
+mod several;
 
 use std::cell::{Ref, RefCell};
 
@@ -12,9 +12,9 @@ use pagewalk_kernel::{Errno, FaultEnd, FaultKind, Observer, Syscall, Task};
 use pagewalk_mmu::Vaddr;
 
 pub use self::areas::{Owner, Row, Rows, What};
-pub use self::both::Both;
 pub use self::epochs::{Epoch, Epochs, Gauges, Pressure};
 pub use self::pages::{HotPages, Page};
+pub use self::several::Several;
 use areas::{Recent, area_of};
 
 /// What one thread did.
