@@ -46,6 +46,12 @@ pub struct HardwareCosts {
     pub flush_all: u32,
 }
 
+impl Default for HardwareCosts {
+    fn default() -> Self {
+        Self { access: 4, walk_step: 8, clear_page: 300, copy_page: 500, invlpg: 300, flush_all: 500 }
+    }
+}
+
 /// What the memory hardware is built from.
 #[derive(Clone, Debug)]
 pub struct HardwareSpec {

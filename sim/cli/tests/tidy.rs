@@ -29,7 +29,11 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("pagewalk-trace", "sim/trace", &[]),
-    ("pagewalk-machine", "sim/machine", &["pagewalk-input"]),
+    (
+        "pagewalk-machine",
+        "sim/machine",
+        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-kernel", "pagewalk-input"],
+    ),
     (
         "pagewalk-replay",
         "sim/replay",

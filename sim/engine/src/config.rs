@@ -27,13 +27,13 @@ pub struct Costs {
 impl Default for Costs {
     fn default() -> Self {
         Self {
-            shared_access: 4,
-            atomic: 20,
-            line_transfer: 100,
+            shared_access: 5,
+            atomic: 18,
+            line_transfer: 150,
             line_queue: false,
             lock: 20,
-            ipi_send: 400,
-            ipi_latency: 2_000,
+            ipi_send: 600,
+            ipi_latency: 1_500,
             ipi_deliver: 1_500,
             context_switch: 3_000,
         }
@@ -82,8 +82,8 @@ impl Default for EngineConfig {
             schedule: Schedule::Timed,
             seed: 1,
             slack: 1_000,
-            jitter: 50,
-            quantum: 3_000_000,
+            jitter: 100,
+            quantum: 12_000_000,
             checks: false,
             record: 0,
         }

@@ -51,7 +51,7 @@ impl Default for KernelConfig {
             tlb_flush_ceiling: 33,
             gather_batch: 506,
             fault_entry: 1_000,
-            syscall: 200,
+            syscall: 300,
             disk: DeviceSpec::default(),
             readahead_pages: 32,
             fault_around_pages: 0,

@@ -1,7 +1,7 @@
 //! Machines: what a simulated machine is made of, described in RON, with every parameter documented.
 //!
 //! These are plain data. [`Machine::default`] is the small default machine; `configs/machines/default.ron`
-//! spells it out, and a test holds the two equal. What each parameter means is one table, [`parameters`].
+//! spells it out, and a test holds the two equal. Costs, times and sizes are by default those of the engine, the hardware and the kernel. What each parameter means is one table, [`parameters`].
 
 mod check;
 mod leaves;
@@ -14,6 +14,9 @@ mod set;
 mod storage;
 mod value;
 
+use pagewalk_engine::EngineConfig;
+use pagewalk_kernel::KernelConfig;
+use pagewalk_mmu::HardwareCosts;
 use serde::{Deserialize, Serialize};
 
 pub use self::check::Conflict;
@@ -281,24 +284,26 @@ pub struct Costs {
 
 impl Default for Costs {
     fn default() -> Self {
+        let (steps, kernel) = (pagewalk_engine::Costs::default(), KernelConfig::default());
+        let hardware = HardwareCosts::default();
         Self {
-            access: Int::of(4),
-            walk_step: Int::of(8),
-            shared_access: Int::of(5),
-            atomic: Int::of(18),
-            line_transfer: Int::of(150),
-            line_queue: false,
-            fault_entry: Int::of(1000),
-            syscall: Int::of(300),
-            clear_page: Int::of(300),
-            copy_page: Int::of(500),
-            invlpg: Int::of(300),
-            flush_all: Int::of(500),
-            ipi_send: Int::of(600),
-            ipi_deliver: Int::of(1500),
-            ipi_latency: Int::of(1500),
-            context_switch: Int::of(3000),
-            lock: Int::of(20),
+            access: Int::of(hardware.access.into()),
+            walk_step: Int::of(hardware.walk_step.into()),
+            shared_access: Int::of(steps.shared_access.into()),
+            atomic: Int::of(steps.atomic.into()),
+            line_transfer: Int::of(steps.line_transfer.into()),
+            line_queue: steps.line_queue,
+            fault_entry: Int::of(kernel.fault_entry.into()),
+            syscall: Int::of(kernel.syscall.into()),
+            clear_page: Int::of(hardware.clear_page.into()),
+            copy_page: Int::of(hardware.copy_page.into()),
+            invlpg: Int::of(hardware.invlpg.into()),
+            flush_all: Int::of(hardware.flush_all.into()),
+            ipi_send: Int::of(steps.ipi_send.into()),
+            ipi_deliver: Int::of(steps.ipi_deliver.into()),
+            ipi_latency: Int::of(steps.ipi_latency.into()),
+            context_switch: Int::of(steps.context_switch.into()),
+            lock: Int::of(steps.lock.into()),
         }
     }
 }
@@ -317,7 +322,8 @@ pub struct Scheduler {
 
 impl Default for Scheduler {
     fn default() -> Self {
-        Self { quantum: Int::of(12_000_000), slack: Int::of(1000), jitter: Int::of(100) }
+        let EngineConfig { quantum, slack, jitter, .. } = EngineConfig::default();
+        Self { quantum: Int::of(quantum), slack: Int::of(slack), jitter: Int::of(jitter.into()) }
     }
 }
 
@@ -351,18 +357,19 @@ pub struct Kernel {
 
 impl Default for Kernel {
     fn default() -> Self {
+        let kernel = KernelConfig::default();
         Self {
-            tlb_flush_ceiling: Int::of(33),
+            tlb_flush_ceiling: Int::of(kernel.tlb_flush_ceiling),
             pcp_batch: Int::of(31),
             pcp_high: Int::of(186),
-            mmu_gather_batch: Int::of(506),
-            readahead: Int::of(32),
-            fault_around: Int::of(0),
-            writeback_interval: Int::of(15_000_000_000),
-            page_cluster: Int::of(3),
-            swappiness: Int::of(60),
-            dirty_ratio: Int::of(10),
-            dirty_background_ratio: Int::of(5),
+            mmu_gather_batch: Int::of(kernel.gather_batch as u64),
+            readahead: Int::of(kernel.readahead_pages),
+            fault_around: Int::of(kernel.fault_around_pages),
+            writeback_interval: Int::of(kernel.writeback_interval),
+            page_cluster: Int::of(kernel.page_cluster.into()),
+            swappiness: Int::of(kernel.swappiness.into()),
+            dirty_ratio: Int::of(kernel.dirty_ratio.into()),
+            dirty_background_ratio: Int::of(kernel.dirty_background_ratio.into()),
         }
     }
 }

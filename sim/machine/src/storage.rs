@@ -1,5 +1,6 @@
 //! The disk and the swap areas of a machine.
 
+use pagewalk_kernel::DeviceSpec;
 use serde::{Deserialize, Serialize};
 
 use super::{Cycles, Int};
@@ -20,7 +21,9 @@ pub struct Disk {
 
 impl Default for Disk {
     fn default() -> Self {
-        Self { channels: Int::of(32), latency: Int::of(240_000), seek: Int::of(0), page: Int::of(4100) }
+        let DeviceSpec { channels, latency, seek, page, .. } = DeviceSpec::default();
+        let [latency, seek, page] = [latency, seek, page].map(Int::of);
+        Self { channels: Int::of(channels.into()), latency, seek, page }
     }
 }
 

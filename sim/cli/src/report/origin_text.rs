@@ -1,6 +1,6 @@
 //! Where misses, faults and waits come from, as text: short tables and sparklines.
 
-use pagewalk_replay::report::{HotPage, MappingKind, MappingRow, WaitRow};
+use pagewalk_replay::report::{HotPage, MappingKind, MappingRow, Series, WaitRow};
 
 use super::Told;
 use super::lines::{Lines, width};
@@ -92,24 +92,11 @@ impl Told<'_> {
         }
         let length = duration(nanoseconds(t.epoch_cycles, self.frequency_mhz));
         lines.section("Timeline", &format!("{} epochs of {length}", t.accesses.len()));
-        let rows: [(&str, &[u64], bool); 11] = [
-            ("accesses", &t.accesses, false),
-            ("TLB misses", &t.tlb_misses, false),
-            ("faults", &t.pgfault, false),
-            ("major faults", &t.pgmajfault, false),
-            ("anonymous pages", &t.nr_anon_pages, true),
-            ("page cache", &t.nr_file_pages, true),
-            ("dirty", &t.nr_dirty, true),
-            ("in swap", &t.swap_used, true),
-            ("reclaimed", &t.pgsteal, false),
-            ("swapped out", &t.pswpout, false),
-            ("swapped in", &t.pswpin, false),
-        ];
-        for (label, values, gauge) in rows {
+        for Series { label, level, values, .. } in t.series() {
             let most = values.iter().copied().max().unwrap_or(0);
-            if most > 0 {
-                let drawn = lines.paint.accent(&format!("{:<SPARKS$}", sparkline(values, SPARKS, gauge)));
-                let most = if gauge { group(most) } else { format!("{} an epoch", group(most)) };
+            if most > 0 && !label.is_empty() {
+                let drawn = lines.paint.accent(&format!("{:<SPARKS$}", sparkline(values, SPARKS, level)));
+                let most = if level { group(most) } else { format!("{} an epoch", group(most)) };
                 lines.line(&format!("    {label:<17}{drawn}  {}", fit(&most, WIDTH - SPARKS - 23)));
             }
         }

@@ -5,14 +5,14 @@ mod origin;
 use std::rc::Rc;
 
 use pagewalk_engine::{Schedule, Stop};
-use pagewalk_kernel::{Kernel, Syscall};
+use pagewalk_kernel::Kernel;
 use pagewalk_machine::Machine;
 use pagewalk_mmu::{TlbSideCounters, WalkCacheCounters};
 
 use crate::report::{
-    self, Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, OutOfMemory, Pressure,
-    ProcessRow, ReplayReport, Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification,
-    Violation, WalkCacheUse,
+    self, Accesses, CpuTime, FaultLatency, Faults, Held, KernelWork, MemoryUse, Pressure, ProcessRow,
+    ReplayReport, Segv, Time, Timeline, TlbSide, TraceFile, Translation, Verification, Violation,
+    WalkCacheUse,
 };
 use crate::run::{Finished, Replay};
 
@@ -57,7 +57,7 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
         steps: kernel.engine.cpus().iter().map(|cpu| cpu.steps()).sum(),
         accesses: accesses(kernel),
         translation: translation(kernel),
-        faults: faults(kernel),
+        faults: Faults::of(finished),
         segv: Segv {
             count: kernel.stat.sigsegv.get(),
             first_address: replay.first_segv().map(|segv| segv.vaddr.0),
@@ -66,12 +66,12 @@ pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayR
             let (count, first) = replay.refusals();
             report::Refusals { count, first }
         },
-        kernel: work(kernel),
+        kernel: KernelWork::of(finished),
         time: time(kernel),
-        memory: memory(finished),
-        pressure: pressure(finished),
+        memory: MemoryUse::of(finished),
+        pressure: Pressure::of(finished),
         origin: origin::origin(&replay.watch.seen()),
-        timeline: origin::timeline(&replay.watch.seen()),
+        timeline: Timeline::of(&replay.watch.seen()),
         processes: processes(replay),
         ..ReplayReport::default()
     };
@@ -181,87 +181,6 @@ fn add_side(sum: &mut TlbSide, side: &TlbSideCounters) {
     sum.upgrades += side.upgrades;
 }
 
-fn faults(kernel: &Kernel) -> Faults {
-    let stat = &kernel.stat;
-    Faults {
-        pgfault: stat.pgfault.get(),
-        first_touch: stat.fault_first_touch.get(),
-        copy_on_write: stat.fault_cow_copied.get(),
-        permission: stat.fault_permission.get(),
-        spurious: stat.fault_spurious.get(),
-        file_minor: stat.fault_file_minor.get(),
-        file_major: stat.fault_file_major.get(),
-        swap_minor: stat.fault_swap_minor.get(),
-        swap_major: stat.fault_swap_major.get(),
-        pgmajfault: stat.pgmajfault.get(),
-    }
-}
-
-fn pressure(finished: &Finished) -> Pressure {
-    let kernel = &finished.replay.kernel;
-    let (stat, swap) = (&kernel.stat, &kernel.swap);
-    Pressure {
-        footprint: finished.replay.options.footprint,
-        pgscan_kswapd: stat.pgscan_kswapd.get(),
-        pgscan_direct: stat.pgscan_direct.get(),
-        pgsteal_kswapd: stat.pgsteal_kswapd.get(),
-        pgsteal_direct: stat.pgsteal_direct.get(),
-        allocstall: stat.allocstall.get(),
-        pageoutrun: stat.pageoutrun.get(),
-        pgactivate: stat.pgactivate.get(),
-        pgdeactivate: stat.pgdeactivate.get(),
-        pgrefill: stat.pgrefill.get(),
-        pgrotated: stat.pgrotated.get(),
-        nr_vmscan_write: stat.nr_vmscan_write.get(),
-        pswpin: stat.pswpin.get(),
-        pswpout: stat.pswpout.get(),
-        swap_total: swap.total_swap_pages(),
-        swap_used: swap.total_swap_pages().saturating_sub(swap.nr_swap_pages()),
-        nr_dirtied: stat.nr_dirtied.get(),
-        nr_written: stat.nr_written.get(),
-        balance_dirty_pages: stat.balance_dirty_pages.get(),
-        pgmigrate_success: stat.pgmigrate_success.get(),
-        pgmigrate_fail: stat.pgmigrate_fail.get(),
-        compact_stall: stat.compact_stall.get(),
-        antagonist_operations: stat.antagonist_operations.get(),
-    }
-}
-
-fn work(kernel: &Kernel) -> KernelWork {
-    let stat = &kernel.stat;
-    let (pgalloc, pgfree) = kernel.hw.page_counts();
-    let mut syscalls: Vec<SyscallCount> = Syscall::ALL
-        .iter()
-        .map(|&call| SyscallCount { name: call.name().to_owned(), count: stat.syscalls[call as usize].get() })
-        .filter(|row| row.count > 0)
-        .collect();
-    syscalls.sort_by(|a, b| a.name.cmp(&b.name));
-    KernelWork {
-        pgalloc,
-        pgfree,
-        pages_zapped: stat.pages_zapped.get(),
-        page_tables_allocated: stat.page_tables_allocated.get(),
-        page_tables_freed: stat.page_tables_freed.get(),
-        flush_requests: stat.flush_requests.get(),
-        nr_tlb_remote_flush: stat.nr_tlb_remote_flush.get(),
-        nr_tlb_remote_flush_received: stat.nr_tlb_remote_flush_received.get(),
-        nr_tlb_local_flush_all: stat.nr_tlb_local_flush_all.get(),
-        nr_tlb_local_flush_one: stat.nr_tlb_local_flush_one.get(),
-        lazy_tlb_leaves: stat.tlb_lazy_leaves.get(),
-        context_switches: kernel.engine.cpus().iter().map(|cpu| cpu.context_switches()).sum(),
-        syscalls,
-        forks: stat.forks.get(),
-        clones: stat.clones.get(),
-        execs: stat.execs.get(),
-        exits: stat.exits.get(),
-        out_of_memory: kernel.oom().map(|oom| OutOfMemory {
-            who: format!("context {}, for {}", oom.context, oom.purpose),
-            order: 0,
-            nr_free_pages: u64::from(kernel.hw.free_frames()),
-        }),
-    }
-}
-
 fn time(kernel: &Kernel) -> Time {
     let end = kernel.engine.cpus().iter().map(|cpu| cpu.clock()).max().unwrap_or(0);
     let per_cpu = |cpu: &Rc<pagewalk_engine::Cpu>| {
@@ -287,18 +206,6 @@ fn time(kernel: &Kernel) -> Time {
         }),
         fault_latencies: origin::latencies(&kernel.stat.fault_latency),
         waits: origin::waits(&kernel.engine),
-    }
-}
-
-fn memory(finished: &Finished) -> MemoryUse {
-    let kernel = &finished.replay.kernel;
-    let stat = &kernel.stat;
-    MemoryUse {
-        peak_nr_anon_pages: stat.peak_anon_pages.get(),
-        peak_nr_page_table_pages: stat.peak_page_table_pages.get(),
-        peak_used_frames: stat.peak_used_frames.get(),
-        nr_free_pages: u64::from(kernel.hw.free_frames()),
-        leftovers: Vec::new(),
     }
 }
 

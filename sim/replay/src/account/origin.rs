@@ -9,9 +9,9 @@ use pagewalk_mmu::BASE_SHIFT;
 
 use crate::report::{
     FaultLatency, FileRow, HotPage, KindCount, KindLatency, MappingKind, MappingRow, Origin, ThreadRow,
-    Timeline, WaitRow,
+    WaitRow,
 };
-use crate::watch::{Epoch, Gauges, Row, Seen, Thread, What, major};
+use crate::watch::{Row, Seen, Thread, What, major};
 
 /// Hottest pages told.
 const HOT_PAGES: usize = 100;
@@ -95,33 +95,6 @@ fn hot_pages(seen: &Seen) -> Vec<HotPage> {
             }
         })
         .collect()
-}
-
-/// The run's history. What memory held is what it was at the last look, in this epoch or an earlier one.
-pub(super) fn timeline(seen: &Seen) -> Timeline {
-    let epochs = seen.epochs.all();
-    let series = |of: fn(&Epoch) -> u64| epochs.iter().map(of).collect();
-    let mut held = Vec::new();
-    for epoch in epochs {
-        held.push(epoch.gauges.or(held.last().copied()).unwrap_or_default());
-    }
-    let gauge = |of: fn(&Gauges) -> u64| held.iter().map(of).collect();
-    Timeline {
-        epoch_cycles: seen.epochs.cycles(),
-        accesses: series(|epoch| epoch.accesses),
-        tlb_misses: series(|epoch| epoch.tlb_misses),
-        pgfault: series(|epoch| epoch.pgfault),
-        pgmajfault: series(|epoch| epoch.pgmajfault),
-        nr_anon_pages: gauge(|held| held.nr_anon_pages),
-        nr_file_pages: gauge(|held| held.nr_file_pages),
-        nr_dirty: gauge(|held| held.nr_dirty),
-        nr_free_pages: gauge(|held| held.nr_free_pages),
-        swap_used: gauge(|held| held.swap_used),
-        pgscan: series(|epoch| epoch.pressure.pgscan),
-        pgsteal: series(|epoch| epoch.pressure.pgsteal),
-        pswpin: series(|epoch| epoch.pressure.pswpin),
-        pswpout: series(|epoch| epoch.pressure.pswpout),
-    }
 }
 
 /// Latencies of page faults by kind.

@@ -8,7 +8,7 @@ use pagewalk_kernel::{Errno, FaultEnd, Observer, Shootdown, Syscall, Task};
 use pagewalk_mmu::{AccessKind, PageFault, VaddrRange};
 
 use super::writer::{Writer, text};
-use crate::report::Timeline;
+use crate::report::{Series, Timeline};
 
 /// The trace holds less than the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,28 +268,14 @@ impl Observer for Tracer {
 
 /// The timeline as counters: counts of an epoch from its beginning, levels likewise.
 fn counters(writer: &mut Writer, timeline: &Timeline, end: u64) {
-    let series: [(&str, &[u64]); 12] = [
-        ("accesses an epoch", &timeline.accesses),
-        ("TLB misses an epoch", &timeline.tlb_misses),
-        ("page faults an epoch", &timeline.pgfault),
-        ("major faults an epoch", &timeline.pgmajfault),
-        ("anonymous pages", &timeline.nr_anon_pages),
-        ("page cache", &timeline.nr_file_pages),
-        ("dirty pages", &timeline.nr_dirty),
-        ("free frames", &timeline.nr_free_pages),
-        ("pages in swap", &timeline.swap_used),
-        ("pages reclaimed an epoch", &timeline.pgsteal),
-        ("pages swapped out an epoch", &timeline.pswpout),
-        ("pages swapped in an epoch", &timeline.pswpin),
-    ];
-    for (name, values) in series {
+    for Series { title, level, values, .. } in timeline.series() {
+        let name = if level { title.to_owned() } else { format!("{title} an epoch") };
         for (epoch, &value) in values.iter().enumerate() {
-            writer.counter(name, (epoch as u64).saturating_mul(timeline.epoch_cycles), value);
+            writer.counter(&name, (epoch as u64).saturating_mul(timeline.epoch_cycles), value);
         }
         if let Some(&last) = values.last() {
-            let level = name.ends_with("pages") || name == "page cache";
             writer.counter(
-                name,
+                &name,
                 end.max((values.len() as u64 - 1).saturating_mul(timeline.epoch_cycles)),
                 if level { last } else { 0 },
             );

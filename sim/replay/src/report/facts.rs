@@ -92,31 +92,6 @@ pub struct Translation {
     pub walk_caches: Vec<WalkCacheUse>,
 }
 
-/// Page faults by cause.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Faults {
-    /// Page faults that the kernel resolved: the sum of the causes below.
-    pub pgfault: u64,
-    /// A page touched for the first time.
-    pub first_touch: u64,
-    /// A write to a page shared by copy-on-write: it was copied.
-    pub copy_on_write: u64,
-    /// A write to a read-only entry whose page nobody else has: it was made writable.
-    pub permission: u64,
-    /// Nothing was left to do: another CPU had done it.
-    pub spurious: u64,
-    /// A page of a file that the page cache had.
-    pub file_minor: u64,
-    /// A page of a file that had to be read from the disk.
-    pub file_major: u64,
-    /// A swapped-out page that the swap cache had.
-    pub swap_minor: u64,
-    /// A page that had to be read from a swap area.
-    pub swap_major: u64,
-    /// Faults for which a disk or a swap area was read.
-    pub pgmajfault: u64,
-}
-
 /// Accesses outside every mapping, or against its permissions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Segv {
@@ -154,47 +129,6 @@ pub struct OutOfMemory {
     pub order: u32,
     /// Frames that were free.
     pub nr_free_pages: u64,
-}
-
-/// What the kernel did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct KernelWork {
-    /// Frames allocated.
-    pub pgalloc: u64,
-    /// Frames freed.
-    pub pgfree: u64,
-    /// Pages unmapped by `zap_pte_range`.
-    pub pages_zapped: u64,
-    /// Page-table pages allocated.
-    pub page_tables_allocated: u64,
-    /// Page-table pages freed.
-    pub page_tables_freed: u64,
-    /// TLB flushes asked for, whether or not another CPU had to be told.
-    pub flush_requests: u64,
-    /// Flushes for which other CPUs had to be interrupted.
-    pub nr_tlb_remote_flush: u64,
-    /// Shootdown interrupts received.
-    pub nr_tlb_remote_flush_received: u64,
-    /// Whole-TLB flushes.
-    pub nr_tlb_local_flush_all: u64,
-    /// Single-page flushes.
-    pub nr_tlb_local_flush_one: u64,
-    /// CPUs in lazy-TLB mode that left an address space instead of flushing it.
-    pub lazy_tlb_leaves: u64,
-    /// Context switches.
-    pub context_switches: u64,
-    /// System calls by name, in alphabetical order.
-    pub syscalls: Vec<SyscallCount>,
-    /// Processes forked.
-    pub forks: u64,
-    /// Threads started.
-    pub clones: u64,
-    /// Programs started in place of another.
-    pub execs: u64,
-    /// Threads ended.
-    pub exits: u64,
-    /// Set if memory ran out.
-    pub out_of_memory: Option<OutOfMemory>,
 }
 
 /// Where the time of one CPU went, in cycles.
@@ -246,72 +180,6 @@ pub struct Time {
     pub fault_latencies: Vec<KindLatency>,
     /// What contexts waited for, by class.
     pub waits: Vec<WaitRow>,
-}
-
-/// What memory held.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct MemoryUse {
-    /// Most anonymous pages at once.
-    pub peak_nr_anon_pages: u64,
-    /// Most page-table pages at once.
-    pub peak_nr_page_table_pages: u64,
-    /// Most frames in use at once.
-    pub peak_used_frames: u64,
-    /// Free frames at the end.
-    pub nr_free_pages: u64,
-    /// What was still held after the last process ended, one line each: empty unless something leaked.
-    pub leftovers: Vec<String>,
-}
-
-/// What reclaim, swap and writeback did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Pressure {
-    /// Pages of the traces' footprint that `--memory` was a part of, and the percentage; absent without one.
-    pub footprint: Option<Footprint>,
-    /// Pages looked at by kswapd.
-    pub pgscan_kswapd: u64,
-    /// Pages looked at by allocations that waited for memory.
-    pub pgscan_direct: u64,
-    /// Pages freed by kswapd.
-    pub pgsteal_kswapd: u64,
-    /// Pages freed by allocations.
-    pub pgsteal_direct: u64,
-    /// Times an allocation had to reclaim memory itself.
-    pub allocstall: u64,
-    /// Times kswapd was woken.
-    pub pageoutrun: u64,
-    /// Pages moved to an active list.
-    pub pgactivate: u64,
-    /// Pages moved to an inactive list.
-    pub pgdeactivate: u64,
-    /// Pages taken off an active list to be looked at.
-    pub pgrefill: u64,
-    /// Pages that were looked at and put back.
-    pub pgrotated: u64,
-    /// Pages that reclaim had to write.
-    pub nr_vmscan_write: u64,
-    /// Pages read from swap areas.
-    pub pswpin: u64,
-    /// Pages written to swap areas.
-    pub pswpout: u64,
-    /// Pages of the swap areas.
-    pub swap_total: u64,
-    /// Those in use at the end.
-    pub swap_used: u64,
-    /// Times a page of a file was marked dirty.
-    pub nr_dirtied: u64,
-    /// Pages of files handed to the disk for writing.
-    pub nr_written: u64,
-    /// Times a writer was held up because too much was dirty.
-    pub balance_dirty_pages: u64,
-    /// Pages moved to another frame.
-    pub pgmigrate_success: u64,
-    /// Pages that could not be moved.
-    pub pgmigrate_fail: u64,
-    /// Compactions of memory.
-    pub compact_stall: u64,
-    /// Operations of antagonists.
-    pub antagonist_operations: u64,
 }
 
 /// Of what a percentage of memory was meant.

@@ -3,21 +3,24 @@
 //! Field names are part of the JSON interface (`"schema": "pagewalk.replay/1"`): they may be added, never
 //! renamed. Counters carry the names of `/proc/vmstat` where one exists.
 
+mod counted;
 mod facts;
 mod origin;
 mod seeds;
+mod timeline;
 
 use serde::Serialize;
 
+pub use self::counted::{Faults, KernelWork, MemoryUse, Pressure};
 pub use self::facts::{
-    Accesses, CpuTime, FaultLatency, Faults, Footprint, Held, KernelWork, MemoryUse, OutOfMemory, Pressure,
-    ProcessRow, Refusals, Schedule, Segv, SyscallCount, Time, TlbSide, TraceFile, Translation, Verification,
-    Violation, WalkCacheUse,
+    Accesses, CpuTime, FaultLatency, Footprint, Held, OutOfMemory, ProcessRow, Refusals, Schedule, Segv,
+    SyscallCount, Time, TlbSide, TraceFile, Translation, Verification, Violation, WalkCacheUse,
 };
 pub use self::origin::{
-    FileRow, HotPage, KindCount, KindLatency, MappingKind, MappingRow, Origin, ThreadRow, Timeline, WaitRow,
+    FileRow, HotPage, KindCount, KindLatency, MappingKind, MappingRow, Origin, ThreadRow, WaitRow,
 };
 pub use self::seeds::{SeedRow, SeedsReport, Spread};
+pub use self::timeline::{Series, Timeline};
 
 /// Everything a replay has to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -124,39 +124,6 @@ pub struct Origin {
     pub hot_pages: Vec<HotPage>,
 }
 
-/// The run's history. All series have one value an epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Timeline {
-    /// Length of an epoch, in cycles.
-    pub epoch_cycles: u64,
-    /// Accesses finished in it.
-    pub accesses: Vec<u64>,
-    /// Touches that missed the TLBs.
-    pub tlb_misses: Vec<u64>,
-    /// Page faults resolved.
-    pub pgfault: Vec<u64>,
-    /// Those that waited for a disk.
-    pub pgmajfault: Vec<u64>,
-    /// Anonymous pages mapped at its end.
-    pub nr_anon_pages: Vec<u64>,
-    /// Pages of files in the page cache at its end.
-    pub nr_file_pages: Vec<u64>,
-    /// Those that were dirty.
-    pub nr_dirty: Vec<u64>,
-    /// Free frames at its end.
-    pub nr_free_pages: Vec<u64>,
-    /// Pages of swap areas in use at its end.
-    pub swap_used: Vec<u64>,
-    /// Pages that reclaim looked at.
-    pub pgscan: Vec<u64>,
-    /// Pages that reclaim freed.
-    pub pgsteal: Vec<u64>,
-    /// Pages read from swap areas.
-    pub pswpin: Vec<u64>,
-    /// Pages written to swap areas.
-    pub pswpout: Vec<u64>,
-}
-
 /// Latencies of page faults of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KindLatency {

@@ -3,6 +3,8 @@
 //! An epoch is a power of two of cycles. When the run outgrows the last one, neighbours become one and epochs are twice as
 //! long: so a finished run has between half the limit and the limit of them, unless it was very short.
 
+use pagewalk_kernel::Kernel;
+
 /// What happened in one epoch, and what memory held when it was last looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Epoch {
@@ -15,59 +17,71 @@ pub struct Epoch {
     /// Those that waited for a disk.
     pub pgmajfault: u64,
     /// What reclaim and swap did.
-    pub pressure: Pressure,
+    pub counts: Counts,
     /// What memory held; absent if nobody entered the kernel.
     pub gauges: Option<Gauges>,
 }
 
-/// What memory held, in pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Gauges {
+/// What is looked at in the kernel, field by field with its source.
+macro_rules! looks {
+    (counts $(#[$about:meta])* $name:ident at $kernel:ident: $($(#[$doc:meta])* $field:ident = $value:expr,)*) => {
+        looks! { $(#[$about])* $name at $kernel: $($(#[$doc])* $field = $value,)* }
+
+        impl $name {
+            /// Both together.
+            pub fn plus(self, other: Self) -> Self {
+                Self { $($field: self.$field + other.$field,)* }
+            }
+
+            /// What has come since it was `before`.
+            pub fn since(self, before: Self) -> Self {
+                Self { $($field: self.$field - before.$field,)* }
+            }
+        }
+    };
+    ($(#[$about:meta])* $name:ident at $kernel:ident: $($(#[$doc:meta])* $field:ident = $value:expr,)*) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$doc])* pub $field: u64,)*
+        }
+
+        impl $name {
+            /// What it is now.
+            pub(super) fn of($kernel: &Kernel) -> Self {
+                Self { $($field: $value,)* }
+            }
+        }
+    };
+}
+
+looks! {
+    /// What memory held, in pages.
+    Gauges at kernel:
     /// Anonymous pages mapped.
-    pub nr_anon_pages: u64,
+    nr_anon_pages = kernel.stat.nr_anon_pages.get(),
     /// Pages of files in the page cache.
-    pub nr_file_pages: u64,
+    nr_file_pages = kernel.cache.nr_file_pages(),
     /// Those that are dirty.
-    pub nr_dirty: u64,
+    nr_dirty = kernel.cache.nr_file_dirty(),
     /// Free frames.
-    pub nr_free_pages: u64,
+    nr_free_pages = u64::from(kernel.hw.nr_free_pages()),
     /// Pages of swap areas in use.
-    pub swap_used: u64,
+    swap_used = kernel.swap.total_swap_pages().saturating_sub(kernel.swap.nr_swap_pages()),
 }
 
-/// What reclaim and swap did, in pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pressure {
+looks! {
+    counts
+    /// What reclaim and swap did, in pages.
+    Counts at kernel:
     /// Looked at by reclaim.
-    pub pgscan: u64,
+    pgscan = kernel.stat.pgscan_kswapd.get() + kernel.stat.pgscan_direct.get(),
     /// Freed by reclaim.
-    pub pgsteal: u64,
-    /// Read from swap areas.
-    pub pswpin: u64,
+    pgsteal = kernel.stat.pgsteal_kswapd.get() + kernel.stat.pgsteal_direct.get(),
     /// Written to swap areas.
-    pub pswpout: u64,
-}
-
-impl Pressure {
-    /// Both together.
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            pgscan: self.pgscan + other.pgscan,
-            pgsteal: self.pgsteal + other.pgsteal,
-            pswpin: self.pswpin + other.pswpin,
-            pswpout: self.pswpout + other.pswpout,
-        }
-    }
-
-    /// What has come since it was `before`.
-    pub fn since(self, before: Self) -> Self {
-        Self {
-            pgscan: self.pgscan - before.pgscan,
-            pgsteal: self.pgsteal - before.pgsteal,
-            pswpin: self.pswpin - before.pswpin,
-            pswpout: self.pswpout - before.pswpout,
-        }
-    }
+    pswpout = kernel.stat.pswpout.get(),
+    /// Read from swap areas.
+    pswpin = kernel.stat.pswpin.get(),
 }
 
 impl Epoch {
@@ -78,7 +92,7 @@ impl Epoch {
             tlb_misses: self.tlb_misses + later.tlb_misses,
             pgfault: self.pgfault + later.pgfault,
             pgmajfault: self.pgmajfault + later.pgmajfault,
-            pressure: self.pressure.plus(later.pressure),
+            counts: self.counts.plus(later.counts),
             gauges: later.gauges.or(self.gauges),
         }
     }

@@ -12,7 +12,7 @@ use pagewalk_kernel::{Errno, FaultEnd, FaultKind, Observer, Syscall, Task};
 use pagewalk_mmu::Vaddr;
 
 pub use self::areas::{Owner, Row, Rows, What};
-pub use self::epochs::{Epoch, Epochs, Gauges, Pressure};
+pub use self::epochs::{Counts, Epoch, Epochs, Gauges};
 pub use self::pages::{HotPages, Page};
 pub use self::several::Several;
 use areas::{Recent, area_of};
@@ -47,7 +47,7 @@ pub struct Seen {
     /// By time.
     pub epochs: Epochs,
     /// What reclaim and swap had done at the last look.
-    pressure: Pressure,
+    counts: Counts,
     /// By context number: its thread, and where it missed last.
     contexts: Vec<(usize, Recent)>,
 }
@@ -63,7 +63,7 @@ impl Watch {
             threads: Vec::new(),
             pages: HotPages::default(),
             epochs: Epochs::new(2 * epochs.max(1)),
-            pressure: Pressure::default(),
+            counts: Counts::default(),
             contexts: Vec::new(),
         }))
     }
@@ -114,25 +114,13 @@ impl Seen {
 
     fn look_at_memory(&mut self, current: &Task) {
         let kernel = current.kernel();
-        let stat = &kernel.stat;
-        let now = Pressure {
-            pgscan: stat.pgscan_kswapd.get() + stat.pgscan_direct.get(),
-            pgsteal: stat.pgsteal_kswapd.get() + stat.pgsteal_direct.get(),
-            pswpin: stat.pswpin.get(),
-            pswpout: stat.pswpout.get(),
-        };
+        let now = Counts::of(kernel);
         let epoch = self.epochs.at(current.cpu().clock());
-        if now != self.pressure {
-            epoch.pressure = epoch.pressure.plus(now.since(self.pressure));
-            self.pressure = now;
+        if now != self.counts {
+            epoch.counts = epoch.counts.plus(now.since(self.counts));
+            self.counts = now;
         }
-        epoch.gauges = Some(Gauges {
-            nr_anon_pages: stat.nr_anon_pages.get(),
-            nr_file_pages: kernel.cache.nr_file_pages(),
-            nr_dirty: kernel.cache.nr_file_dirty(),
-            nr_free_pages: u64::from(kernel.hw.nr_free_pages()),
-            swap_used: kernel.swap.total_swap_pages().saturating_sub(kernel.swap.nr_swap_pages()),
-        });
+        epoch.gauges = Some(Gauges::of(kernel));
     }
 }
 
