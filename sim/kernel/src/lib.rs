@@ -17,6 +17,7 @@ mod migrate;
 mod mm;
 mod observe;
 mod paths;
+mod probe;
 mod shmem;
 mod stat;
 mod swap;
@@ -42,6 +43,7 @@ pub use mm::{AnonVma, Mm, Prot, ReverseMapping, Vma, VmaKind, VmaTree};
 pub use observe::{FaultEnd, Observer, Shootdown};
 pub use pagewalk_swap::{DeviceSpec, SwapAreaSpec};
 pub use paths::{Errno, MapRequest};
+pub use probe::Probe;
 pub use stat::{Counter, Syscall, VmStat};
 pub use swap::SwapStat;
 pub use syscall::{

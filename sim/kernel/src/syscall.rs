@@ -19,18 +19,14 @@ pub(crate) async fn system_call<R>(
     value: impl FnOnce(&R) -> u64,
 ) -> Result<R, Errno> {
     let kernel = current.kernel();
-    if let Some(observer) = kernel.observer() {
-        observer.syscall_begins(current, call, changed);
-    }
+    kernel.probe().syscall_begins(current, call, changed);
     current.enter_syscall(call);
     kernel.enters();
     let result = path.await;
     let returned = result.as_ref().map_or_else(|&errno| u64::MAX - errno as u64, value);
     current.event(event::SYSCALL, call as u64, returned);
     kernel.leaves(current, changed);
-    if let Some(observer) = kernel.observer() {
-        observer.syscall_ends(current, call, result.as_ref().err().copied());
-    }
+    kernel.probe().syscall_ends(current, call, result.as_ref().err().copied());
     result
 }
 
@@ -144,15 +140,11 @@ pub async fn sys_exit(current: &Task) -> Result<(), Errno> {
 /// # Errors
 /// None; the type is that of a system call.
 pub async fn sys_wait4(current: &Task, over: impl Future<Output = ()>) -> Result<(), Errno> {
-    if let Some(observer) = current.kernel().observer() {
-        observer.syscall_begins(current, Syscall::Wait4, None);
-    }
+    current.kernel().probe().syscall_begins(current, Syscall::Wait4, None);
     // A sleeper is not inside the kernel as far as the observers are concerned: it holds nothing.
     current.enter_syscall(Syscall::Wait4);
     over.await;
     current.event(event::SYSCALL, Syscall::Wait4 as u64, 0);
-    if let Some(observer) = current.kernel().observer() {
-        observer.syscall_ends(current, Syscall::Wait4, None);
-    }
+    current.kernel().probe().syscall_ends(current, Syscall::Wait4, None);
     Ok(())
 }

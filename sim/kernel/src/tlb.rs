@@ -12,7 +12,6 @@ use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Fix, Mutant, Root, Vaddr, 
 
 use crate::kernel::Kernel;
 use crate::mm::Mm;
-use crate::observe::Shootdown;
 use crate::task::Task;
 
 /// Tags a CPU keeps (`TLB_NR_DYN_ASIDS`, Linux 4.14).
@@ -240,23 +239,15 @@ pub(crate) async fn flush_tlb_range(current: &Task, mm: &Rc<Mm>, range: VaddrRan
         return;
     }
     kernel.stat.nr_tlb_remote_flush.add(1);
-    let number = kernel.observer().map(|observer| {
-        let number = kernel.number_shootdown();
-        observer.shootdown_sent(current, Shootdown { number, range, single, receivers: &others });
-        number
-    });
+    let ticket = kernel.probe().shootdown_sent(current, (range, single), &others);
     let (receiver, flushed) = (Rc::clone(kernel), Rc::clone(mm));
     let act = move |engine: &Engine, cpu: &Cpu| {
         let began = cpu.clock() - u64::from(engine.config().costs.ipi_deliver);
         receiver.flush_received(cpu, &flushed, flush);
-        if let (Some(observer), Some(number)) = (receiver.observer(), number) {
-            observer.shootdown_received(cpu, number, began);
-        }
+        receiver.probe().shootdown_received(cpu, ticket, began);
     };
     kernel.hw.flush_tlb_others(current, &others, act).await;
-    if let (Some(observer), Some(number)) = (kernel.observer(), number) {
-        observer.shootdown_done(current, number);
-    }
+    kernel.probe().shootdown_done(current, ticket);
 }
 
 /// `flush_tlb_mm`: the whole address space.

@@ -75,9 +75,7 @@ impl Told {
     /// The program ran from the clock `began` on, and has finished the accesses before `index`.
     #[inline]
     fn tell(&mut self, current: &Task, began: u64, index: usize, miss: Option<Vaddr>) {
-        if let Some(observer) = current.kernel().observer() {
-            observer.ran(current, began, (index - self.0) as u64, miss);
-        }
+        current.kernel().probe().ran(current, began, (index - self.0) as u64, miss);
         self.0 = index;
     }
 }

@@ -99,7 +99,7 @@ impl Subject<'_> {
     }
 
     async fn lookup(&self, inode: &Inode, index: u64) {
-        let ticket = self.task.kernel().file_op_begin();
+        let ticket = self.task.kernel().probe().file_op_begin();
         if let Some(page) = find_get_page(self.cx(), &inode.mapping, index).await {
             self.use_page(&ticket, inode, index, page.pfn()).await;
             self.hw().put_page(self.cx(), page).await;
@@ -113,7 +113,7 @@ impl Subject<'_> {
     }
 
     async fn lookup_locked(&self, inode: &Inode, index: u64) {
-        let ticket = self.task.kernel().file_op_begin();
+        let ticket = self.task.kernel().probe().file_op_begin();
         if let Some(page) = find_lock_page(self.cx(), &inode.mapping, index).await {
             self.use_page(&ticket, inode, index, page.pfn()).await;
             unlock_page(self.cx(), self.hw(), page.pfn()).await;
@@ -131,7 +131,7 @@ impl Subject<'_> {
         }
         let stamp = self.hw().memory.read_page(self.cx(), pfn).await;
         self.check_not_free(pfn);
-        self.task.kernel().shadow_file_read(ticket, inode.id(), index, stamp);
+        self.task.kernel().probe().file_read(ticket, inode.id(), index, stamp);
     }
 
     /// I3, for observers: a page to which somebody has a reference is not free.

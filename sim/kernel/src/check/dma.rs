@@ -16,8 +16,8 @@ use pagewalk_mmu::{Pfn, Vaddr, VaddrRange};
 use super::backing::{Backing, token};
 use super::file_ops::FileTicket;
 use super::oracle::Oracle;
-use crate::kernel::Kernel;
 use crate::mm::Mm;
+use crate::probe::Probe;
 
 /// Whether the program still has the page that a device has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,9 +140,9 @@ impl Oracle {
     }
 }
 
-impl Kernel {
+impl Probe<'_> {
     /// The page at `address` is pinned in this step, for a device to write to.
-    pub(crate) fn shadow_pinned(&self, mm: &Mm, address: Vaddr) -> PinTicket {
+    pub(crate) fn pinned(&self, mm: &Mm, address: Vaddr) -> PinTicket {
         let Some(oracle) = self.changed_oracle() else { return PinTicket::default() };
         let file = self.file_op_begin();
         let number = oracle.pins.add(oracle.pinned(mm.id(), address.vpn().0));
@@ -151,7 +151,7 @@ impl Kernel {
     }
 
     /// The device writes `stamp` to frame `pfn`, the pinned page, in this step, and has not done so yet.
-    pub(crate) fn shadow_dma(&self, ticket: &PinTicket, pfn: Pfn, stamp: u64) {
+    pub(crate) fn dma(&self, ticket: &PinTicket, pfn: Pfn, stamp: u64) {
         let (Some(oracle), Some((pins, number, file))) = (self.changed_oracle(), &ticket.pin) else { return };
         let page = pins.pages.borrow().get(number).cloned();
         if let Some(page) = page {

@@ -8,6 +8,7 @@ use pagewalk_mmu::Pfn;
 use super::files::FileShadow;
 use super::oracle::mix;
 use crate::kernel::Kernel;
+use crate::probe::Probe;
 
 /// A call under way that reads a file's contents: what it may see is any value since it began. Dropping it ends the call.
 #[derive(Default)]
@@ -52,67 +53,6 @@ impl Kernel {
         self.files(inode);
     }
 
-    /// A call that reads contents of files begins.
-    pub fn file_op_begin(&self) -> FileTicket {
-        FileTicket {
-            open: self.asked_oracle().map(|oracle| {
-                let owner = self.engine.running().map_or(u32::MAX, |cpu| u32::from(cpu.0));
-                (Rc::clone(&oracle.files), oracle.files.begin(owner))
-            }),
-        }
-    }
-
-    /// The call of `ticket` has read `seen` from a page: right if the page has had that value since the call began. A reader may
-    /// keep what the page held when its reference became real.
-    pub fn shadow_file_read(&self, ticket: &FileTicket, inode: u32, index: u64, seen: u64) {
-        let (Some((_, began)), Some(files)) = (&ticket.open, self.files(inode)) else { return };
-        let right = files.admitted_since(inode, index, *began);
-        if !right.contains(&seen) {
-            self.engine.violation(
-                "I15",
-                format!("page {index} of inode {inode} was read as {seen:#x}: expected one of {right:x?}"),
-            );
-        }
-    }
-
-    /// The page's contents are replaced: by direct I/O, or by zeroes where the file is cut or punched. The old value
-    /// may still be seen until [`Kernel::shadow_file_settle`].
-    pub(crate) fn shadow_file_set(&self, inode: u32, index: u64, value: u64) {
-        if let Some(files) = self.files(inode) {
-            self.changed_oracle();
-            files.set(inode, index, value);
-        }
-    }
-
-    /// Every page from `first` on holds zeroes: the file is cut. As [`Kernel::shadow_file_set`] for each.
-    pub(crate) fn shadow_file_cut(&self, inode: u32, first: u64) {
-        self.shadow_file_punch(inode, first, u64::MAX);
-    }
-
-    /// Pages `first..end` hold zeroes: a hole. As [`Kernel::shadow_file_set`] for each.
-    pub(crate) fn shadow_file_punch(&self, inode: u32, first: u64, end: u64) {
-        if let Some(files) = self.files(inode) {
-            self.changed_oracle();
-            files.cut(inode, first, end);
-        }
-    }
-
-    /// The call that replaced contents of pages `first..end` returns: no frame holds the old ones.
-    pub(crate) fn shadow_file_settle(&self, inode: u32, first: u64, end: u64) {
-        if let Some(files) = self.files(inode) {
-            self.changed_oracle();
-            files.settle(inode, first, end);
-        }
-    }
-
-    /// The call of `ticket`, which wrote pages `first..end` past the cache, returns: no frame holds the old contents.
-    pub(crate) fn shadow_file_settle_direct(&self, ticket: &FileTicket, inode: u32, first: u64, end: u64) {
-        if let (Some((_, began)), Some(files)) = (&ticket.open, self.files(inode)) {
-            self.changed_oracle();
-            files.settle_direct(inode, first, end, *began);
-        }
-    }
-
     /// The number of the next store by the kernel; 0 without an oracle.
     pub(crate) fn next_store(&self) -> u64 {
         self.oracle.as_ref().map_or(0, super::Oracle::next_store)
@@ -153,6 +93,69 @@ impl Kernel {
         index: u64,
     ) {
         let seen = self.hw.memory.read_page(cx, pfn).await;
-        self.shadow_file_read(ticket, inode, index, seen);
+        self.probe().file_read(ticket, inode, index, seen);
+    }
+}
+
+impl Probe<'_> {
+    /// A call that reads contents of files begins.
+    pub fn file_op_begin(&self) -> FileTicket {
+        FileTicket {
+            open: self.asked_oracle().map(|oracle| {
+                let owner = self.engine.running().map_or(u32::MAX, |cpu| u32::from(cpu.0));
+                (Rc::clone(&oracle.files), oracle.files.begin(owner))
+            }),
+        }
+    }
+
+    /// The call of `ticket` has read `seen` from a page: right if the page has had that value since the call began. A reader may
+    /// keep what the page held when its reference became real.
+    pub fn file_read(&self, ticket: &FileTicket, inode: u32, index: u64, seen: u64) {
+        let (Some((_, began)), Some(files)) = (&ticket.open, self.files(inode)) else { return };
+        let right = files.admitted_since(inode, index, *began);
+        if !right.contains(&seen) {
+            self.engine.violation(
+                "I15",
+                format!("page {index} of inode {inode} was read as {seen:#x}: expected one of {right:x?}"),
+            );
+        }
+    }
+
+    /// The page's contents are replaced: by direct I/O, or by zeroes where the file is cut or punched. The old value
+    /// may still be seen until [`Probe::file_settle`].
+    pub(crate) fn file_set(&self, inode: u32, index: u64, value: u64) {
+        if let Some(files) = self.files(inode) {
+            self.changed_oracle();
+            files.set(inode, index, value);
+        }
+    }
+
+    /// Every page from `first` on holds zeroes: the file is cut. As [`Probe::file_set`] for each.
+    pub(crate) fn file_cut(&self, inode: u32, first: u64) {
+        self.file_punch(inode, first, u64::MAX);
+    }
+
+    /// Pages `first..end` hold zeroes: a hole. As [`Probe::file_set`] for each.
+    pub(crate) fn file_punch(&self, inode: u32, first: u64, end: u64) {
+        if let Some(files) = self.files(inode) {
+            self.changed_oracle();
+            files.cut(inode, first, end);
+        }
+    }
+
+    /// The call that replaced contents of pages `first..end` returns: no frame holds the old ones.
+    pub(crate) fn file_settle(&self, inode: u32, first: u64, end: u64) {
+        if let Some(files) = self.files(inode) {
+            self.changed_oracle();
+            files.settle(inode, first, end);
+        }
+    }
+
+    /// The call of `ticket`, which wrote pages `first..end` past the cache, returns: no frame holds the old contents.
+    pub(crate) fn file_settle_direct(&self, ticket: &FileTicket, inode: u32, first: u64, end: u64) {
+        if let (Some((_, began)), Some(files)) = (&ticket.open, self.files(inode)) {
+            self.changed_oracle();
+            files.settle_direct(inode, first, end, *began);
+        }
     }
 }

@@ -19,6 +19,7 @@ use super::files::FileShadow;
 use super::shadow::Shadow;
 use crate::kernel::Kernel;
 use crate::mm::{Mm, Vma};
+use crate::probe::Probe;
 use crate::task::Task;
 
 /// What the oracle expects, all of it.
@@ -304,51 +305,53 @@ impl Kernel {
         let oracle = self.oracle.as_ref()?;
         Some(Witness { oracle, memory: &self.hw.memory, engine: &self.engine, mm: current.mm().id() })
     }
+}
 
+impl Probe<'_> {
     /// Pages of `range` are about to be discarded.
-    pub(crate) fn shadow_discard_begins(&self, mm: &Mm, range: VaddrRange) {
+    pub(crate) fn discard_begins(&self, mm: &Mm, range: VaddrRange) {
         if let Some(oracle) = self.changed_oracle() {
             oracle.discard_begins(mm.id(), range);
         }
     }
 
     /// The pages of `range` are gone, and every CPU knows.
-    pub(crate) fn shadow_discard_ends(&self, mm: &Mm, range: VaddrRange) {
+    pub(crate) fn discard_ends(&self, mm: &Mm, range: VaddrRange) {
         if let Some(oracle) = self.changed_oracle() {
             oracle.discard_ends(mm.id(), range);
         }
     }
 
     /// The pages of `parent` are about to be shared with `child`.
-    pub(crate) fn shadow_fork_begins(&self, parent: &Mm, child: &Mm) {
+    pub(crate) fn fork_begins(&self, parent: &Mm, child: &Mm) {
         if let Some(oracle) = self.changed_oracle() {
             oracle.fork_begins(parent.id(), child.id());
         }
     }
 
     /// The child has its copy.
-    pub(crate) fn shadow_fork_ends(&self, parent: &Mm, child: &Mm) {
+    pub(crate) fn fork_ends(&self, parent: &Mm, child: &Mm) {
         if let Some(oracle) = self.changed_oracle() {
             oracle.fork_ends(parent.id(), child.id());
         }
     }
 
     /// The pages of `old` are about to appear from `new_start` on.
-    pub(crate) fn shadow_move_begins(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
+    pub(crate) fn move_begins(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
         if let Some(oracle) = self.changed_oracle() {
             oracle.move_begins(mm.id(), old, new_start);
         }
     }
 
     /// The pages of `old` are at `new_start` now.
-    pub(crate) fn shadow_move_ends(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
+    pub(crate) fn move_ends(&self, mm: &Mm, old: VaddrRange, new_start: Vaddr) {
         if let Some(oracle) = self.changed_oracle() {
             oracle.move_ends(mm.id(), old, new_start);
         }
     }
 
     /// An area is mapped: if a file is behind it, its pages are the file's from now on.
-    pub(crate) fn shadow_mapped(&self, mm: &Mm, vma: &Vma) {
+    pub(crate) fn mapped(&self, mm: &Mm, vma: &Vma) {
         let (Some(oracle), Some(file)) = (self.changed_oracle(), vma.file()) else { return };
         let inode = file.inode().id();
         self.know_file(inode);
@@ -357,7 +360,7 @@ impl Kernel {
     }
 
     /// Nothing is mapped in `range` any more.
-    pub(crate) fn shadow_unmapped(&self, mm: &Mm, range: VaddrRange) {
+    pub(crate) fn unmapped(&self, mm: &Mm, range: VaddrRange) {
         let Some(oracle) = self.changed_oracle() else { return };
         let had =
             oracle.backings.borrow_mut().get_mut(&mm.id()).is_some_and(|backings| backings.unmap(range));
@@ -367,14 +370,14 @@ impl Kernel {
     }
 
     /// The private page at `address` has a copy of its own from this step on, made since the ticket.
-    pub(crate) fn shadow_private_copy(&self, mm: &Mm, address: Vaddr, ticket: &FileTicket) {
+    pub(crate) fn private_copy(&self, mm: &Mm, address: Vaddr, ticket: &FileTicket) {
         if let Some(oracle) = self.changed_oracle() {
             oracle.private_copy(mm.id(), address.vpn().0, ticket);
         }
     }
 
     /// An address space is gone.
-    pub(crate) fn shadow_dropped(&self, mm: &Mm) {
+    pub(crate) fn dropped(&self, mm: &Mm) {
         if let Some(oracle) = self.changed_oracle() {
             oracle.backings.borrow_mut().remove(&mm.id());
             oracle.shadows.borrow_mut().remove(&mm.id());

@@ -68,7 +68,7 @@ pub(crate) async fn direct_write(
     file.note_extent(offset + len);
     let (first, last) = (page_of(offset), page_of(offset + len - 1));
     let kernel = current.kernel();
-    let ticket = kernel.file_op_begin();
+    let ticket = kernel.probe().file_op_begin();
     // What the hardware noted in PTEs reaches the pages, and the pages the disk, before the cache is emptied.
     unmap_mapping_range(current, inode, first, last, false).await;
     filemap_write_and_wait(current, inode, first, last).await;
@@ -79,7 +79,7 @@ pub(crate) async fn direct_write(
         }
         // Readers may have brought old pages back meanwhile. One that was dirtied stays, and will be written over this.
         if invalidate_inode_pages2_range(current, inode, first, last).await {
-            kernel.shadow_file_settle_direct(&ticket, inode.id(), first, last + 1);
+            kernel.probe().file_settle_direct(&ticket, inode.id(), first, last + 1);
         }
         done
     } else {

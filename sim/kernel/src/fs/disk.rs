@@ -138,7 +138,7 @@ fn taken_contents(kernel: &Kernel, bio: &Bio) -> Vec<u64> {
     let stamps: Vec<u64> = bio.frames.iter().map(|&pfn| memory.stamp_in_step(&kernel.engine, pfn)).collect();
     if bio.direct.is_some() {
         for (&stamp, index) in stamps.iter().zip(bio.first..) {
-            kernel.shadow_file_set(bio.inode.id(), index, stamp);
+            kernel.probe().file_set(bio.inode.id(), index, stamp);
         }
     }
     stamps
@@ -175,7 +175,7 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
                 Direction::Read if contents => {
                     let found = kernel.disk.content(engine, &bio.inode, index);
                     if let Some(tickets) = &bio.direct {
-                        kernel.shadow_dma(&tickets[n], pfn, found);
+                        kernel.probe().dma(&tickets[n], pfn, found);
                     }
                     kernel.hw.memory.set_stamp_in_step(engine, pfn, found);
                 }

@@ -24,7 +24,7 @@ pub(crate) async fn do_generic_file_read(
     len: u64,
     buffer: Option<Vaddr>,
 ) -> u64 {
-    let ticket = current.kernel().file_op_begin();
+    let ticket = current.kernel().probe().file_op_begin();
     let end = offset.saturating_add(len);
     let past_last = pages_of(end);
     let mut previous = file.ra.get().prev_page;

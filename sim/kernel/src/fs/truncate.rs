@@ -35,13 +35,13 @@ pub(crate) async fn vmtruncate(current: &Task, inode: &Rc<Inode>, size: u64) {
         return inode.i_size().write_once(current, size).await; // the new pages are holes
     }
     let lock = inode.filemap_invalidate_lock(current).await;
-    kernel.shadow_file_cut(inode.id(), pages_of(size));
+    kernel.probe().file_cut(inode.id(), pages_of(size));
     inode.i_size().write_once(current, size).await; // 1
     unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await; // 2
     truncate_inode_pages_range(current, inode, size, u64::MAX).await; // 3
     unmap_mapping_range(current, inode, pages_of(size), u64::MAX, true).await; // 4
     kernel.disk.free_blocks(&kernel.engine, inode, pages_of(size), u64::MAX); // 5
-    kernel.shadow_file_settle(inode.id(), pages_of(size), u64::MAX);
+    kernel.probe().file_settle(inode.id(), pages_of(size), u64::MAX);
     if let Some(lock) = lock {
         lock.up_write().await;
     }
@@ -58,12 +58,12 @@ pub(crate) async fn punch_hole(current: &Task, inode: &Rc<Inode>, offset: u64, l
     let (first, past) = (pages_of(offset), if end == size { pages_of(end) } else { page_of(end) });
     if first < past {
         let lock = inode.filemap_invalidate_lock(current).await;
-        kernel.shadow_file_punch(inode.id(), first, past);
+        kernel.probe().file_punch(inode.id(), first, past);
         unmap_mapping_range(current, inode, first, past - 1, true).await;
         truncate_inode_pages_range(current, inode, first * BASE_PAGE_BYTES, past - 1).await;
         unmap_mapping_range(current, inode, first, past - 1, true).await;
         kernel.disk.free_blocks(&kernel.engine, inode, first, past);
-        kernel.shadow_file_settle(inode.id(), first, past);
+        kernel.probe().file_settle(inode.id(), first, past);
         if let Some(lock) = lock {
             lock.up_write().await;
         }

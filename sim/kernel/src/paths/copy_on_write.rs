@@ -77,7 +77,7 @@ async fn copy_page(
     ptl.unlock().await;
     anon_vma_prepare(current, mm, fault.mmap_sem, vma).await;
     let new = kernel.alloc_page(current, "a copy of a page").await;
-    let ticket = (kind == PageKind::File).then(|| kernel.file_op_begin());
+    let ticket = (kind == PageKind::File).then(|| kernel.probe().file_op_begin());
     kernel.hw.memory.copy_page(current, old, new.pfn()).await; // 3
     current.charge(kernel.hw.costs().copy_page);
 
@@ -104,7 +104,7 @@ async fn copy_page(
     let new = new.into_pfn();
     word.write_once(current, vma_pte(new, vma.prot).accessed(true).dirty(true)).await; // 6
     if let Some(ticket) = &ticket {
-        kernel.shadow_private_copy(mm, address, ticket);
+        kernel.probe().private_copy(mm, address, ticket);
     }
     // The PTE before the reverse mapping: who looks for either under the PTL finds both.
     page_add_new_anon_rmap(current, new, vma, address).await; // 7

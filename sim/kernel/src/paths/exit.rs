@@ -37,7 +37,7 @@ async fn exit_mmap(current: &Task, mm: &Rc<Mm>) {
     drop_active_mm(current, mm).await;
     flush_tlb_mm(current, mm).await;
     current.kernel().free_table_page(current, mm.pgd).await;
-    current.kernel().shadow_dropped(mm);
+    current.kernel().probe().dropped(mm);
     current.kernel().forget_mm(mm);
     current.kernel().wake_antagonists(current);
 }

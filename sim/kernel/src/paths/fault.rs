@@ -47,18 +47,14 @@ impl Fault<'_> {
 pub(crate) async fn do_page_fault(current: &Task, fault: PageFault) -> Result<(), Segv> {
     let kernel = current.kernel();
     let began = current.cpu().clock();
-    if let Some(observer) = kernel.observer() {
-        observer.fault_begins(current, fault);
-    }
+    kernel.probe().fault_begins(current, fault);
     current.enter_kernel(kernel.config().fault_entry);
     let mm = current.mm();
     match fault_in(current, &mm, fault).await {
         Ok((kind, vma)) => {
             kernel.stat.fault_latency.record(kind, current.cpu().clock() - began);
             current.event(event::FAULT, fault.vaddr.vpn().0, kind as u64 | u64::from(mm.id()) << 8);
-            if let Some(observer) = kernel.observer() {
-                observer.fault_ends(current, Some(FaultEnd { fault, area: &vma, kind, began }));
-            }
+            kernel.probe().fault_ends(current, Some(FaultEnd { fault, area: &vma, kind, began }));
             Ok(())
         }
         Err(signal) => {
@@ -68,9 +64,7 @@ pub(crate) async fn do_page_fault(current: &Task, fault: PageFault) -> Result<()
             };
             counter.add(1);
             current.event(code, fault.vaddr.0, u64::from(mm.id()));
-            if let Some(observer) = kernel.observer() {
-                observer.fault_ends(current, None);
-            }
+            kernel.probe().fault_ends(current, None);
             Err(Segv { vaddr: fault.vaddr, kind: fault.kind, pid: current.pid(), signal })
         }
     }

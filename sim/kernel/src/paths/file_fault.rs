@@ -108,7 +108,7 @@ async fn copy_of<'a>(current: &'a Task, fault: &Fault<'_>, from: Pfn) -> (PageRe
     let kernel = current.kernel();
     anon_vma_prepare(current, fault.mm, fault.mmap_sem, fault.vma).await;
     let copy = kernel.alloc_page(current, "a private copy of a file's page").await;
-    let ticket = kernel.file_op_begin();
+    let ticket = kernel.probe().file_op_begin();
     kernel.hw.memory.copy_page(current, from, copy.pfn()).await;
     current.charge(kernel.hw.costs().copy_page);
     (copy, ticket)
@@ -120,7 +120,7 @@ async fn map_copy(current: &Task, fault: &Fault<'_>, copy: PageRef<'_>, ticket: 
     let copy = copy.into_pfn();
     let entry = vma_pte(copy, fault.vma.prot).accessed(true).dirty(true);
     fault.pte(current).write_once(current, entry).await;
-    current.kernel().shadow_private_copy(fault.mm, fault.address, ticket);
+    current.kernel().probe().private_copy(fault.mm, fault.address, ticket);
     page_add_new_anon_rmap(current, copy, fault.vma, fault.address).await;
 }
 

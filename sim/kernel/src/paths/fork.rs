@@ -24,7 +24,7 @@ pub(crate) async fn do_fork(current: &Task) -> Rc<Mm> {
     let child = Mm::alloc(kernel, current).await;
     child.join_group(parent.group.get());
     let child_sem = child.mmap_sem.down_write_nested(current).await;
-    kernel.shadow_fork_begins(&parent, &child);
+    kernel.probe().fork_begins(&parent, &child);
     let areas: Vec<Rc<Vma>> = parent.areas.get(&mmap_sem).iter().cloned().collect();
     for vma in areas {
         let copy = Rc::new(Vma::clone(&vma));
@@ -40,7 +40,7 @@ pub(crate) async fn do_fork(current: &Task) -> Rc<Mm> {
     *child.heap.get_mut(&child_sem) = heap;
     // The parent lost write permission: no CPU may keep it once fork returns.
     flush_tlb_mm(current, &parent).await;
-    kernel.shadow_fork_ends(&parent, &child);
+    kernel.probe().fork_ends(&parent, &child);
     child_sem.up_write().await;
     mmap_sem.up_write().await;
     kernel.stat.forks.add(1);

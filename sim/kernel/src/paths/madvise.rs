@@ -70,9 +70,9 @@ pub(crate) async fn madvise_dontneed(current: &Task, start: Vaddr, len: u64) -> 
     };
     for vma in inside {
         let part = vma.range.intersect(range).expect("it overlaps");
-        current.kernel().shadow_discard_begins(&mm, part);
+        current.kernel().probe().discard_begins(&mm, part);
         zap_page_range(current, &mm, &vma, part, None).await;
-        current.kernel().shadow_discard_ends(&mm, part);
+        current.kernel().probe().discard_ends(&mm, part);
     }
     mmap_sem.up_read().await;
     if covered { Ok(()) } else { Err(Errno::Enomem) }

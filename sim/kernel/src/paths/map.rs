@@ -71,7 +71,7 @@ pub(crate) async fn map_locked(
         }
         kind => Vma::new(range, request.prot, kind),
     };
-    current.kernel().shadow_mapped(mm, &vma);
+    current.kernel().probe().mapped(mm, &vma);
     insert_vma(current, mm, mmap_sem, vma, None).await;
     Ok(range)
 }

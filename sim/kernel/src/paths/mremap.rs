@@ -72,7 +72,7 @@ async fn remap_locked(
         let pgoff =
             whole.index_of(whole.range.start()) + (tail.start().0 - whole.range.start().0) / BASE_PAGE_BYTES;
         let grown = Vma { range: tail, pgoff, ..Vma::clone(&whole) };
-        current.kernel().shadow_mapped(mm, &grown);
+        current.kernel().probe().mapped(mm, &grown);
         insert_vma(current, mm, mmap_sem, grown, None).await;
         return Ok(old.start());
     }
@@ -105,11 +105,11 @@ async fn move_vma(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGuard<'_>, old: V
     let vma = mm.areas.get(mmap_sem).find_vma(old.start()).cloned().expect("checked by the caller");
     let pgoff = vma.index_of(old.start());
     let moved = Vma { range: new, pgoff, ..Vma::clone(&vma) };
-    current.kernel().shadow_mapped(mm, &moved);
+    current.kernel().probe().mapped(mm, &moved);
     insert_vma(current, mm, mmap_sem, moved, None).await;
-    current.kernel().shadow_move_begins(mm, old, new.start());
+    current.kernel().probe().move_begins(mm, old, new.start());
     move_page_tables(current, mm, &vma, old, new.start()).await;
-    current.kernel().shadow_move_ends(mm, old, new.start());
+    current.kernel().probe().move_ends(mm, old, new.start());
     unmap_locked(current, mm, mmap_sem, old).await;
 }
 

@@ -41,10 +41,10 @@ pub(crate) async fn unmap_locked(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGu
         let mut areas = mm.areas.get_mut(mmap_sem);
         gone.iter().for_each(|vma| areas.remove(vma));
     }
-    current.kernel().shadow_discard_begins(mm, range);
+    current.kernel().probe().discard_begins(mm, range);
     unmap_region(current, mm, mmap_sem, &gone).await;
-    current.kernel().shadow_discard_ends(mm, range);
-    current.kernel().shadow_unmapped(mm, range);
+    current.kernel().probe().discard_ends(mm, range);
+    current.kernel().probe().unmapped(mm, range);
 }
 
 /// `unmap_region`: the areas are out of the tree.

@@ -78,11 +78,11 @@ async fn unmap_area(
         let part = VaddrRange::new(place(at), place(stop)).expect("a part of the area");
         let copies_go = details.is_none() && !vma.shared;
         if copies_go {
-            kernel.shadow_discard_begins(mm, part);
+            kernel.probe().discard_begins(mm, part);
         }
         zap_page_range(current, mm, vma, part, details).await;
         if copies_go {
-            kernel.shadow_discard_ends(mm, part);
+            kernel.probe().discard_ends(mm, part);
         }
         at = stop;
         if at < end && current.need_resched() {

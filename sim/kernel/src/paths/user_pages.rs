@@ -83,7 +83,7 @@ async fn follow_page<'a>(
         return None;
     }
     let page = hw.pin_page(current, pte.pfn(), fill).await;
-    let ticket = if fill { current.kernel().shadow_pinned(mm, address) } else { PinTicket::default() };
+    let ticket = if fill { current.kernel().probe().pinned(mm, address) } else { PinTicket::default() };
     if write && !pte.is_dirty() && !hw.memory.words(pte.pfn()).flags().test_bit(current, PG_DIRTY).await {
         set_page_dirty(current, pte.pfn()).await;
     }

@@ -1,6 +1,8 @@
 //! The rules of the house, read off the source itself: which package imports which, what a file looks like, and what
 //! nothing that decides may use.
 
+mod kernel;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -272,7 +274,7 @@ const OUTSIDE_WORLD: &[&str] =
 #[test]
 fn nothing_that_decides_uses_what_is_not_deterministic() {
     let mut wrong = Vec::new();
-    for (path, text) in rust_files().into_iter().filter(|(path, _)| !path.ends_with("tests/tidy.rs")) {
+    for (path, text) in rust_files().into_iter().filter(|(path, _)| !path.ends_with("tests/tidy/main.rs")) {
         for (number, line) in code(&text) {
             for (banned, allowed, why) in BANNED {
                 if line.contains(banned) && !allowed.iter().any(|place| path.contains(place)) {
@@ -289,56 +291,6 @@ fn nothing_that_decides_uses_what_is_not_deterministic() {
         }
     }
     nothing_wrong("banned", &wrong);
-}
-
-/// Whether a source file is an observer's, or a test's: the whole of it may look at shared words.
-fn observes(path: &str) -> bool {
-    path.split('/').any(|part| matches!(part, "tests" | "benches" | "examples" | "check" | "check.rs"))
-}
-
-/// The documentation of the function that line `number` (from 0) is in, the lines of its comment joined.
-fn documentation_at(lines: &[&str], number: usize) -> String {
-    let is_function = |line: &&str| {
-        let words = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
-        ["fn ", "async fn ", "const fn "].iter().any(|start| words.starts_with(start))
-    };
-    let function = (0..=number).rev().find(|&at| is_function(&lines[at])).unwrap_or(0);
-    let comment = lines[..function].iter().rev().map(|line| line.trim_start());
-    let comment = comment.take_while(|line| line.starts_with("///") || line.starts_with("#["));
-    let mut comment: Vec<&str> = comment.collect();
-    comment.reverse();
-    comment.join(" ")
-}
-
-/// A kernel path that looks at a shared word without a step sees what no schedule shows it seeing.
-#[test]
-fn only_observers_look_at_shared_words_without_a_step() {
-    // The words themselves and their waits.
-    const HOMES: &[&str] = &["sim/engine/src/word.rs", "sim/engine/src/bit_wait.rs"];
-    let (mut wrong, mut seen) = (Vec::new(), 0);
-    for (path, text) in rust_files() {
-        if observes(&path) || HOMES.contains(&path.as_str()) {
-            continue;
-        }
-        let text = without_tests(&text);
-        let set_up = text
-            .lines()
-            .take_while(|line| line.starts_with("//!"))
-            .any(|line| line.contains("outside a run"));
-        let lines: Vec<&str> = text.lines().collect();
-        for (number, _) in code(text).filter(|(_, line)| line.contains(".observe()")) {
-            seen += 1;
-            let told = documentation_at(&lines, number - 1);
-            let may = ["observers", "heuristics", "Outside a run"].iter().any(|word| told.contains(word));
-            if !may && !set_up {
-                wrong.push(format!(
-                    "{path}:{number}: a look without a step, in a function that is not for observers"
-                ));
-            }
-        }
-    }
-    assert!(seen > 10, "the search finds the observers");
-    nothing_wrong("one-step", &wrong);
 }
 
 #[test]
