@@ -49,8 +49,10 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// Standard output and standard error of a command, one after the other. A command may end in ` > FILE`, as for a shell.
+/// Standard output and standard error of a command, one after the other. A command may end in ` > FILE`, as for a shell, or in one of
+/// the filters `| head -N` and `| grep -A N TEXT`.
 fn output(command: &str, directory: &Path) -> String {
+    let (command, filter) = command.split_once(" | ").unwrap_or((command, ""));
     let (command, file) = command.split_once(" > ").unwrap_or((command, ""));
     let mut run = Command::new(env!("CARGO_BIN_EXE_pagewalk"))
         .args(words(command))
@@ -65,7 +67,19 @@ fn output(command: &str, directory: &Path) -> String {
     }
     let text =
         [run.stdout, run.stderr].map(|bytes| String::from_utf8(bytes).expect("answers are UTF-8")).concat();
-    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let lines = text.lines().map(|line| format!("{}\n", line.trim_end()));
+    match *words(filter).iter().map(String::as_str).collect::<Vec<_>>() {
+        [""] | [] => lines.collect(),
+        ["head", count] => lines.take(number(count.trim_start_matches('-'))).collect(),
+        ["grep", "-A", count, text] => {
+            lines.skip_while(|line| !line.contains(text)).take(number(count) + 1).collect()
+        }
+        _ => panic!("no filter: {filter}"),
+    }
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number of lines")
 }
 
 /// The numbered list in the comment above a function, a line for each step.
@@ -203,6 +217,20 @@ fn links_between_documents_lead_somewhere() {
         })
         .collect();
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The lines of the README about the library are a program that is built.
+#[test]
+fn the_library_in_the_readme_is_a_program() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("a text file of the repository");
+    let (_, shown) = readme.split_once("```rust\n").expect("a block of Rust");
+    let (shown, _) = shown.split_once("```").expect("its end");
+    let program = fs::read_to_string(root().join("sim/pagewalk/examples/readme.rs")).expect("an example");
+    let lines = program.lines().map(|line| format!("{}\n", line.trim()));
+    let program: String = lines.skip_while(|line| !line.starts_with("use ")).collect();
+    for line in shown.lines().filter(|line| !line.is_empty()) {
+        assert!(program.contains(&format!("{}\n", line.trim())), "not in the example: {line}");
+    }
 }
 
 /// `ARCHITECTURE.md` names files and functions; each must exist, so that a newcomer finds them.
