@@ -1,29 +1,17 @@
-//! The memory hardware of one machine: frames, tables, and per CPU the TLBs and walk caches.
+//! The memory hardware of one machine: page tables, and per CPU the TLBs and walk caches.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::Location;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
-use pagewalk_engine::{
-    Class, Context, CpuId, Effect, Engine, Guarded, Keep, ObjectId, Op, OpKind, Order, SpinLock, Step, keep,
-};
+use pagewalk_engine::{Class, Context, CpuId, Effect, Engine, Keep, ObjectId, Op, OpKind, Order, Step, keep};
 
-use crate::lru::LruVec;
 use crate::named::Named;
-use crate::swap_lru::PageVecs;
-use crate::zone::Zone;
 use crate::{
-    Asid, Buddy, Format, PageSize, PageSizes, PerCpuPages, Pfn, PhysicalMemory, Replacement, SpecError,
-    Switches, Tables, TlbGeometry, TlbHierarchy, TlbSpec, Vaddr, WalkCache, WalkCacheSpec,
+    Asid, Format, PageSize, PageSizes, Pfn, Replacement, SpecError, Tables, TlbGeometry, TlbHierarchy,
+    TlbSpec, Vaddr, WalkCache, WalkCacheSpec,
 };
-
-/// The lock of the zone's free lists (`zone->lock`).
-pub static ZONE_LOCK: Class = Class::new(24, "zone->lock");
-
-/// The lock of the LRU lists (`zone->lru_lock`).
-pub static LRU_LOCK: Class = Class::new(29, "zone->lru_lock");
 
 /// The translations that a CPU may use: TLBs, walk caches, CR3, and what its kernel knows of them. Only that CPU changes them,
 /// its interrupts among it; the observer of I19 looks at those of all.
@@ -67,17 +55,11 @@ pub struct HardwareSpec {
     pub walk_caches: WalkCacheSpec,
     /// The cost table.
     pub costs: HardwareCosts,
-    /// Frames a CPU takes from the free lists at a time.
-    pub pcp_batch: u32,
-    /// Frames a CPU keeps before it gives a batch back; never more than its share of an eighth of memory.
-    pub pcp_high: u32,
-    /// Keep contents of pages (the memory oracle needs them).
-    pub track_contents: bool,
 }
 
 impl HardwareSpec {
     /// The least hardware there can be, for small programs of which only the order of steps matters: four-level tables, one TLB of four
-    /// entries a side, no walk caches, a cycle for everything, contents kept.
+    /// entries a side, no walk caches, a cycle for everything.
     #[must_use]
     pub fn minimal(cpus: u16, frames: u32) -> Self {
         let sizes = PageSizes::of(&[PageSize::BASE]);
@@ -102,9 +84,6 @@ impl HardwareSpec {
                 invlpg: 1,
                 flush_all: 1,
             },
-            pcp_batch: 1,
-            pcp_high: 64,
-            track_contents: true,
         }
     }
 }
@@ -141,8 +120,6 @@ pub struct Core {
     pub(crate) walk_caches: RefCell<WalkCache>,
     pub(crate) root: Cell<Option<Root>>,
     pub(crate) walks: Cell<WalkCounters>,
-    pub(crate) pcp: RefCell<PerCpuPages>,
-    pub(crate) pagevecs: RefCell<PageVecs>,
 }
 
 impl Keep for Core {
@@ -152,8 +129,6 @@ impl Keep for Core {
             walk_caches: self.walk_caches.keep(),
             root: self.root.keep(),
             walks: self.walks.keep(),
-            pcp: self.pcp.keep(),
-            pagevecs: self.pagevecs.keep(),
         }
     }
 
@@ -162,8 +137,6 @@ impl Keep for Core {
         self.walk_caches.borrow_mut().set_back(&kept.walk_caches.borrow());
         self.root.set_back(&kept.root);
         self.walks.set_back(&kept.walks);
-        self.pcp.set_back(&kept.pcp);
-        self.pagevecs.set_back(&kept.pagevecs);
     }
 }
 
@@ -227,37 +200,16 @@ impl Core {
 
 /// The memory hardware of the machine.
 pub struct Hardware {
-    /// The frames and their `struct page`.
-    pub memory: PhysicalMemory,
-    /// The page tables in them.
+    /// The page tables.
     pub tables: Tables,
-    pub(crate) zone_lock: SpinLock,
-    pub(crate) buddy: Guarded<Buddy>,
-    pub(crate) lru_lock: SpinLock,
-    /// The LRU lists of each memory group, by number.
-    pub(crate) lru: Guarded<Vec<LruVec>>,
-    /// Pages that interrupts want at the back of their lists.
-    pub(crate) rotated: RefCell<Vec<Pfn>>,
-    /// Pages that interrupts have a reference to, for observers.
-    pub(crate) held_by_interrupts: RefCell<Vec<Pfn>>,
-    pub(crate) zone: Zone,
     pub(crate) named: Named,
-    /// Pages that have been freed and not handed out again, for the observer of I4.
-    pub(crate) freed_pages: RefCell<BTreeSet<Pfn>>,
     cores: Box<[Core]>,
+    frames: u32,
     format: Format,
     costs: HardwareCosts,
-    pub(crate) allocated: Cell<u64>,
-    pub(crate) freed: Cell<u64>,
-    pub(crate) switches: Cell<Switches>,
-    /// The mutants whose line was reached, a bit each.
-    pub(crate) reached: Cell<u32>,
-    this: Weak<Hardware>,
 }
 
-// Which mutants were reached adds up over all runs.
-keep!(Hardware: memory, tables, zone_lock, buddy, lru_lock, lru, rotated, held_by_interrupts, zone, named, freed_pages, cores,
-    allocated, freed, switches; fixed format, costs, reached, this);
+keep!(Hardware: tables, named, cores; fixed frames, format, costs);
 
 impl Hardware {
     /// The step being executed changes which translations `cpu` may use. Explored schedules learn of it.
@@ -302,63 +254,42 @@ impl Hardware {
     }
 
     /// The step being executed is followed by a look at the translations of every CPU.
-    pub(crate) fn observe_translations(&self, engine: &Engine) {
+    pub fn observe_translations(&self, engine: &Engine) {
         for cpu in 0..self.cores.len() as u64 {
             engine.touch(ObjectId::new(&TRANSLATIONS, cpu), OpKind::Load, Effect::NONE);
         }
     }
 
-    /// The hardware, all memory free, its kernel [`Switches::FIXED`].
+    /// The hardware, nothing in its tables, TLBs and walk caches.
     ///
     /// # Errors
     /// If the description of TLBs or walk caches is impossible.
     pub fn new(spec: &HardwareSpec) -> Result<Rc<Self>, SpecError> {
-        let memory = PhysicalMemory::new(spec.frames, spec.track_contents)?;
         let spans: Vec<PageSize> = (1..=spec.format.levels)
             .filter_map(|level| PageSize::from_shift(spec.format.shift(level)))
             .collect();
-        // However many CPUs a small machine has, their lists hold an eighth of it at most.
-        let share = (spec.frames / (8 * u32::from(spec.cpus.max(1)))).max(1);
-        let (batch, high) = (spec.pcp_batch.min(share), spec.pcp_high.min(share));
         let core = || {
             Ok(Core {
                 tlb: RefCell::new(TlbHierarchy::new(&spec.tlb)?),
                 walk_caches: RefCell::new(WalkCache::new(&spec.walk_caches, &spans)?),
                 root: Cell::new(None),
                 walks: Cell::default(),
-                pcp: RefCell::new(PerCpuPages::new(batch, high)?),
-                pagevecs: RefCell::default(),
             })
         };
-        let zone_lock = SpinLock::new(&ZONE_LOCK, 0);
-        let lru_lock = SpinLock::new(&LRU_LOCK, 0);
         let cores = (0..spec.cpus).map(|_| core()).collect::<Result<_, _>>()?;
-        Ok(Rc::new_cyclic(|this| Self {
+        Ok(Rc::new(Self {
             tables: Tables::new(spec.format, spec.frames),
-            buddy: Guarded::new(zone_lock.id(), Buddy::new(&memory)),
-            lru: Guarded::new(lru_lock.id(), vec![LruVec::default()]),
-            lru_lock,
-            rotated: RefCell::default(),
-            held_by_interrupts: RefCell::default(),
-            zone: Zone::default(),
             named: Named::default(),
-            freed_pages: RefCell::default(),
-            memory,
-            zone_lock,
             cores,
+            frames: spec.frames,
             format: spec.format,
             costs: spec.costs.clone(),
-            allocated: Cell::new(0),
-            freed: Cell::new(0),
-            switches: Cell::default(),
-            reached: Cell::new(0),
-            this: Weak::clone(this),
         }))
     }
 
-    /// The hardware as interrupt handlers hold it.
-    pub(crate) fn shared(&self) -> Rc<Self> {
-        self.this.upgrade().expect("hardware is always shared")
+    /// Frames of base pages.
+    pub fn frames(&self) -> u32 {
+        self.frames
     }
 
     /// The page-table format.
@@ -382,16 +313,5 @@ impl Hardware {
     /// All CPUs' hardware, by number.
     pub fn cores(&self) -> &[Core] {
         &self.cores
-    }
-
-    /// Pages allocated and freed so far (`pgalloc`, `pgfree`).
-    pub fn page_counts(&self) -> (u64, u64) {
-        (self.allocated.get(), self.freed.get())
-    }
-
-    /// Free frames, those on per-CPU lists included; for observers.
-    pub fn free_frames(&self) -> u32 {
-        let cached: u32 = self.cores.iter().map(|core| core.pcp.borrow().len()).sum();
-        self.buddy.observe().free_frames() + cached
     }
 }

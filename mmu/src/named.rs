@@ -37,7 +37,7 @@ impl Hardware {
     }
 
     /// The CPUs that must be searched for the frame.
-    pub(crate) fn may_name(&self, pfn: Pfn) -> Vec<CpuId> {
+    pub fn may_name(&self, pfn: Pfn) -> Vec<CpuId> {
         let mask = match self.named.large.get() {
             true => u64::MAX,
             false => self.named.by_frame.borrow().get(&pfn).copied().unwrap_or(0),
@@ -47,7 +47,7 @@ impl Hardware {
     }
 
     /// No CPU holds anything that names the frame, under whatever tag.
-    pub(crate) fn note_unnamed(&self, pfn: Pfn) {
+    pub fn note_unnamed(&self, pfn: Pfn) {
         self.named.by_frame.borrow_mut().remove(&pfn);
     }
 }

@@ -7,7 +7,8 @@ use std::fmt;
 pub struct SpecError(String);
 
 impl SpecError {
-    pub(crate) fn new(reason: impl Into<String>) -> Self {
+    /// Refused for this reason.
+    pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
 

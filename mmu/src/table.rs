@@ -1,14 +1,13 @@
 //! Page tables in simulated frames: the entries a frame holds while it is a table, and the table's lock.
 //!
-//! A frame becomes a table by [`Tables::attach`], which gives it a slot with room for its entries; the
-//! slot's number is kept in the frame's `struct page`. Slots are reused, so host memory follows the
-//! number of tables in use.
+//! A frame becomes a table by [`Tables::attach`], which gives it a slot with room for its entries. Slots are
+//! reused, so host memory follows the number of tables in use.
 
 use std::cell::{Cell, OnceCell, RefCell};
 
 use pagewalk_engine::{Class, Digest, Keep, ObjectId, SpinLock, Word};
 
-use crate::{Format, Pfn, PhysicalMemory, Pte};
+use crate::{Format, PerFrame, Pfn, Pte};
 
 /// Page-table entries; eight share a cache line.
 pub static PTE: Class = Class::packed(16, "pte", 3);
@@ -26,6 +25,8 @@ struct Chunk {
 pub struct Tables {
     format: Format,
     chunks: Box<[OnceCell<Chunk>]>,
+    /// The slot of each frame that is a table; 0 of any other.
+    slot_of: PerFrame<Cell<u32>>,
     free: RefCell<Vec<u32>>,
     slots: Cell<u32>,
     in_use: Cell<u32>,
@@ -36,6 +37,7 @@ impl Keep for Tables {
         let kept = Self {
             format: self.format,
             chunks: self.chunks.iter().map(|_| OnceCell::new()).collect(),
+            slot_of: self.slot_of.keep(),
             free: self.free.keep(),
             slots: self.slots.keep(),
             in_use: self.in_use.keep(),
@@ -49,6 +51,7 @@ impl Keep for Tables {
         (0..before).for_each(|slot| set_back(self.slot(slot), kept.slot(slot)));
         // The entries of a slot are emptied when it is used next.
         (before..now).for_each(|slot| self.slot(slot).1.set_free());
+        self.slot_of.set_back(&kept.slot_of);
         self.free.set_back(&kept.free);
         self.slots.set(before);
         self.in_use.set_back(&kept.in_use);
@@ -65,7 +68,8 @@ impl Tables {
     /// No tables yet, for a machine with so many frames.
     pub fn new(format: Format, frames: u32) -> Self {
         let chunks = (0..(frames as usize).div_ceil(CHUNK)).map(|_| OnceCell::new()).collect();
-        Self { format, chunks, free: RefCell::default(), slots: Cell::new(0), in_use: Cell::new(0) }
+        let slot_of = PerFrame::new(frames);
+        Self { format, chunks, slot_of, free: RefCell::default(), slots: Cell::new(0), in_use: Cell::new(0) }
     }
 
     /// Tables in use, all levels.
@@ -73,8 +77,14 @@ impl Tables {
         self.in_use.get()
     }
 
-    /// What every table holds.
+    /// What every table holds, and which frame it is in.
     pub(crate) fn absorb_into(&self, digest: &mut Digest) {
+        for pfn in (0..self.slot_of.frames()).map(Pfn) {
+            let slot = self.slot_of.peek(pfn).map_or(0, Cell::get);
+            if slot != 0 {
+                digest.absorb(u64::from(pfn.0) << 32 | u64::from(slot));
+            }
+        }
         let entries = usize::from(self.format.entries());
         for slot in 0..self.slots.get() {
             let (chunk, base) = self.chunk(slot);
@@ -90,13 +100,13 @@ impl Tables {
     }
 
     /// Makes the frame a table with no entries. The frame is private to the caller.
-    pub fn attach(&self, memory: &PhysicalMemory, pfn: Pfn) {
+    pub fn attach(&self, pfn: Pfn) {
         let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
             self.slots.set(self.slots.get() + 1);
             self.slots.get() - 1
         });
         self.in_use.set(self.in_use.get() + 1);
-        memory.page(pfn).private.set(slot);
+        self.slot_of.get(pfn).set(slot);
         let (chunk, base) = self.chunk(slot);
         let entries = usize::from(self.format.entries());
         for entry in &chunk.entries[base * entries..(base + 1) * entries] {
@@ -105,29 +115,29 @@ impl Tables {
     }
 
     /// The frame stops being a table. Every entry is none and no walker can reach it.
-    pub fn detach(&self, memory: &PhysicalMemory, pfn: Pfn) {
-        self.free.borrow_mut().push(memory.page(pfn).private.replace(0));
+    pub fn detach(&self, pfn: Pfn) {
+        self.free.borrow_mut().push(self.slot_of.get(pfn).replace(0));
         self.in_use.set(self.in_use.get() - 1);
     }
 
     /// Entry `index` of the table in frame `table`.
     #[inline]
-    pub fn entry<'a>(&'a self, memory: &PhysicalMemory, table: Pfn, index: u16) -> Word<'a, Pte> {
+    pub fn entry(&self, table: Pfn, index: u16) -> Word<'_, Pte> {
         let id = ObjectId::new(&PTE, u64::from(table.0) << self.format.index_bits | u64::from(index));
-        let (chunk, base) = self.chunk(memory.page(table).private.get());
+        let (chunk, base) = self.chunk(self.slot_of.get(table).get());
         Word::new(&chunk.entries[(base << self.format.index_bits) + usize::from(index)], id)
     }
 
     /// The entries of the table in frame `table` that are not none, with their indices, for observers outside the steps.
-    pub fn observe_used(&self, memory: &PhysicalMemory, table: Pfn) -> impl Iterator<Item = (u16, Pte)> {
-        let (entries, _) = self.slot(memory.page(table).private.get());
+    pub fn observe_used(&self, table: Pfn) -> impl Iterator<Item = (u16, Pte)> {
+        let (entries, _) = self.slot(self.slot_of.get(table).get());
         let used = entries.iter().map(Cell::get).enumerate().filter(|(_, entry)| !entry.is_none());
         used.map(|(index, entry)| (index as u16, entry))
     }
 
     /// The lock of the table in frame `table`.
-    pub fn lock<'a>(&'a self, memory: &PhysicalMemory, table: Pfn) -> &'a SpinLock {
-        let (chunk, base) = self.chunk(memory.page(table).private.get());
+    pub fn lock(&self, table: Pfn) -> &SpinLock {
+        let (chunk, base) = self.chunk(self.slot_of.get(table).get());
         &chunk.locks[base]
     }
 
@@ -155,31 +165,28 @@ mod tests {
 
     #[test]
     fn tables_that_are_set_back_are_those_that_were_there() {
-        let memory = PhysicalMemory::new(64, false).expect("64 frames");
         let tables = Tables::new(Format::x86_64(4).expect("four levels"), 64);
         let entry = |frame: u32| Pte(u64::from(frame) << 12 | 1);
         let [one, two, three] = [Pfn(1), Pfn(2), Pfn(3)];
-        tables.attach(&memory, one);
-        tables.attach(&memory, two);
-        tables.entry(&memory, one, 7).set_up(entry(9));
-        let (kept, kept_memory) = (tables.keep(), memory.keep());
+        tables.attach(one);
+        tables.attach(two);
+        tables.entry(one, 7).set_up(entry(9));
+        let kept = tables.keep();
         for _ in 0..2 {
-            tables.entry(&memory, one, 7).set_up(Pte::NONE);
-            tables.entry(&memory, one, 511).set_up(entry(8));
-            tables.detach(&memory, two);
-            tables.attach(&memory, three); // where the second was
-            tables.entry(&memory, three, 0).set_up(entry(5));
-            tables.attach(&memory, two);
-            tables.detach(&memory, three);
+            tables.entry(one, 7).set_up(Pte::NONE);
+            tables.entry(one, 511).set_up(entry(8));
+            tables.detach(two);
+            tables.attach(three); // where the second was
+            tables.entry(three, 0).set_up(entry(5));
+            tables.attach(two);
+            tables.detach(three);
             tables.set_back(&kept);
-            memory.set_back(&kept_memory);
-            let used = |table: Pfn| tables.observe_used(&memory, table).collect::<Vec<_>>();
+            let used = |table: Pfn| tables.observe_used(table).collect::<Vec<_>>();
             assert_eq!((used(one), used(two)), (vec![(7, entry(9))], vec![]));
             assert_eq!(tables.in_use(), 2);
-            tables.attach(&memory, three);
-            assert_eq!(memory.page(three).private.get(), 2, "a slot of its own");
+            tables.attach(three);
+            assert_eq!(tables.slot_of.get(three).get(), 2, "a slot of its own");
             tables.set_back(&kept);
-            memory.set_back(&kept_memory);
         }
     }
 }

@@ -54,7 +54,7 @@ impl Hardware {
             self.look_at_translations(cx.engine(), cx.cpu().id());
             let mut at = self.start(core, root, vaddr);
             let (word, leaf) = loop {
-                let word = self.tables.entry(&self.memory, at.table, self.format().index(vaddr, at.level));
+                let word = self.tables.entry(at.table, self.format().index(vaddr, at.level));
                 let entry = word.read_once(cx).await;
                 core.count(|counters| counters.steps += 1);
                 cx.charge(self.costs().walk_step);

@@ -1,7 +1,7 @@
 //! `add_to_page_cache`: a new page becomes a file's.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Mutant, PG_LOCKED, PageRef};
+use pagewalk_pages::{Mutant, PG_LOCKED, PageRef};
 
 use crate::address_space::{AddressSpace, PageIndex};
 use crate::radix::Occupied;
@@ -30,9 +30,9 @@ pub async fn add_to_page_cache(
     mapping: &AddressSpace,
     index: PageIndex,
 ) -> Result<(), AddError> {
-    let hw = mapping.hw();
-    let flags = hw.memory.words(page.pfn()).flags();
-    let late = hw.mutant(Mutant::PublishBeforeInit);
+    let zone = mapping.zone();
+    let flags = zone.memory.words(page.pfn()).flags();
+    let late = zone.mutant(Mutant::PublishBeforeInit);
     if !late {
         flags.set_bit(cx, PG_LOCKED).await; // 1
     }
@@ -66,7 +66,7 @@ pub async fn add_to_page_cache_locked(
     mapping: &AddressSpace,
     index: PageIndex,
 ) -> Result<(), AddError> {
-    let late = mapping.hw().mutant(Mutant::PublishBeforeInit);
+    let late = mapping.zone().mutant(Mutant::PublishBeforeInit);
     // 1
     if !mapping.nodes().preload(cx) {
         cx.mark("add_to_page_cache:no-memory");
@@ -86,7 +86,7 @@ pub async fn add_to_page_cache_locked(
     } else if !late {
         cx.mark("add_to_page_cache:exists"); // 7
         mapping.disclaim(cx, page.pfn()).await;
-        mapping.hw().memory.words(page.pfn()).count().fetch_add(cx, -1).await;
+        mapping.zone().memory.words(page.pfn()).count().fetch_add(cx, -1).await;
     }
     tree.unlock().await; // 8
     inserted.map_err(|error| match error {
@@ -97,6 +97,6 @@ pub async fn add_to_page_cache_locked(
 
 /// The cache's reference, and whose page it is.
 async fn set_owner(cx: &Context, page: &PageRef<'_>, mapping: &AddressSpace, index: PageIndex) {
-    mapping.hw().memory.get_page(cx, page.pfn()).await.into_pfn(); // 2
+    mapping.zone().memory.get_page(cx, page.pfn()).await.into_pfn(); // 2
     mapping.claim(cx, page.pfn(), index).await; // 3
 }

@@ -8,7 +8,8 @@ use pagewalk_engine::{
     Class, Context, CpuId, Digest, Held, IpiHandler, ObjectId, RwSpinGuard, RwSpinLock, Shared, SpinGuard,
     SpinLock, Word,
 };
-use pagewalk_mmu::{Fix, Hardware, PG_SWAPCACHE, PageMapping, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{Fix, PG_SWAPCACHE, PageMapping, Zone};
 
 use crate::buffers::ReleasePolicy;
 use crate::gauges::Gauges;
@@ -23,22 +24,22 @@ pub static TREE_LOCK: Class = Class::new(68, "mapping->tree_lock");
 /// `mapping->nrpages`.
 static NRPAGES: Class = Class::new(69, "mapping->nrpages");
 
-/// The page cache of one machine: the hardware under it and the nodes of all its trees.
+/// The page cache of one machine: the zone of its pages and the nodes of all its trees.
 pub struct PageCache {
     /// The frames and what `struct page` says of them.
-    pub hw: Rc<Hardware>,
+    pub zone: Rc<Zone>,
     pub(crate) nodes: Rc<Nodes>,
     pub(crate) gauges: Gauges,
 }
 
-pagewalk_engine::keep!(PageCache: nodes, gauges; fixed hw);
+pagewalk_engine::keep!(PageCache: nodes, gauges; fixed zone);
 
 impl PageCache {
     /// A cache without pages, with memory for `most_nodes` nodes of trees at a time (each has 64 slots).
-    pub fn new(hw: &Rc<Hardware>, most_nodes: u32) -> Rc<Self> {
+    pub fn new(zone: &Rc<Zone>, most_nodes: u32) -> Rc<Self> {
         Rc::new(Self {
-            hw: Rc::clone(hw),
-            nodes: Rc::new(Nodes::new(hw.cores().len(), most_nodes)),
+            zone: Rc::clone(zone),
+            nodes: Rc::new(Nodes::new(zone.nr_cpus(), most_nodes)),
             gauges: Gauges::default(),
         })
     }
@@ -135,7 +136,7 @@ impl AddressSpace {
     /// If the place is taken, or there is no memory for a node.
     pub fn set_up_page(&self, index: PageIndex, pfn: Pfn) {
         assert!(self.tree.set_up(self.nodes(), index, pfn), "index {index} can be filled");
-        let words = self.hw().memory.words(pfn);
+        let words = self.zone().memory.words(pfn);
         words.count().set_up(words.count().observe() + 1);
         if self.is_swapper() {
             words.flags().set_up(words.flags().observe() | 1 << PG_SWAPCACHE);
@@ -159,10 +160,10 @@ impl AddressSpace {
         PageMapping::File(self.id).encode()
     }
 
-    /// The hardware its pages are in.
+    /// The zone its pages are in.
     #[inline]
-    pub fn hw(&self) -> &Rc<Hardware> {
-        &self.cache.hw
+    pub fn zone(&self) -> &Rc<Zone> {
+        &self.cache.zone
     }
 
     #[inline(always)]
@@ -179,7 +180,7 @@ impl AddressSpace {
     /// `spin_lock_irq(&mapping->tree_lock)`; `write_lock_irq` before 2.6.27.
     pub(crate) async fn lock_tree<'a>(&'a self, cx: &'a Context) -> TreeGuard<'a> {
         cx.local_irq_disable();
-        let lock = if self.hw().switches().has(Fix::LocklessLookup) {
+        let lock = if self.zone().switches().has(Fix::LocklessLookup) {
             Lock::Spin(self.tree_lock.lock(cx).await)
         } else {
             Lock::Rw(self.tree_rwlock.write_lock(cx).await)

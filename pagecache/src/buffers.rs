@@ -1,7 +1,8 @@
 //! Buffers of the file system on a page (`PG_private`): one reference, which it may refuse to give up.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Hardware, PG_DIRTY, PG_PRIVATE, PG_WRITEBACK, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{PG_DIRTY, PG_PRIVATE, PG_WRITEBACK, PageRef, Zone};
 
 use crate::address_space::AddressSpace;
 
@@ -16,19 +17,19 @@ pub enum ReleasePolicy {
 }
 
 /// `create_empty_buffers`: a locked page gets buffers unless it has them, with a reference of their own.
-pub async fn create_empty_buffers(cx: &Context, hw: &Hardware, pfn: Pfn) {
-    let words = hw.memory.words(pfn);
+pub async fn create_empty_buffers(cx: &Context, zone: &Zone, pfn: Pfn) {
+    let words = zone.memory.words(pfn);
     if words.flags().test_bit(cx, PG_PRIVATE).await {
         return;
     }
-    hw.memory.get_page(cx, pfn).await.into_pfn(); // owned by the buffers
+    zone.memory.get_page(cx, pfn).await.into_pfn(); // owned by the buffers
     words.flags().set_bit(cx, PG_PRIVATE).await;
 }
 
 /// `try_to_release_page`: asks the file system to give up the buffers of a locked page. True if the page has none now.
 pub async fn try_to_release_page(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
-    let hw = mapping.hw();
-    let flags = hw.memory.words(pfn).flags();
+    let zone = mapping.zone();
+    let flags = zone.memory.words(pfn).flags();
     if flags.test_bit(cx, PG_WRITEBACK).await {
         cx.mark("try_to_release_page:writeback");
         return false;
@@ -38,7 +39,7 @@ pub async fn try_to_release_page(cx: &Context, mapping: &AddressSpace, pfn: Pfn)
         cx.mark("try_to_release_page:refused");
         return false;
     }
-    drop_buffers(cx, mapping.hw(), pfn).await;
+    drop_buffers(cx, mapping.zone(), pfn).await;
     true
 }
 
@@ -48,17 +49,17 @@ pub async fn do_invalidatepage(cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
     if mapping.release.get() == ReleasePolicy::Never {
         return;
     }
-    drop_buffers(cx, mapping.hw(), pfn).await;
+    drop_buffers(cx, mapping.zone(), pfn).await;
 }
 
 /// `try_to_free_buffers` of a locked page that has no mapping any more: nothing keeps them. True: the page has none now.
-pub async fn free_orphan_buffers(cx: &Context, hw: &Hardware, pfn: Pfn) -> bool {
-    drop_buffers(cx, hw, pfn).await;
+pub async fn free_orphan_buffers(cx: &Context, zone: &Zone, pfn: Pfn) -> bool {
+    drop_buffers(cx, zone, pfn).await;
     true
 }
 
-async fn drop_buffers(cx: &Context, hw: &Hardware, pfn: Pfn) {
-    if hw.memory.words(pfn).flags().test_and_clear_bit(cx, PG_PRIVATE).await {
-        hw.put_page(cx, PageRef::counted(cx, pfn)).await; // the buffers' reference
+async fn drop_buffers(cx: &Context, zone: &Zone, pfn: Pfn) {
+    if zone.memory.words(pfn).flags().test_and_clear_bit(cx, PG_PRIVATE).await {
+        zone.put_page(cx, PageRef::counted(cx, pfn)).await; // the buffers' reference
     }
 }

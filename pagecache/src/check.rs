@@ -1,7 +1,8 @@
 //! The observers of the invariants that lookups and removers must keep. They look from outside, when the engine checks.
 
 use pagewalk_engine::{Context, Engine, Retry};
-use pagewalk_mmu::{PG_LOCKED, PG_WRITEBACK, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{PG_LOCKED, PG_WRITEBACK, PageRef};
 
 use crate::address_space::AddressSpace;
 use crate::radix::Tag;
@@ -76,7 +77,7 @@ impl AddressSpace {
     /// are explored; otherwise the loop goes round.)
     pub(crate) async fn until_changed(&self, cx: &Context, index: u64, pfn: Pfn) {
         if cx.engine().exploring() {
-            let mut words = vec![self.hw().memory.words(pfn).mapping().id()];
+            let mut words = vec![self.zone().memory.words(pfn).mapping().id()];
             words.extend(self.tree.observe_path(self.nodes(), index));
             words.truncate(Retry::MOST);
             cx.retry(&words).await;
@@ -90,7 +91,7 @@ impl AddressSpace {
 
     fn check_place(&self, engine: &Engine, pfn: Pfn, index: u64) {
         if self.observe_index(pfn) != Some(index) {
-            let words = self.hw().memory.words(pfn);
+            let words = self.zone().memory.words(pfn);
             let (mapping, at) = (words.mapping().observe(), words.index().observe());
             let message = format!(
                 "{pfn:?} is at index {index} of mapping {}: expected to say so, and says mapping word {mapping}, index {at}, private {}",
@@ -117,7 +118,7 @@ impl AddressSpace {
 
     /// I23: whoever takes a page out has it locked.
     pub(crate) fn check_page_locked(&self, cx: &Context, pfn: Pfn) {
-        let words = self.hw().memory.words(pfn);
+        let words = self.zone().memory.words(pfn);
         if words.flags().observe() & 1 << PG_LOCKED == 0 {
             cx.engine().violation(
                 "I23",
@@ -135,14 +136,14 @@ impl AddressSpace {
             );
             cx.engine().violation("I7", message);
         }
-        if self.hw().memory.words(pfn).flags().observe() & 1 << PG_WRITEBACK != 0 {
+        if self.zone().memory.words(pfn).flags().observe() & 1 << PG_WRITEBACK != 0 {
             cx.engine().violation("I24", format!("{pfn:?} leaves the cache while it is being written: expected the end of its writeback before"));
         }
     }
 
     /// I13: a page of a file that leaves the cache is mapped nowhere.
     pub(crate) fn check_unmapped(&self, cx: &Context, pfn: Pfn) {
-        let mapped = self.hw().memory.words(pfn).mapcount().observe();
+        let mapped = self.zone().memory.words(pfn).mapcount().observe();
         if mapped != 0 && !self.is_swapper() {
             cx.engine()
                 .violation("I26", format!("{pfn:?} leaves the cache with {mapped} mappings, expected 0"));
@@ -151,7 +152,7 @@ impl AddressSpace {
 
     /// I6: a freeze has ended before the tree is unlocked.
     pub(crate) fn check_not_frozen(&self, cx: &Context, pfn: Pfn) {
-        if self.hw().memory.words(pfn).count().observe() == 0 {
+        if self.zone().memory.words(pfn).count().observe() == 0 {
             cx.engine().violation(
                 "I6",
                 format!("{pfn:?} stays in the cache with a frozen count, 0: expected to be unfrozen"),
@@ -166,7 +167,7 @@ impl AddressSpace {
         }
         let pages = self.tree.observe_all(self.nodes());
         for &(index, pfn, tags) in &pages {
-            let words = self.hw().memory.words(pfn);
+            let words = self.zone().memory.words(pfn);
             self.check_place(engine, pfn, index);
             if words.count().observe() < 1 {
                 engine.violation(

@@ -1,7 +1,8 @@
 //! Dirty pages: the flag first, then the tag under `tree_lock`.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{PG_DIRTY, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::PG_DIRTY;
 
 use crate::address_space::AddressSpace;
 use crate::radix::Tag;
@@ -13,7 +14,7 @@ use crate::radix::Tag;
 ///  3. set the tag, if the page is still this file's;
 ///  4. unlock the tree.
 pub async fn set_page_dirty_nobuffers(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
-    let words = mapping.hw().memory.words(pfn);
+    let words = mapping.zone().memory.words(pfn);
     if words.flags().test_and_set_bit(cx, PG_DIRTY).await {
         return false; // 1
     }
@@ -32,7 +33,7 @@ pub async fn set_page_dirty_nobuffers(cx: &Context, mapping: &AddressSpace, pfn:
 /// The last act of `clear_page_dirty_for_io`, and `cancel_dirty_page`: takes the flag; true if it was there. The tag stays:
 /// whoever writes the page, or finds that there is nothing to write, puts it right.
 pub async fn test_clear_page_dirty(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
-    let dirty = mapping.hw().memory.words(pfn).flags().test_and_clear_bit(cx, PG_DIRTY).await;
+    let dirty = mapping.zone().memory.words(pfn).flags().test_and_clear_bit(cx, PG_DIRTY).await;
     if dirty {
         mapping.note_dirty(pfn, -1);
     }

@@ -1,7 +1,8 @@
 //! `find_get_page`: a page of the cache, with a reference and without a lock.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Fix, Hardware, Mutant, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{Fix, Mutant, PageRef, Zone};
 
 use crate::address_space::{AddressSpace, PageIndex};
 use crate::radix::{Entry, SlotRef};
@@ -22,8 +23,8 @@ pub async fn find_get_page<'a>(
     mapping: &AddressSpace,
     index: PageIndex,
 ) -> Option<PageRef<'a>> {
-    let hw = mapping.hw();
-    let kernel = hw.switches();
+    let zone = mapping.zone();
+    let kernel = zone.switches();
     if !kernel.has(Fix::LocklessLookup) {
         return find_get_page_locked(cx, mapping, index).await;
     }
@@ -46,20 +47,20 @@ pub async fn find_get_page<'a>(
             cx.mark("find_get_page:look-again");
             continue;
         };
-        let Some(page) = page_cache_get_speculative(cx, hw, pfn).await else {
+        let Some(page) = page_cache_get_speculative(cx, zone, pfn).await else {
             // Frozen or free: nothing new before one of these words changes.
             cx.mark("find_get_page:count-was-0");
-            let count = hw.memory.words(pfn).count().id();
+            let count = zone.memory.words(pfn).count().id();
             cx.retry(&[mapping.tree.rnode().id(), slot.id(), count]).await;
             continue;
         };
         watch.referenced(cx, mapping, pfn);
-        if is_still_there(cx, hw, &slot, entry).await {
+        if is_still_there(cx, zone, &slot, entry).await {
             break Some(page);
         }
         // The page moved. Giving back may free it: its owner may have gone meanwhile.
         cx.mark("find_get_page:moved");
-        hw.put_page(cx, page).await;
+        zone.put_page(cx, page).await;
     };
     watch.returns(cx, mapping, found.as_ref());
     rcu.unlock().await;
@@ -69,11 +70,11 @@ pub async fn find_get_page<'a>(
 /// 2. A reference to a page that may be frozen, free or a stranger's by now; `None` if its count is 0.
 pub(crate) async fn page_cache_get_speculative<'a>(
     cx: &'a Context,
-    hw: &Hardware,
+    zone: &Zone,
     pfn: Pfn,
 ) -> Option<PageRef<'a>> {
-    let count = hw.memory.words(pfn).count();
-    let got = if hw.mutant(Mutant::PlainInc) {
+    let count = zone.memory.words(pfn).count();
+    let got = if zone.mutant(Mutant::PlainInc) {
         count.fetch_add(cx, 1).await >= 0 // MUTANT plain-inc: also from 0
     } else {
         count.inc_not_zero(cx).await
@@ -82,9 +83,9 @@ pub(crate) async fn page_cache_get_speculative<'a>(
 }
 
 /// 3. Still the same page in the slot: the reference is to what was looked for.
-async fn is_still_there(cx: &Context, hw: &Hardware, slot: &SlotRef<'_>, entry: Entry) -> bool {
+async fn is_still_there(cx: &Context, zone: &Zone, slot: &SlotRef<'_>, entry: Entry) -> bool {
     // MUTANT skip-recheck: whatever the slot holds by now
-    hw.mutant(Mutant::SkipRecheck) || slot.load(cx).await == entry
+    zone.mutant(Mutant::SkipRecheck) || slot.load(cx).await == entry
 }
 
 /// Linux 2.6.22: found and referenced under `tree_lock`.
@@ -98,7 +99,7 @@ async fn find_get_page_locked<'a>(
     if let Some(slot) = mapping.tree.lookup_slot(cx, mapping.nodes(), index).await
         && let Entry::Item(pfn) = slot.load(cx).await
     {
-        page = Some(mapping.hw().memory.get_page(cx, pfn).await.into_pfn());
+        page = Some(mapping.zone().memory.get_page(cx, pfn).await.into_pfn());
     }
     tree.unlock().await;
     page.map(|pfn| PageRef::counted(cx, pfn))

@@ -1,7 +1,7 @@
 //! `find_get_pages`, `_contig` and `_tag`: the next pages of the cache, each found as by a lookup of its own.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Fix, PageRef};
+use pagewalk_pages::{Fix, PageRef};
 
 use crate::address_space::{AddressSpace, PageIndex};
 use crate::radix::{Entry, SlotRef, Tag};
@@ -56,7 +56,7 @@ async fn gang<'a>(
     tag: Option<Tag>,
     contiguous: bool,
 ) -> Vec<PageRef<'a>> {
-    if !mapping.hw().switches().has(Fix::LocklessLookup) {
+    if !mapping.zone().switches().has(Fix::LocklessLookup) {
         return gang_locked(cx, mapping, start, most, tag, contiguous).await;
     }
     let mut rounds = Rounds::default();
@@ -93,7 +93,7 @@ async fn get_speculative<'a>(
     next: Option<PageIndex>,
     rounds: &mut Rounds,
 ) -> Found<'a> {
-    let hw = mapping.hw();
+    let zone = mapping.zone();
     let mut entry = slot.load(cx).await; // 1
     loop {
         rounds.next(cx, "find_get_pages").await;
@@ -102,7 +102,7 @@ async fn get_speculative<'a>(
             Entry::Node(_) => return Found::LookAgain,
             Entry::Item(pfn) => pfn,
         };
-        let words = hw.memory.words(pfn);
+        let words = zone.memory.words(pfn);
         // As in 2.6.27 before there is a reference: a page on its way out looks like the end of the run.
         if let Some(next) = next
             && (words.mapping().read_once(cx).await == 0 || words.index().read_once(cx).await != next)
@@ -115,12 +115,12 @@ async fn get_speculative<'a>(
                 return Found::Page(page); // 3
             }
             cx.mark("find_get_pages:moved");
-            hw.put_page(cx, page).await;
+            zone.put_page(cx, page).await;
             entry = slot.load(cx).await;
             continue;
         }
         cx.mark("find_get_pages:count-was-0");
-        if hw.switches().has(Fix::RereadSlot) {
+        if zone.switches().has(Fix::RereadSlot) {
             cx.retry(&[slot.id(), words.count().id()]).await;
             entry = slot.load(cx).await;
         } else {
@@ -142,11 +142,11 @@ async fn gang_locked<'a>(
     let mut pages = Vec::new();
     for slot in mapping.tree.gang_lookup_slot(cx, mapping.nodes(), start, most, tag).await {
         let Entry::Item(pfn) = slot.load(cx).await else { continue };
-        let words = mapping.hw().memory.words(pfn);
+        let words = mapping.zone().memory.words(pfn);
         if contiguous && words.index().read_once(cx).await != start + pages.len() as u64 {
             break;
         }
-        pages.push(mapping.hw().memory.get_page(cx, pfn).await.into_pfn());
+        pages.push(mapping.zone().memory.get_page(cx, pfn).await.into_pfn());
     }
     tree.unlock().await;
     pages.into_iter().map(|pfn| PageRef::counted(cx, pfn)).collect()

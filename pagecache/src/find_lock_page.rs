@@ -1,7 +1,7 @@
 //! `find_lock_page`: a page of the cache that stays there while the caller has it locked.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::PageRef;
+use pagewalk_pages::PageRef;
 
 use crate::address_space::{AddressSpace, PageIndex};
 use crate::find_get_page::find_get_page;
@@ -19,22 +19,22 @@ pub async fn find_lock_page<'a>(
     mapping: &AddressSpace,
     index: PageIndex,
 ) -> Option<PageRef<'a>> {
-    let hw = mapping.hw();
+    let zone = mapping.zone();
     let mut rounds = Rounds::default();
     loop {
         rounds.next(cx, "find_lock_page").await;
         let page = find_get_page(cx, mapping, index).await?; // 1
-        lock_page(cx, hw, page.pfn()).await; // 2
+        lock_page(cx, zone, page.pfn()).await; // 2
         // 3. Whoever takes a page out of the cache holds its lock: what the mapping says now, it says until we unlock.
-        if hw.memory.words(page.pfn()).mapping().read_once(cx).await == mapping.page_mapping() {
+        if zone.memory.words(page.pfn()).mapping().read_once(cx).await == mapping.page_mapping() {
             mapping.check_locked(cx, page.pfn(), index); // 4
             return Some(page);
         }
         cx.mark("find_lock_page:truncated");
         mapping.check_truncated(cx, page.pfn(), index);
-        unlock_page(cx, hw, page.pfn()).await;
+        unlock_page(cx, zone, page.pfn()).await;
         let pfn = page.pfn();
-        hw.put_page(cx, page).await;
+        zone.put_page(cx, page).await;
         mapping.until_changed(cx, index, pfn).await;
     }
 }

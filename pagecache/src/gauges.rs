@@ -5,7 +5,8 @@
 use std::cell::Cell;
 
 use pagewalk_engine::Digest;
-use pagewalk_mmu::{PG_DIRTY, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::PG_DIRTY;
 
 use crate::address_space::AddressSpace;
 
@@ -59,7 +60,7 @@ impl AddressSpace {
     /// gauge for observers and heuristics, it comes to the same whichever of the two was first.
     pub(crate) fn note_removed(&self, pfn: Pfn) {
         add(self.pages(), -1);
-        let dirty = self.hw().memory.words(pfn).flags().observe() >> PG_DIRTY & 1 == 1;
+        let dirty = self.zone().memory.words(pfn).flags().observe() >> PG_DIRTY & 1 == 1;
         if dirty && self.account_dirty.get() {
             add(&self.cache.gauges.file_dirty, -1);
         }
@@ -75,7 +76,7 @@ impl AddressSpace {
     /// The page's dirty flag has changed: `by` is 1 or -1. It counts only while the page is this file's. For observers and
     /// heuristics, as above.
     pub(crate) fn note_dirty(&self, pfn: Pfn, by: i64) {
-        let ours = self.hw().memory.words(pfn).mapping().observe() == self.page_mapping();
+        let ours = self.zone().memory.words(pfn).mapping().observe() == self.page_mapping();
         if ours && self.account_dirty.get() {
             add(&self.cache.gauges.file_dirty, by);
         }

@@ -1,13 +1,13 @@
 //! Looks at the tree that take no reference: is a page there, and where is the next that is not.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::Fix;
+use pagewalk_pages::Fix;
 
 use crate::address_space::{AddressSpace, PageIndex};
 
 /// Whether there is a page at `index` (`radix_tree_lookup` under RCU, as readahead asks). It may be gone when this returns.
 pub async fn page_is_cached(cx: &Context, mapping: &AddressSpace, index: PageIndex) -> bool {
-    if !mapping.hw().switches().has(Fix::LocklessLookup) {
+    if !mapping.zone().switches().has(Fix::LocklessLookup) {
         let tree = mapping.read_lock_tree(cx).await;
         let found = mapping.tree.lookup_slot(cx, mapping.nodes(), index).await.is_some();
         tree.unlock().await;

@@ -1,7 +1,8 @@
 //! `invalidate_complete_page2`: a page must leave the cache, whoever has references to it.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{PG_DIRTY, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{PG_DIRTY, PageRef};
 
 use crate::address_space::AddressSpace;
 use crate::remove_from_page_cache::__remove_from_page_cache;
@@ -16,16 +17,16 @@ use crate::remove_from_page_cache::__remove_from_page_cache;
 ///  5. unlock the tree;
 ///  6. put the cache's reference.
 pub async fn invalidate_complete_page2(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
-    let hw = mapping.hw();
+    let zone = mapping.zone();
     mapping.check_page_locked(cx, pfn); // 1
     let tree = mapping.lock_tree(cx).await; // 2
-    if hw.memory.words(pfn).flags().test_bit(cx, PG_DIRTY).await {
+    if zone.memory.words(pfn).flags().test_bit(cx, PG_DIRTY).await {
         cx.mark("invalidate_complete_page2:dirty");
         tree.unlock().await; // 3
         return false;
     }
     __remove_from_page_cache(cx, mapping, pfn, &tree).await; // 4
     tree.unlock().await; // 5
-    hw.put_page(cx, PageRef::counted(cx, pfn)).await; // 6
+    zone.put_page(cx, PageRef::counted(cx, pfn)).await; // 6
     true
 }

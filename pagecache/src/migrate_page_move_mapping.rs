@@ -3,7 +3,8 @@
 //! Follows mm/migrate.c of v2.6.27.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Mutant, PG_PRIVATE, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{Mutant, PG_PRIVATE, PageRef};
 
 use crate::address_space::AddressSpace;
 use crate::freeze::{freeze_unguarded, page_freeze_refs, page_unfreeze_refs};
@@ -24,8 +25,8 @@ use crate::radix::Entry;
 ///  7. put the cache's reference to the old page, which is not the last one;
 ///  8. unlock the tree.
 pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old: Pfn, new: Pfn) -> bool {
-    let hw = mapping.hw();
-    let words = hw.memory.words(old);
+    let zone = mapping.zone();
+    let words = zone.memory.words(old);
     mapping.check_page_locked(cx, old);
     let tree = mapping.lock_tree(cx).await; // 1
     let index = mapping.page_index(cx, old).await;
@@ -43,22 +44,22 @@ pub async fn migrate_page_move_mapping(cx: &Context, mapping: &AddressSpace, old
         return false;
     }
     // 3
-    let frozen = if hw.mutant(Mutant::CheckThenRemove) {
-        freeze_unguarded(cx, hw, old, expected).await // MUTANT check-then-remove
+    let frozen = if zone.mutant(Mutant::CheckThenRemove) {
+        freeze_unguarded(cx, zone, old, expected).await // MUTANT check-then-remove
     } else {
-        page_freeze_refs(cx, hw, old, expected).await
+        page_freeze_refs(cx, zone, old, expected).await
     };
     if !frozen {
         cx.mark("migrate_page_move_mapping:frozen-too-late");
         tree.unlock().await;
         return false;
     }
-    hw.memory.get_page(cx, new).await.into_pfn(); // 4
+    zone.memory.get_page(cx, new).await.into_pfn(); // 4
     mapping.claim(cx, new, index).await;
     slot.expect("the page is there").replace(cx, new).await; // 5
-    page_unfreeze_refs(cx, hw, old, expected).await; // 6
+    page_unfreeze_refs(cx, zone, old, expected).await; // 6
     let held = PageRef::counted(cx, old).into_pfn();
-    hw.put_page_testzero(cx, held).await; // 7
+    zone.put_page_testzero(cx, held).await; // 7
     tree.unlock().await; // 8
     true
 }

@@ -4,14 +4,15 @@
 //! and `index` stay what they are to the reverse mapping.
 
 use pagewalk_engine::{Context, Engine};
-use pagewalk_mmu::{PG_SWAPCACHE, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::PG_SWAPCACHE;
 
 use crate::address_space::{AddressSpace, PageIndex};
 
 impl AddressSpace {
     /// The page says from now on that it is at `index`. Nobody can find it yet.
     pub(crate) async fn claim(&self, cx: &Context, pfn: Pfn, index: PageIndex) {
-        let words = self.hw().memory.words(pfn);
+        let words = self.zone().memory.words(pfn);
         if self.is_swapper() {
             words.flags().set_bit(cx, PG_SWAPCACHE).await;
             words.private().write_once(cx, entry_word(index)).await;
@@ -23,7 +24,7 @@ impl AddressSpace {
 
     /// The page says from now on that it is nowhere.
     pub(crate) async fn disclaim(&self, cx: &Context, pfn: Pfn) {
-        let words = self.hw().memory.words(pfn);
+        let words = self.zone().memory.words(pfn);
         if self.is_swapper() {
             words.private().write_once(cx, 0).await;
             words.flags().clear_bit(cx, PG_SWAPCACHE).await;
@@ -34,7 +35,7 @@ impl AddressSpace {
 
     /// `page_mapping(page) == mapping`.
     pub(crate) async fn owns(&self, cx: &Context, pfn: Pfn) -> bool {
-        let words = self.hw().memory.words(pfn);
+        let words = self.zone().memory.words(pfn);
         if self.is_swapper() {
             words.flags().test_bit(cx, PG_SWAPCACHE).await
         } else {
@@ -44,7 +45,7 @@ impl AddressSpace {
 
     /// `page_index`: the place that a page of this address space says it has.
     pub(crate) async fn page_index(&self, cx: &Context, pfn: Pfn) -> PageIndex {
-        let words = self.hw().memory.words(pfn);
+        let words = self.zone().memory.words(pfn);
         if self.is_swapper() {
             u64::from(words.private().read_once(cx).await)
         } else {
@@ -54,7 +55,7 @@ impl AddressSpace {
 
     /// `page_index` of a page under writeback, which stays where it is; in the step of an interrupt.
     pub(crate) fn page_index_in_step(&self, engine: &Engine, pfn: Pfn) -> PageIndex {
-        let words = self.hw().memory.words(pfn);
+        let words = self.zone().memory.words(pfn);
         if self.is_swapper() {
             u64::from(words.private().load_in_step(engine))
         } else {
@@ -64,7 +65,7 @@ impl AddressSpace {
 
     /// The place that the page says it has here, for observers; `None` if it says that it is elsewhere.
     pub(crate) fn observe_index(&self, pfn: Pfn) -> Option<PageIndex> {
-        let words = self.hw().memory.words(pfn);
+        let words = self.zone().memory.words(pfn);
         if self.is_swapper() {
             let cached = words.flags().observe() >> PG_SWAPCACHE & 1 == 1;
             cached.then(|| u64::from(words.private().observe()))

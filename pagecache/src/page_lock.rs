@@ -1,21 +1,22 @@
 //! `lock_page` and the waits for a page's bits. Only with a reference to the page.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Hardware, Mutant, PG_LOCKED, PG_WRITEBACK, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{Mutant, PG_LOCKED, PG_WRITEBACK, Zone};
 
 /// `lock_page`: sleeps until the lock is free, and takes it.
-pub async fn lock_page(cx: &Context, hw: &Hardware, pfn: Pfn) {
-    hw.memory.words(pfn).flags().lock_bit(cx, PG_LOCKED).await;
+pub async fn lock_page(cx: &Context, zone: &Zone, pfn: Pfn) {
+    zone.memory.words(pfn).flags().lock_bit(cx, PG_LOCKED).await;
 }
 
 /// `trylock_page`: takes the lock if it is free; true if it was.
-pub async fn trylock_page(cx: &Context, hw: &Hardware, pfn: Pfn) -> bool {
-    !hw.memory.words(pfn).flags().test_and_set_bit(cx, PG_LOCKED).await
+pub async fn trylock_page(cx: &Context, zone: &Zone, pfn: Pfn) -> bool {
+    !zone.memory.words(pfn).flags().test_and_set_bit(cx, PG_LOCKED).await
 }
 
 /// `unlock_page`: releases the lock and wakes who waits for it.
-pub async fn unlock_page(cx: &Context, hw: &Hardware, pfn: Pfn) {
-    if !hw.memory.words(pfn).flags().unlock_bit(cx, PG_LOCKED).await {
+pub async fn unlock_page(cx: &Context, zone: &Zone, pfn: Pfn) {
+    if !zone.memory.words(pfn).flags().unlock_bit(cx, PG_LOCKED).await {
         cx.engine().violation(
             "I23",
             format!(
@@ -27,14 +28,14 @@ pub async fn unlock_page(cx: &Context, hw: &Hardware, pfn: Pfn) {
 }
 
 /// `wait_on_page_locked`: sleeps until the lock is free, without taking it.
-pub async fn wait_on_page_locked(cx: &Context, hw: &Hardware, pfn: Pfn) {
-    hw.memory.words(pfn).flags().wait_on_bit(cx, PG_LOCKED).await;
+pub async fn wait_on_page_locked(cx: &Context, zone: &Zone, pfn: Pfn) {
+    zone.memory.words(pfn).flags().wait_on_bit(cx, PG_LOCKED).await;
 }
 
 /// `wait_on_page_writeback`: sleeps until the page is under no writeback.
-pub async fn wait_on_page_writeback(cx: &Context, hw: &Hardware, pfn: Pfn) {
-    let flags = hw.memory.words(pfn).flags();
-    if hw.mutant(Mutant::WritebackWakeOnce) {
+pub async fn wait_on_page_writeback(cx: &Context, zone: &Zone, pfn: Pfn) {
+    let flags = zone.memory.words(pfn).flags();
+    if zone.mutant(Mutant::WritebackWakeOnce) {
         return flags.sleep_on_bit(cx, PG_WRITEBACK).await; // MUTANT writeback-wake-once
     }
     flags.wait_on_bit(cx, PG_WRITEBACK).await;

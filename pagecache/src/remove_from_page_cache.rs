@@ -54,7 +54,7 @@ pub(crate) async fn __remove_from_page_cache(
 ) {
     debug_assert!(tree.exclusive(), "readers remove nothing");
     let index = mapping.page_index(cx, pfn).await;
-    let deleted = mapping.tree.delete(cx, tree, mapping.nodes(), index, mapping.hw()).await; // 1
+    let deleted = mapping.tree.delete(cx, tree, mapping.nodes(), index, mapping.zone()).await; // 1
     mapping.check_removed(cx, pfn, index, deleted);
     mapping.disclaim(cx, pfn).await; // 2
     mapping.note_removed(pfn);

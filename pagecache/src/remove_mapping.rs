@@ -1,7 +1,8 @@
 //! `remove_mapping`: a page leaves the cache only if the cache and the caller are all who have it.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Fix, Mutant, PG_DIRTY, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{Fix, Mutant, PG_DIRTY, PageRef};
 
 use crate::address_space::AddressSpace;
 use crate::freeze::{freeze_unguarded, page_freeze_refs, page_unfreeze_refs};
@@ -20,9 +21,9 @@ const EXPECTED: i32 = 2;
 ///  5. B: take the page out of the tree;
 ///  6. leave the count at 0: C is the caller's.
 pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
-    let hw = mapping.hw();
-    let kernel = hw.switches();
-    let words = hw.memory.words(pfn);
+    let zone = mapping.zone();
+    let kernel = zone.switches();
+    let words = zone.memory.words(pfn);
     mapping.check_page_locked(cx, pfn); // 1
     let tree = mapping.lock_tree(cx).await; // 2
     // 3. A: no lookup can take a reference from here on. Before the dirty flag is read: whoever dirtied the page and has
@@ -30,10 +31,10 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
     let lockless = kernel.has(Fix::LocklessLookup);
     let alone = if !lockless {
         words.count().read_once(cx).await == EXPECTED // lookups take the lock too (2.6.22)
-    } else if hw.mutant(Mutant::CheckThenRemove) {
-        freeze_unguarded(cx, hw, pfn, EXPECTED).await // MUTANT check-then-remove
+    } else if zone.mutant(Mutant::CheckThenRemove) {
+        freeze_unguarded(cx, zone, pfn, EXPECTED).await // MUTANT check-then-remove
     } else {
-        page_freeze_refs(cx, hw, pfn, EXPECTED).await
+        page_freeze_refs(cx, zone, pfn, EXPECTED).await
     };
     if !alone {
         cx.mark("__remove_mapping:referenced");
@@ -43,8 +44,8 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
     // 4
     if words.flags().test_bit(cx, PG_DIRTY).await {
         cx.mark("__remove_mapping:dirty");
-        if lockless && !hw.mutant(Mutant::FreezeLeakDirty) {
-            page_unfreeze_refs(cx, hw, pfn, EXPECTED).await; // MUTANT freeze-leak-dirty leaves it frozen
+        if lockless && !zone.mutant(Mutant::FreezeLeakDirty) {
+            page_unfreeze_refs(cx, zone, pfn, EXPECTED).await; // MUTANT freeze-leak-dirty leaves it frozen
         }
         mapping.check_not_frozen(cx, pfn);
         tree.unlock().await;
@@ -62,7 +63,7 @@ pub async fn __remove_mapping(cx: &Context, mapping: &AddressSpace, pfn: Pfn) ->
 pub async fn remove_mapping(cx: &Context, mapping: &AddressSpace, page: &PageRef<'_>) -> bool {
     let removed = __remove_mapping(cx, mapping, page.pfn()).await;
     if removed {
-        page_unfreeze_refs(cx, mapping.hw(), page.pfn(), 1).await; // C
+        page_unfreeze_refs(cx, mapping.zone(), page.pfn(), 1).await; // C
     }
     removed
 }

@@ -5,14 +5,15 @@
 use std::rc::{Rc, Weak};
 
 use pagewalk_engine::{Context, CpuId, Effect, Engine, Held, IpiHandler, ObjectId, OpKind};
-use pagewalk_mmu::{Fix, PG_DIRTY, PG_RECLAIM, PG_WRITEBACK, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{Fix, PG_DIRTY, PG_RECLAIM, PG_WRITEBACK};
 
 use crate::address_space::{AddressSpace, TREE_LOCK};
 use crate::radix::Tag;
 
 /// Writeback of a locked page begins.
 pub async fn set_page_writeback(cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
-    let words = mapping.hw().memory.words(pfn);
+    let words = mapping.zone().memory.words(pfn);
     mapping.check_page_locked(cx, pfn);
     let tree = mapping.lock_tree(cx).await;
     if words.flags().test_and_set_bit(cx, PG_WRITEBACK).await {
@@ -47,16 +48,16 @@ pub async fn set_page_writeback(cx: &Context, mapping: &AddressSpace, pfn: Pfn) 
 /// Linux spins for `tree_lock` in 2; here whoever holds it lets the interrupt go on when it lets go. And the interrupted program
 /// may take steps between 1, 2 and 3, which it can in Linux only where the end is left to ksoftirqd.
 pub fn end_page_writeback(engine: &Engine, cpu: CpuId, mapping: &Rc<AddressSpace>, pfn: Pfn) {
-    let hw = mapping.hw();
-    let words = hw.memory.words(pfn);
-    if hw.switches().has(Fix::WritebackReference) {
-        hw.get_page_in_step(engine, pfn);
+    let zone = mapping.zone();
+    let words = zone.memory.words(pfn);
+    if zone.switches().has(Fix::WritebackReference) {
+        zone.get_page_in_step(engine, pfn);
     }
     if words.flags().load_in_step(engine) >> PG_RECLAIM & 1 == 1 {
         words
             .flags()
             .modify_in_step(engine, OpKind::ChangeBit(PG_RECLAIM), |flags| flags & !(1 << PG_RECLAIM));
-        hw.rotate_reclaimable_page(engine, pfn); // 1
+        zone.rotate_reclaimable_page(engine, pfn); // 1
     }
     let ending =
         Ending { mapping: Rc::downgrade(mapping), cpu, pfn, owner: words.mapping().load_in_step(engine) };
@@ -91,17 +92,17 @@ impl Ending {
     /// Step 3.
     fn wake(&self, engine: &Engine) {
         let Some(mapping) = self.mapping.upgrade() else { return };
-        let hw = mapping.hw();
+        let zone = mapping.zone();
         self.check_same_page(engine, &mapping);
-        hw.memory.words(self.pfn).flags().wake_bit_waiters(engine);
-        if hw.switches().has(Fix::WritebackReference) {
-            hw.put_page_in_step(engine, self.pfn);
+        zone.memory.words(self.pfn).flags().wake_bit_waiters(engine);
+        if zone.switches().has(Fix::WritebackReference) {
+            zone.put_page_in_step(engine, self.pfn);
         }
     }
 
     /// I3, for observers: the page that is touched was not freed since its writeback ended.
     fn check_same_page(&self, engine: &Engine, mapping: &AddressSpace) {
-        let words = mapping.hw().memory.words(self.pfn);
+        let words = mapping.zone().memory.words(self.pfn);
         let (count, owner) = (words.count().observe(), words.mapping().observe());
         let strange = owner != 0 && self.owner != 0 && owner != self.owner;
         if engine.config().checks && (count == 0 || strange) {
@@ -140,7 +141,7 @@ impl AddressSpace {
 
     /// `test_clear_page_writeback`.
     fn test_clear_page_writeback(&self, engine: &Engine, pfn: Pfn) {
-        let flags = self.hw().memory.words(pfn).flags();
+        let flags = self.zone().memory.words(pfn).flags();
         let before = flags
             .modify_in_step(engine, OpKind::ChangeBit(PG_WRITEBACK), |flags| flags & !(1 << PG_WRITEBACK));
         if before >> PG_WRITEBACK & 1 == 0 || self.observe_index(pfn).is_none() {

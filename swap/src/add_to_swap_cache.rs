@@ -3,8 +3,9 @@
 //! Follows mm/swap_state.c of v2.6.27.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{PG_DIRTY, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::{AddError, add_to_page_cache_locked};
+use pagewalk_pages::{PG_DIRTY, PageRef};
 
 use crate::{Swap, SwapEntry, get_swap_page, swap_free};
 
@@ -30,7 +31,7 @@ pub async fn add_to_swap_cache(
 ///  4. or, if a readahead has put its own page there, give the entry back and get another;
 ///  5. or, if there is no memory for the tree, give the entry back.
 pub async fn add_to_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
-    let flags = swap.swapper_space.hw().memory.words(pfn).flags();
+    let flags = swap.swapper_space.zone().memory.words(pfn).flags();
     loop {
         let Some(entry) = get_swap_page(cx, swap).await else { return false }; // 1
         // The caller has a reference; it is lent for the insertion.

@@ -3,8 +3,9 @@
 //! Follows mm/swap_state.c of v2.6.27.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{PageRef, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::remove_from_page_cache;
+use pagewalk_pages::PageRef;
 
 use crate::{Swap, SwapEntry, swap_free};
 
@@ -19,10 +20,10 @@ use crate::{Swap, SwapEntry, swap_free};
 /// # Panics
 /// If the page is not in the swap cache.
 pub async fn delete_from_swap_cache(cx: &Context, swap: &Swap, pfn: Pfn) {
-    let hw = swap.swapper_space.hw();
-    let word = hw.memory.words(pfn).private().read_once(cx).await; // 1
+    let zone = swap.swapper_space.zone();
+    let word = zone.memory.words(pfn).private().read_once(cx).await; // 1
     let entry = SwapEntry::from_word(word).expect("a page of the swap cache has an entry");
     remove_from_page_cache(cx, &swap.swapper_space, pfn).await; // 2
     swap_free(cx, swap, entry).await; // 3
-    hw.put_page(cx, PageRef::counted(cx, pfn)).await; // 4
+    zone.put_page(cx, PageRef::counted(cx, pfn)).await; // 4
 }

@@ -3,8 +3,8 @@
 //! Follows mm/swapfile.c of v2.6.27, and with the fix of 2.6.29 (a2c43eed8334).
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK};
 use pagewalk_pagecache::{find_get_page, trylock_page, unlock_page};
+use pagewalk_pages::{Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK};
 
 use crate::swap_map::{swap_entry_free, swap_info_get};
 use crate::{Swap, SwapEntry, delete_from_swap_cache, vm_swap_full};
@@ -29,25 +29,25 @@ use crate::{Swap, SwapEntry, delete_from_swap_cache, vm_swap_full};
 /// 11. unlock it;
 /// 12. put the lookup's reference.
 pub async fn free_swap_and_cache(cx: &Context, swap: &Swap, entry: SwapEntry) {
-    let hw = swap.swapper_space.hw();
+    let zone = swap.swapper_space.zone();
     let Some(held) = swap_info_get(cx, swap, entry).await else { return }; // 1
     let left = swap_entry_free(cx, swap, &held, entry).await; // 2
     let mut page = None;
     if left == 1 {
         page = find_get_page(cx, &swap.swapper_space, u64::from(entry.word())).await; // 3
         if let Some(found) = page.take() {
-            if trylock_page(cx, hw, found.pfn()).await {
+            if trylock_page(cx, zone, found.pfn()).await {
                 page = Some(found);
             } else {
                 cx.mark("free_swap_and_cache:locked");
-                hw.put_page(cx, found).await; // 4
+                zone.put_page(cx, found).await; // 4
             }
         }
     }
     held.unlock().await; // 5
     let Some(page) = page else { return }; // 6
-    let words = hw.memory.words(page.pfn());
-    let alone = if hw.switches().has(Fix::TryToFreeSwap) {
+    let words = zone.memory.words(page.pfn());
+    let alone = if zone.switches().has(Fix::TryToFreeSwap) {
         words.mapcount().read_once(cx).await == 0
     } else {
         words.count().read_once(cx).await == 2 // 7. the cache and us
@@ -60,6 +60,6 @@ pub async fn free_swap_and_cache(cx: &Context, swap: &Swap, entry: SwapEntry) {
     } else {
         cx.mark("free_swap_and_cache:kept");
     }
-    unlock_page(cx, hw, page.pfn()).await; // 11
-    hw.put_page(cx, page).await; // 12
+    unlock_page(cx, zone, page.pfn()).await; // 11
+    zone.put_page(cx, page).await; // 12
 }

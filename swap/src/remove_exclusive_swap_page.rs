@@ -3,8 +3,9 @@
 //! Follows mm/swapfile.c of v2.6.27 and, for `try_to_free_swap`, of 2.6.29 (a2c43eed8334); mm/swap_state.c for `free_swap_cache`.
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::{remove_from_page_cache_if, trylock_page, unlock_page};
+use pagewalk_pages::{Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, PageRef};
 
 use crate::swap_map::swap_info_get;
 use crate::{Swap, SwapEntry, delete_from_swap_cache, page_swapcount, swap_free};
@@ -29,8 +30,8 @@ const EXCLUSIVE: i32 = 2;
 /// 10. free the cache's count of the entry, and put its reference to the page.
 pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
     let space = &swap.swapper_space;
-    let hw = space.hw();
-    let words = hw.memory.words(pfn);
+    let zone = space.zone();
+    let words = zone.memory.words(pfn);
     let flags = words.flags().read_once(cx).await;
     if flags >> PG_SWAPCACHE & 1 == 0 || flags >> PG_WRITEBACK & 1 == 1 {
         return false; // 1
@@ -58,7 +59,7 @@ pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> 
     held.unlock().await; // 9
     if removed {
         swap_free(cx, swap, entry).await; // 10
-        hw.put_page(cx, PageRef::counted(cx, pfn)).await;
+        zone.put_page(cx, PageRef::counted(cx, pfn)).await;
     }
     removed
 }
@@ -71,7 +72,7 @@ pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> 
 ///  3. take it out of the swap cache;
 ///  4. mark it dirty: its copy is gone.
 pub async fn try_to_free_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
-    let words = swap.swapper_space.hw().memory.words(pfn);
+    let words = swap.swapper_space.zone().memory.words(pfn);
     let flags = words.flags().read_once(cx).await;
     if flags >> PG_SWAPCACHE & 1 == 0 || flags >> PG_WRITEBACK & 1 == 1 {
         return false; // 1
@@ -86,7 +87,7 @@ pub async fn try_to_free_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
 
 /// One or the other, as the kernel has it.
 pub async fn free_page_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
-    match swap.swapper_space.hw().switches().has(Fix::TryToFreeSwap) {
+    match swap.swapper_space.zone().switches().has(Fix::TryToFreeSwap) {
         true => try_to_free_swap(cx, swap, pfn).await,
         false => remove_exclusive_swap_page(cx, swap, pfn).await,
     }
@@ -94,16 +95,16 @@ pub async fn free_page_swap(cx: &Context, swap: &Swap, pfn: Pfn) -> bool {
 
 /// `free_swap_cache`: a page whose PTE is gone gives up its copy, if nobody has it locked (and since 2.6.29 if nobody maps it).
 pub async fn free_swap_cache(cx: &Context, swap: &Swap, pfn: Pfn) {
-    let hw = swap.swapper_space.hw();
-    let words = hw.memory.words(pfn);
+    let zone = swap.swapper_space.zone();
+    let words = zone.memory.words(pfn);
     if !words.flags().test_bit(cx, PG_SWAPCACHE).await {
         return;
     }
-    if hw.switches().has(Fix::TryToFreeSwap) && words.mapcount().read_once(cx).await > 0 {
+    if zone.switches().has(Fix::TryToFreeSwap) && words.mapcount().read_once(cx).await > 0 {
         return;
     }
-    if trylock_page(cx, hw, pfn).await {
+    if trylock_page(cx, zone, pfn).await {
         free_page_swap(cx, swap, pfn).await;
-        unlock_page(cx, hw, pfn).await;
+        unlock_page(cx, zone, pfn).await;
     }
 }

@@ -3,7 +3,8 @@
 //! Follows mm/swapfile.c of v2.6.27.
 
 use pagewalk_engine::{Context, SpinGuard};
-use pagewalk_mmu::{Fix, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::Fix;
 
 use crate::area::{SWAP_MAP_MAX, SWP_USED};
 use crate::{Swap, SwapEntry};
@@ -31,7 +32,7 @@ pub(crate) async fn swap_info_get<'a>(
     entry: SwapEntry,
 ) -> Option<SpinGuard<'a>> {
     let area = swap.area(entry);
-    let fixed = swap.swapper_space.hw().switches().has(Fix::GetSwapDevice);
+    let fixed = swap.swapper_space.zone().switches().has(Fix::GetSwapDevice);
     if fixed {
         area.users.set(area.users.get() + 1);
     }
@@ -86,7 +87,7 @@ pub async fn swap_free(cx: &Context, swap: &Swap, entry: SwapEntry) {
 
 /// `page_swapcount`: how many PTEs name the entry of a page of the swap cache, which is locked.
 pub async fn page_swapcount(cx: &Context, swap: &Swap, pfn: Pfn) -> i32 {
-    let word = swap.swapper_space.hw().memory.words(pfn).private().read_once(cx).await;
+    let word = swap.swapper_space.zone().memory.words(pfn).private().read_once(cx).await;
     let Some(entry) = SwapEntry::from_word(word) else { return 0 };
     let Some(held) = swap_info_get(cx, swap, entry).await else { return 0 };
     let count = swap.count(&held, entry);

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod addresses;
-mod buddy;
 mod hit_loop;
 mod model;
 mod tlb_array;

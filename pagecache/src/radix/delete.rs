@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, Held};
-use pagewalk_mmu::{Fix, Hardware, Mutant, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{Fix, Mutant, Zone};
 
 use super::node::Node;
 use super::{Entry, MAX_PATH, Nodes, RadixTree, Tag, max_index, offset_at};
@@ -17,7 +18,7 @@ impl RadixTree {
         held: &impl Held,
         nodes: &Rc<Nodes>,
         index: u64,
-        hw: &Hardware,
+        zone: &Zone,
     ) -> Option<Pfn> {
         if index > max_index(self.height.get()) {
             return None;
@@ -36,7 +37,7 @@ impl RadixTree {
         for tag in Tag::ALL {
             self.tag_clear(cx, held, nodes, index, tag).await;
         }
-        self.unlink(cx, held, nodes, index, &path[..depth], hw).await;
+        self.unlink(cx, held, nodes, index, &path[..depth], zone).await;
         Some(item)
     }
 
@@ -48,7 +49,7 @@ impl RadixTree {
         nodes: &Rc<Nodes>,
         index: u64,
         path: &[Option<(&Node, usize)>],
-        hw: &Hardware,
+        zone: &Zone,
     ) {
         let mut to_free = None;
         for (node, offset) in path.iter().rev().flatten().copied() {
@@ -58,11 +59,11 @@ impl RadixTree {
             }
             node.count().set(node.count().get() - 1);
             if let Some(empty) = to_free.take() {
-                nodes.retire(cx, empty, hw).await;
+                nodes.retire(cx, empty, zone).await;
             }
             if node.count().get() > 0 {
                 if self.rnode().get(held) == Entry::Node(node.id()).encode() {
-                    self.shrink(cx, held, nodes, hw).await;
+                    self.shrink(cx, held, nodes, zone).await;
                 }
                 return;
             }
@@ -74,12 +75,12 @@ impl RadixTree {
             self.note_emptied(cx, index);
         }
         if let Some(empty) = to_free {
-            nodes.retire(cx, empty, hw).await;
+            nodes.retire(cx, empty, zone).await;
         }
     }
 
     /// `radix_tree_shrink`.
-    async fn shrink(&self, cx: &Context, held: &impl Held, nodes: &Rc<Nodes>, hw: &Hardware) {
+    async fn shrink(&self, cx: &Context, held: &impl Held, nodes: &Rc<Nodes>, zone: &Zone) {
         while self.height.get() > 0 {
             let Entry::Node(id) = Entry::decode(self.rnode().get(held)) else { return };
             let node = nodes.get(id);
@@ -91,17 +92,18 @@ impl RadixTree {
             self.rnode().write_once(cx, first).await;
             self.height.set(self.height.get() - 1);
             // A lookup may have kept the address of the item's old slot: it must look again (27d20fddc8af).
-            if self.height.get() == 0 && !leaves_slot(hw) {
+            if self.height.get() == 0 && !leaves_slot(zone) {
                 node.slot(0).write_once(cx, first | 1).await;
             }
-            nodes.retire(cx, node, hw).await;
+            nodes.retire(cx, node, zone).await;
         }
     }
 }
 
 /// Whether the slot of a retired node goes on showing its item, as before 27d20fddc8af: MUTANT R08, R08b.
-fn leaves_slot(hw: &Hardware) -> bool {
+fn leaves_slot(zone: &Zone) -> bool {
     // Each is asked, so that each is known to have got here.
-    let mutants = [Mutant::StaleSlotAfterShrink, Mutant::StaleSlotWrongPage].map(|mutant| hw.mutant(mutant));
-    !hw.switches().has(Fix::RetiredSlotRetry) || mutants.contains(&true)
+    let mutants =
+        [Mutant::StaleSlotAfterShrink, Mutant::StaleSlotWrongPage].map(|mutant| zone.mutant(mutant));
+    !zone.switches().has(Fix::RetiredSlotRetry) || mutants.contains(&true)
 }

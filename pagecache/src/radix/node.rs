@@ -8,7 +8,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, CpuId, Digest, Effect, Keep, ObjectId, OpKind, Word, keep};
-use pagewalk_mmu::{Hardware, Mutant};
+use pagewalk_pages::{Mutant, Zone};
 
 use super::{Entry, MAP_SIZE, MAX_PATH, NODE_LIFE, NODE_SLOT, NODE_TAGS, NODES, Tag};
 
@@ -261,15 +261,15 @@ impl Nodes {
     }
 
     /// `radix_tree_node_free`: the node, which nothing points to any more, is freed after a grace period.
-    pub(crate) async fn retire(self: &Rc<Self>, cx: &Context, node: &Node, hw: &Hardware) {
+    pub(crate) async fn retire(self: &Rc<Self>, cx: &Context, node: &Node, zone: &Zone) {
         node.state.set(State::Retired);
         let checks = cx.engine().config().checks;
         let slots = checks.then(|| Box::new(std::array::from_fn(|n| node.slots[n].get())));
         self.retired.borrow_mut().push(Retired { id: node.id(), slots });
-        if hw.mutant(Mutant::NodeZeroedBeforeGrace) {
+        if zone.mutant(Mutant::NodeZeroedBeforeGrace) {
             node.slot(0).write_once(cx, 0).await; // MUTANT node-zeroed-before-grace: a lookup may be on its way to it
         }
-        if hw.mutant(Mutant::NodeFreedNoGrace) {
+        if zone.mutant(Mutant::NodeFreedNoGrace) {
             return self.rcu_free(cx.engine(), node.id()); // MUTANT node-freed-no-grace: no grace period
         }
         let (nodes, id) = (Rc::clone(self), node.id());

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::rc::Rc;
 
 use pagewalk_engine::Schedule;
-use pagewalk_mmu::{Fix, PG_DIRTY, PageRef, Switches};
 use pagewalk_pagecache::{
     AddressSpace, PageCache, ReleasePolicy, add_to_page_cache, do_invalidatepage, find_get_page,
     find_get_pages, find_lock_page, invalidate_complete_page2, remove_mapping, set_page_dirty_nobuffers,
     set_page_writeback, try_to_release_page, unlock_page,
 };
+use pagewalk_pages::{Fix, PG_DIRTY, PageRef, Switches};
 
 use crate::common::{add, migrate, reclaim, truncate};
 use crate::world::World;
@@ -50,18 +50,18 @@ fn drive_for(seeds: u64, kernel: Switches, first: &'static [u64], bodies: [Body;
                 match body {
                     Body::Find => {
                         if let Some(page) = find_get_page(&cx, &ours, 0).await {
-                            ours.hw().put_page(&cx, page).await;
+                            ours.zone().put_page(&cx, page).await;
                         }
                     }
                     Body::Lock => {
                         if let Some(page) = find_lock_page(&cx, &ours, 0).await {
-                            unlock_page(&cx, ours.hw(), page.pfn()).await;
-                            ours.hw().put_page(&cx, page).await;
+                            unlock_page(&cx, ours.zone(), page.pfn()).await;
+                            ours.zone().put_page(&cx, page).await;
                         }
                     }
                     Body::Gang => {
                         for page in find_get_pages(&cx, &ours, 0, 4).await {
-                            ours.hw().put_page(&cx, page).await;
+                            ours.zone().put_page(&cx, page).await;
                         }
                     }
                     Body::Truncate => _ = truncate(&cx, &ours, 0).await,
@@ -104,7 +104,7 @@ fn alone() -> BTreeSet<String> {
     let world = World::new(1, Schedule::Timed, 1, Switches::FIXED);
     world.engine.watch_marks();
     let file = world.cache.address_space(1);
-    let full = PageCache::new(&world.hw, 1).address_space(2);
+    let full = PageCache::new(&world.zone, 1).address_space(2);
     world.alone(|cx| async move {
         assert!(add(&cx, &file, 0, 1).await);
         assert!(!add(&cx, &file, 0, 2).await);
@@ -116,30 +116,30 @@ fn alone() -> BTreeSet<String> {
 
 /// A page that is referenced, dirty, under writeback, with buffers, detached.
 async fn states_of_a_page(cx: &pagewalk_engine::Context, file: &Rc<AddressSpace>) {
-    let hw = file.hw();
+    let zone = file.zone();
     let page = find_lock_page(cx, file, 0).await.expect("cached");
     let other = find_get_page(cx, file, 0).await.expect("cached");
     assert!(!remove_mapping(cx, file, &page).await);
-    hw.put_page(cx, other).await;
+    zone.put_page(cx, other).await;
     assert!(set_page_dirty_nobuffers(cx, file, page.pfn()).await);
     assert!(!remove_mapping(cx, file, &page).await);
     assert!(!invalidate_complete_page2(cx, file, page.pfn()).await);
     set_page_writeback(cx, file, page.pfn()).await; // dirty again
     assert!(!try_to_release_page(cx, file, page.pfn()).await);
     pagewalk_pagecache::end_page_writeback(cx.engine(), cx.cpu().id(), file, page.pfn());
-    pagewalk_pagecache::wait_on_page_writeback(cx, hw, page.pfn()).await;
+    pagewalk_pagecache::wait_on_page_writeback(cx, zone, page.pfn()).await;
     file.release.set(ReleasePolicy::Never);
     assert!(!try_to_release_page(cx, file, page.pfn()).await);
     do_invalidatepage(cx, file, page.pfn()).await;
-    hw.memory.words(page.pfn()).flags().clear_bit(cx, PG_DIRTY).await;
+    zone.memory.words(page.pfn()).flags().clear_bit(cx, PG_DIRTY).await;
     assert!(remove_mapping(cx, file, &page).await);
     assert!(set_page_dirty_nobuffers(cx, file, page.pfn()).await, "detached");
-    unlock_page(cx, hw, page.pfn()).await;
-    hw.put_page(cx, page).await;
-    let page: PageRef<'_> = hw.alloc_page(cx).await.expect("a free frame");
+    unlock_page(cx, zone, page.pfn()).await;
+    zone.put_page(cx, page).await;
+    let page: PageRef<'_> = zone.alloc_page(cx).await.expect("a free frame");
     assert!(add_to_page_cache(cx, &page, file, 3).await.is_ok());
-    unlock_page(cx, hw, page.pfn()).await;
-    hw.put_page(cx, page).await;
+    unlock_page(cx, zone, page.pfn()).await;
+    zone.put_page(cx, page).await;
 }
 
 #[test]

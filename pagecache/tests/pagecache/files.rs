@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, Schedule};
-use pagewalk_mmu::{PG_LOCKED, PG_PRIVATE, PG_WRITEBACK, PageRef, Switches};
 use pagewalk_pagecache::{
     AddError, AddressSpace, ReleasePolicy, Tag, add_to_page_cache, add_to_page_cache_locked,
     create_empty_buffers, end_page_writeback, find_get_page, find_lock_page, invalidate_complete_page2,
     lock_page, page_freeze_refs, page_unfreeze_refs, remove_mapping, set_page_dirty_nobuffers,
     set_page_writeback, try_to_release_page, unlock_page, wait_on_page_writeback,
 };
+use pagewalk_pages::{PG_LOCKED, PG_PRIVATE, PG_WRITEBACK, PageRef, Switches};
 
 use crate::common::add;
 use crate::world::World;
@@ -31,8 +31,8 @@ async fn locked<'a>(cx: &'a Context, file: &AddressSpace) -> PageRef<'a> {
 }
 
 async fn release(cx: &Context, file: &AddressSpace, page: PageRef<'_>) {
-    unlock_page(cx, file.hw(), page.pfn()).await;
-    file.hw().put_page(cx, page).await;
+    unlock_page(cx, file.zone(), page.pfn()).await;
+    file.zone().put_page(cx, page).await;
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn one_reference_too_many_keeps_a_page_in_the_cache() {
         let page = locked(&cx, &file).await;
         let other = find_get_page(&cx, &file, 0).await.expect("the page is cached");
         assert!(!remove_mapping(&cx, &file, &page).await);
-        file.hw().put_page(&cx, other).await;
+        file.zone().put_page(&cx, other).await;
         assert!(remove_mapping(&cx, &file, &page).await);
         assert_eq!((file.observe(0), file.nrpages().observe()), (None, 0));
         release(&cx, &file, page).await;
@@ -56,7 +56,7 @@ fn a_dirty_page_stays_and_its_count_is_as_before() {
         assert!(!set_page_dirty_nobuffers(&cx, &file, page.pfn()).await, "dirty already");
         assert!(!remove_mapping(&cx, &file, &page).await);
         assert!(!invalidate_complete_page2(&cx, &file, page.pfn()).await);
-        assert_eq!(file.hw().memory.words(page.pfn()).count().observe(), 2);
+        assert_eq!(file.zone().memory.words(page.pfn()).count().observe(), 2);
         release(&cx, &file, page).await;
     });
 }
@@ -67,8 +67,8 @@ fn invalidation_that_must_succeed_ignores_the_count() {
         let page = locked(&cx, &file).await;
         let other = find_get_page(&cx, &file, 0).await.expect("the page is cached");
         assert!(invalidate_complete_page2(&cx, &file, page.pfn()).await);
-        assert_eq!(file.hw().memory.words(page.pfn()).count().observe(), 2);
-        file.hw().put_page(&cx, other).await;
+        assert_eq!(file.zone().memory.words(page.pfn()).count().observe(), 2);
+        file.zone().put_page(&cx, other).await;
         release(&cx, &file, page).await;
     });
 }
@@ -77,9 +77,9 @@ fn invalidation_that_must_succeed_ignores_the_count() {
 fn buffers_are_one_reference_that_the_file_system_may_keep() {
     with_page(|cx, file| async move {
         let page = locked(&cx, &file).await;
-        let words = file.hw().memory.words(page.pfn());
-        create_empty_buffers(&cx, file.hw(), page.pfn()).await;
-        create_empty_buffers(&cx, file.hw(), page.pfn()).await;
+        let words = file.zone().memory.words(page.pfn());
+        create_empty_buffers(&cx, file.zone(), page.pfn()).await;
+        create_empty_buffers(&cx, file.zone(), page.pfn()).await;
         assert_eq!(words.count().observe(), 3, "one reference however often");
         assert!(!remove_mapping(&cx, &file, &page).await);
         file.release.set(ReleasePolicy::Never);
@@ -95,15 +95,15 @@ fn buffers_are_one_reference_that_the_file_system_may_keep() {
 #[test]
 fn a_page_that_cannot_be_added_keeps_the_lock_its_owner_has() {
     with_page(|cx, file| async move {
-        let page = file.hw().alloc_page(&cx).await.expect("a free frame");
-        let flags = file.hw().memory.words(page.pfn()).flags();
-        lock_page(&cx, file.hw(), page.pfn()).await;
+        let page = file.zone().alloc_page(&cx).await.expect("a free frame");
+        let flags = file.zone().memory.words(page.pfn()).flags();
+        lock_page(&cx, file.zone(), page.pfn()).await;
         assert_eq!(add_to_page_cache_locked(&cx, &page, &file, 0).await, Err(AddError::Exists));
         assert_eq!(flags.observe() >> PG_LOCKED & 1, 1);
-        unlock_page(&cx, file.hw(), page.pfn()).await;
+        unlock_page(&cx, file.zone(), page.pfn()).await;
         assert_eq!(add_to_page_cache(&cx, &page, &file, 0).await, Err(AddError::Exists));
         assert_eq!(flags.observe() >> PG_LOCKED & 1, 0);
-        file.hw().put_page(&cx, page).await;
+        file.zone().put_page(&cx, page).await;
     });
 }
 
@@ -117,16 +117,16 @@ fn a_frozen_page_is_found_by_nobody_until_it_thaws() {
     let ours = Rc::clone(&file);
     world.spawn(0, |cx| async move {
         let (_, pfn) = ours.observe_pages()[0];
-        assert!(!page_freeze_refs(&cx, ours.hw(), pfn, 2).await);
-        assert!(page_freeze_refs(&cx, ours.hw(), pfn, 1).await);
+        assert!(!page_freeze_refs(&cx, ours.zone(), pfn, 2).await);
+        assert!(page_freeze_refs(&cx, ours.zone(), pfn, 1).await);
         cx.charge(50_000);
-        page_unfreeze_refs(&cx, ours.hw(), pfn, 1).await;
+        page_unfreeze_refs(&cx, ours.zone(), pfn, 1).await;
     });
     world.spawn(1, |cx| async move {
         cx.charge(20_000);
         let page = find_get_page(&cx, &file, 0).await.expect("the page never left");
         assert!(cx.cpu().clock() > 50_000, "{}", cx.cpu().clock());
-        file.hw().put_page(&cx, page).await;
+        file.zone().put_page(&cx, page).await;
     });
     assert_eq!(world.run(), [""; 0]);
     assert!(world.engine.marks().iter().any(|&(name, _)| name == "find_get_page:count-was-0"));
@@ -157,11 +157,11 @@ fn the_end_of_writeback_waits_for_whoever_holds_the_tree() {
     world.spawn(2, move |cx| async move {
         cx.charge(500);
         end_page_writeback(cx.engine(), cx.cpu().id(), &ours, pfn);
-        wait_on_page_writeback(&cx, ours.hw(), pfn).await;
+        wait_on_page_writeback(&cx, ours.zone(), pfn).await;
         assert_eq!(ours.observe_tag(Tag::Writeback), [0; 0]);
     });
     assert_eq!(world.run(), [""; 0]);
-    assert_eq!(file.hw().memory.words(pfn).flags().observe() >> PG_WRITEBACK & 1, 0);
+    assert_eq!(file.zone().memory.words(pfn).flags().observe() >> PG_WRITEBACK & 1, 0);
     file.check(&world.engine);
     assert_eq!(world.engine.violations(), []);
 }

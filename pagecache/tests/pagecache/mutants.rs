@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, Schedule};
-use pagewalk_mmu::{Fix, Mutant, PG_DIRTY, PageRef, Switches};
 use pagewalk_pagecache::{
     __remove_mapping, AddressSpace, find_get_page, find_get_pages, find_lock_page, lock_page, remove_mapping,
     unlock_page,
 };
+use pagewalk_pages::{Fix, Mutant, PG_DIRTY, PageRef, Switches};
 
 use crate::common::{add, read, reclaim, truncate};
 use crate::world::World;
@@ -98,18 +98,18 @@ fn dirty_meets_removal(world: &World, [file, _]: [Rc<AddressSpace>; 2]) {
     let ours = Rc::clone(&file);
     world.spawn(0, |cx| async move {
         if let Some(page) = find_get_page(&cx, &ours, 0).await {
-            ours.hw().memory.words(page.pfn()).flags().set_bit(&cx, PG_DIRTY).await;
-            ours.hw().put_page(&cx, page).await;
+            ours.zone().memory.words(page.pfn()).flags().set_bit(&cx, PG_DIRTY).await;
+            ours.zone().put_page(&cx, page).await;
         }
     });
     world.spawn(1, |cx| async move {
         let Some(page) = find_get_page(&cx, &file, 0).await else { return };
-        lock_page(&cx, file.hw(), page.pfn()).await;
+        lock_page(&cx, file.zone(), page.pfn()).await;
         if remove_mapping(&cx, &file, &page).await {
             cx.mark("removed");
         }
-        unlock_page(&cx, file.hw(), page.pfn()).await;
-        file.hw().put_page(&cx, page).await;
+        unlock_page(&cx, file.zone(), page.pfn()).await;
+        file.zone().put_page(&cx, page).await;
     });
 }
 
@@ -119,7 +119,7 @@ fn shrink_meets_gang(world: &World, [file, _]: [Rc<AddressSpace>; 2]) {
     let ours = Rc::clone(&file);
     world.spawn(0, |cx| async move {
         for page in find_get_pages(&cx, &ours, 0, 4).await {
-            ours.hw().put_page(&cx, page).await;
+            ours.zone().put_page(&cx, page).await;
         }
     });
     world.spawn(1, |cx| async move {
@@ -157,8 +157,8 @@ fn add_meets_lookup(world: &World, [file, _]: [Rc<AddressSpace>; 2]) {
     world.spawn(0, |cx| async move { _ = add(&cx, &ours, 0, stamp(&ours, 0)).await });
     world.spawn(1, |cx| async move {
         if let Some(page) = find_lock_page(&cx, &file, 0).await {
-            unlock_page(&cx, file.hw(), page.pfn()).await;
-            file.hw().put_page(&cx, page).await;
+            unlock_page(&cx, file.zone(), page.pfn()).await;
+            file.zone().put_page(&cx, page).await;
         }
     });
 }
@@ -174,15 +174,15 @@ fn stale_reference(world: &World, [file, _]: [Rc<AddressSpace>; 2]) {
     let ours = Rc::clone(&file);
     world.spawn(0, |cx| async move { read_right(&cx, &ours, 0).await });
     world.spawn(1, move |cx| async move {
-        let hw = file.hw();
+        let zone = file.zone();
         if !__remove_mapping(&cx, &file, pfn).await {
-            unlock_page(&cx, hw, pfn).await;
-            return hw.put_page(&cx, PageRef::counted(&cx, pfn)).await;
+            unlock_page(&cx, zone, pfn).await;
+            return zone.put_page(&cx, PageRef::counted(&cx, pfn)).await;
         }
-        unlock_page(&cx, hw, pfn).await;
-        hw.free_hot_page(&cx, pfn).await;
-        let page = hw.alloc_page(&cx).await.expect("a free frame");
-        hw.put_page(&cx, page).await;
+        unlock_page(&cx, zone, pfn).await;
+        zone.free_hot_page(&cx, pfn).await;
+        let page = zone.alloc_page(&cx).await.expect("a free frame");
+        zone.put_page(&cx, page).await;
     });
 }
 
@@ -275,7 +275,7 @@ fn lookup_in_gang_meets_reclaim(world: &World, [file, _]: [Rc<AddressSpace>; 2])
     let ours = Rc::clone(&file);
     world.spawn(0, |cx| async move {
         for page in find_get_pages(&cx, &ours, 0, 4).await {
-            ours.hw().put_page(&cx, page).await;
+            ours.zone().put_page(&cx, page).await;
         }
     });
     world.spawn(1, |cx| async move { _ = reclaim(&cx, &file, 0).await });

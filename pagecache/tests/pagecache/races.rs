@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, Schedule};
-use pagewalk_mmu::Switches;
 use pagewalk_pagecache::{AddressSpace, find_get_pages};
+use pagewalk_pages::Switches;
 
 use crate::common::{add, read, reclaim, truncate};
 use crate::world::World;
@@ -46,7 +46,7 @@ async fn turmoil(cx: Rc<Context>, files: Rc<[Rc<AddressSpace>]>, seed: u64) {
 
 async fn gang(cx: &Context, file: &AddressSpace) {
     for page in find_get_pages(cx, file, 0, 4).await {
-        file.hw().put_page(cx, page).await;
+        file.zone().put_page(cx, page).await;
     }
 }
 
@@ -56,7 +56,7 @@ fn run(kernel: Switches, seeds: std::ops::Range<u64>) -> (BTreeSet<&'static str>
     for seed in seeds {
         let world = World::with_frames(4, Schedule::Random, seed, kernel, 64);
         world.engine.watch_marks();
-        let free = world.hw.free_frames();
+        let free = world.zone.free_frames();
         let files: Rc<[Rc<AddressSpace>]> = (1..3).map(|id| world.cache.address_space(id)).collect();
         for cpu in 0..4 {
             let files = Rc::clone(&files);
@@ -68,7 +68,7 @@ fn run(kernel: Switches, seeds: std::ops::Range<u64>) -> (BTreeSet<&'static str>
         let cached: u64 = files.iter().map(|file| file.nrpages().observe()).sum();
         if broken.is_empty() {
             assert_eq!(
-                u64::from(world.hw.free_frames()) + cached,
+                u64::from(world.zone.free_frames()) + cached,
                 u64::from(free),
                 "seed {seed}: frames are lost"
             );

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, Schedule};
-use pagewalk_mmu::Switches;
 use pagewalk_pagecache::{
     AddressSpace, Tag, find_get_page, find_get_pages, find_get_pages_contig, find_get_pages_tag, next_hole,
     page_is_cached,
 };
+use pagewalk_pages::Switches;
 use proptest::prelude::*;
 
 use crate::common::{add, truncate};
@@ -60,11 +60,11 @@ struct Model {
     dirty: BTreeSet<u64>,
 }
 
-async fn indexes(cx: &Context, mapping: &AddressSpace, pages: Vec<pagewalk_mmu::PageRef<'_>>) -> Vec<u64> {
+async fn indexes(cx: &Context, mapping: &AddressSpace, pages: Vec<pagewalk_pages::PageRef<'_>>) -> Vec<u64> {
     let mut found = Vec::new();
     for page in pages {
-        found.push(mapping.hw().memory.words(page.pfn()).index().observe());
-        mapping.hw().put_page(cx, page).await;
+        found.push(mapping.zone().memory.words(page.pfn()).index().observe());
+        mapping.zone().put_page(cx, page).await;
     }
     found
 }
@@ -84,7 +84,7 @@ async fn apply(cx: &Context, mapping: &Rc<AddressSpace>, model: &mut Model, op: 
             if let Some(page) = find_get_page(cx, mapping, index).await {
                 let newly = pagewalk_pagecache::set_page_dirty_nobuffers(cx, mapping, page.pfn()).await;
                 assert_eq!(newly, model.dirty.insert(index));
-                mapping.hw().put_page(cx, page).await;
+                mapping.zone().put_page(cx, page).await;
             }
         }
         Op::Write(index) => write(cx, mapping, model, index).await,
@@ -117,17 +117,17 @@ async fn apply(cx: &Context, mapping: &Rc<AddressSpace>, model: &mut Model, op: 
 
 /// A dirty page is written: the tag moves from dirty to writeback, and goes when the I/O ends.
 async fn write(cx: &Context, mapping: &Rc<AddressSpace>, model: &mut Model, index: u64) {
-    let hw = mapping.hw();
+    let zone = mapping.zone();
     let Some(page) = pagewalk_pagecache::find_lock_page(cx, mapping, index).await else { return };
     let was_dirty = pagewalk_pagecache::test_clear_page_dirty(cx, mapping, page.pfn()).await;
     assert_eq!(was_dirty, model.dirty.remove(&index));
     pagewalk_pagecache::set_page_writeback(cx, mapping, page.pfn()).await;
-    pagewalk_pagecache::unlock_page(cx, hw, page.pfn()).await;
+    pagewalk_pagecache::unlock_page(cx, zone, page.pfn()).await;
     assert_eq!(mapping.observe_tag(Tag::Writeback), [index]);
     pagewalk_pagecache::end_page_writeback(cx.engine(), cx.cpu().id(), mapping, page.pfn());
-    pagewalk_pagecache::wait_on_page_writeback(cx, hw, page.pfn()).await;
+    pagewalk_pagecache::wait_on_page_writeback(cx, zone, page.pfn()).await;
     assert_eq!(mapping.observe_tag(Tag::Writeback), [0; 0]);
-    hw.put_page(cx, page).await;
+    zone.put_page(cx, page).await;
 }
 
 /// Runs operations on one mapping and compares everything after each.
@@ -136,7 +136,7 @@ fn compare(ops: Vec<Op>, kernel: Switches) {
     let mapping = world.cache.address_space(7);
     let kept = Rc::clone(&mapping);
     let cache = Rc::clone(&world.cache);
-    let free = world.hw.free_frames();
+    let free = world.zone.free_frames();
     let model = world.alone(|cx| async move {
         let mut model = Model::default();
         for (n, op) in ops.into_iter().enumerate() {
@@ -165,7 +165,7 @@ fn compare(ops: Vec<Op>, kernel: Switches) {
         cx.synchronize_rcu().await;
     });
     assert_eq!((world.cache.observe_nodes(), world.cache.observe_retired()), (0, 0));
-    assert_eq!(world.hw.free_frames(), free);
+    assert_eq!(world.zone.free_frames(), free);
 }
 
 proptest! {
@@ -215,15 +215,15 @@ fn an_index_beyond_the_tree_is_not_there_and_makes_nothing_grow() {
 #[test]
 fn without_memory_for_nodes_a_page_is_refused_and_stays_the_callers() {
     let world = World::new(1, Schedule::Timed, 1, Switches::FIXED);
-    let cache = pagewalk_pagecache::PageCache::new(&world.hw, 10); // one path needs 11
+    let cache = pagewalk_pagecache::PageCache::new(&world.zone, 10); // one path needs 11
     let mapping = cache.address_space(1);
-    let hw = Rc::clone(&world.hw);
+    let zone = Rc::clone(&world.zone);
     world.alone(|cx| async move {
-        let page = hw.alloc_page(&cx).await.expect("a free frame");
+        let page = zone.alloc_page(&cx).await.expect("a free frame");
         let refused = pagewalk_pagecache::add_to_page_cache(&cx, &page, &mapping, 3).await;
         assert_eq!(refused, Err(pagewalk_pagecache::AddError::NoMemory));
-        let words = hw.memory.words(page.pfn());
+        let words = zone.memory.words(page.pfn());
         assert_eq!((words.count().observe(), words.flags().observe(), words.mapping().observe()), (1, 0, 0));
-        hw.put_page(&cx, page).await;
+        zone.put_page(&cx, page).await;
     });
 }

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, CpuId, Engine, EngineConfig, Executed, Explorer, Schedule, Stop};
-use pagewalk_mmu::{Hardware, HardwareSpec, Switches};
+use pagewalk_mmu::{Hardware, HardwareSpec};
 use pagewalk_pagecache::PageCache;
+use pagewalk_pages::{Switches, Zone, ZoneSpec};
 
 /// A machine with a page cache.
 pub(crate) struct World {
     pub(crate) engine: Rc<Engine>,
-    pub(crate) hw: Rc<Hardware>,
+    pub(crate) zone: Rc<Zone>,
     pub(crate) cache: Rc<PageCache>,
 }
 
@@ -29,9 +30,10 @@ impl World {
     ) -> Self {
         let config = EngineConfig { cpus, schedule, seed, checks: true, ..EngineConfig::default() };
         let hw = Hardware::new(&HardwareSpec::minimal(cpus, frames)).expect("possible hardware");
-        hw.set_switches(kernel);
-        let cache = PageCache::new(&hw, 1 << 16);
-        Self { engine: Engine::new(config), hw, cache }
+        let zone = Zone::new(&hw, &ZoneSpec::default()).expect("a possible zone");
+        zone.set_switches(kernel);
+        let cache = PageCache::new(&zone, 1 << 16);
+        Self { engine: Engine::new(config), zone, cache }
     }
 
     /// Starts a context on a CPU.

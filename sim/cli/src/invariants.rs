@@ -1,7 +1,7 @@
 //! The invariants as `config explain I9` tells them: what each says, what breaks it, and what shows that.
 
 use pagewalk_explore::{INVARIANTS, InvariantInfo};
-use pagewalk_mmu::Mutant;
+use pagewalk_pages::Mutant;
 use serde_json::{Value, json};
 
 use crate::style::{Paint, WIDTH, wrap};

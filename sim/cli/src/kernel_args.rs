@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use pagewalk_explore::KernelNames;
-use pagewalk_mmu::{Fix, Mutant, Switches};
+use pagewalk_pages::{Fix, Mutant, Switches};
 
 /// The options of every command that runs a kernel.
 #[derive(Args, Clone, Debug)]

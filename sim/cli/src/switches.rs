@@ -3,7 +3,7 @@
 
 use pagewalk_explore::{INVARIANTS, InvariantInfo, RaceInfo};
 use pagewalk_input::nearest;
-use pagewalk_mmu::{Fix, Mutant, Switches};
+use pagewalk_pages::{Fix, Mutant, Switches};
 use serde_json::{Value, json};
 
 use crate::invariants;

@@ -8,8 +8,9 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Costs, CpuId, Engine, EngineConfig, Keep, Schedule, Stop, Violation};
 use pagewalk_explore::{Limits, Model, Scenario, World, exhaust, exhaust_states, random_walk};
-use pagewalk_mmu::{Hardware, HardwareSpec, PG_LOCKED, PageRef, Pfn, Switches};
+use pagewalk_mmu::{Hardware, HardwareSpec, Pfn};
 use pagewalk_pagecache::{__remove_mapping, AddressSpace, PageCache, find_get_page};
+use pagewalk_pages::{PG_LOCKED, PageRef, Switches, Zone, ZoneSpec};
 
 /// The page that is looked up and removed.
 const PAGE: Pfn = Pfn(1);
@@ -17,7 +18,7 @@ const PAGE: Pfn = Pfn(1);
 /// Two lookups against a removal. A run is undone, not rebuilt.
 struct Race {
     engine: Rc<Engine>,
-    hw: Rc<Hardware>,
+    zone: Rc<Zone>,
     cache: Rc<PageCache>,
     mapping: Rc<AddressSpace>,
     /// The cache and the mapping without pages.
@@ -27,15 +28,16 @@ struct Race {
 
 impl Race {
     fn new(index: u64, schedule: Schedule) -> Self {
-        let spec = HardwareSpec { track_contents: false, ..HardwareSpec::minimal(3, 64) };
-        let hw = Hardware::new(&spec).expect("a possible machine");
-        let cache = PageCache::new(&hw, 64);
+        let hw = Hardware::new(&HardwareSpec::minimal(3, 64)).expect("a possible machine");
+        let spec = ZoneSpec { track_contents: false, ..ZoneSpec::default() };
+        let zone = Zone::new(&hw, &spec).expect("a possible zone");
+        let cache = PageCache::new(&zone, 64);
         let mapping = cache.address_space(1);
         // No time is looked at.
         let costs = Costs { line_transfer: 0, ..Costs::default() };
         let config = EngineConfig { cpus: 3, schedule, costs, jitter: 0, ..EngineConfig::default() };
         let kept = (cache.keep(), mapping.keep());
-        Self { engine: Engine::new(config), hw, cache, mapping, kept, index }
+        Self { engine: Engine::new(config), zone, cache, mapping, kept, index }
     }
 }
 
@@ -48,7 +50,7 @@ impl Model for Race {
         self.engine.restart(seed);
         self.cache.set_back(&self.kept.0);
         self.mapping.set_back(&self.kept.1);
-        let words = self.hw.memory.words(PAGE);
+        let words = self.zone.memory.words(PAGE);
         words.count().set_up(1); // the remover's; the cache adds its own
         words.flags().set_up(1 << PG_LOCKED);
         self.mapping.set_up_page(self.index, PAGE);

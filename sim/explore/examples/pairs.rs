@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use pagewalk_explore::Limits;
 use pagewalk_explore::matrix::{Pair, SmallWorld, outcome, pairs_in_any_way, sequences};
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 
 fn main() -> ExitCode {
     let runs = std::env::args().nth(1).map_or(100_000, |runs| runs.parse().expect("a number of runs"));

@@ -3,7 +3,7 @@
 //! Usage: `cargo run --release -p pagewalk-explore --example states FILE...`
 
 use pagewalk_explore::{Scenario, World, exhaust_states};
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 
 fn main() {
     for path in std::env::args().skip(1) {

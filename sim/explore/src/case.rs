@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pagewalk_engine::{Actor, CpuId};
 use pagewalk_input::{Place, Refusal, read_text, write_whole};
-use pagewalk_mmu::{Fix, Mutant, Switches};
+use pagewalk_pages::{Fix, Mutant, Switches};
 use serde::{Deserialize, Serialize};
 
 use crate::read::MAX_BYTES;

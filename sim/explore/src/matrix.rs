@@ -4,7 +4,7 @@
 use crate::model::{Limits, Summary};
 use crate::scenario::{FileSpec, MapSpec, Operation, Pool, Scenario, World};
 use crate::{Run, exhaust, exhaust_states};
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 use std::collections::BTreeSet;
 
 /// What there is when the operations begin: file `a` of two pages, file `b` of one.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use pagewalk_engine::Violation;
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_pages::{Mutant, Switches};
 use serde::Serialize;
 
 use crate::{

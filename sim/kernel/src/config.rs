@@ -1,6 +1,6 @@
 //! The kernel's own parameters.
 
-use pagewalk_mmu::Switches;
+use pagewalk_pages::{Switches, ZoneSpec};
 use pagewalk_swap::{DeviceSpec, SwapAreaSpec};
 
 /// What the kernel is built with.
@@ -41,6 +41,8 @@ pub struct KernelConfig {
     pub dirty_background_ratio: u32,
     /// Whether address spaces keep TLB tags (PCID) over a switch; without, every switch flushes.
     pub pcid: bool,
+    /// The per-CPU lists of free pages, and whether contents are kept.
+    pub zone: ZoneSpec,
     /// The later fixes it has, and the mutants it carries.
     pub switches: Switches,
 }
@@ -64,6 +66,7 @@ impl Default for KernelConfig {
             dirty_ratio: 10,
             dirty_background_ratio: 5,
             pcid: false,
+            zone: ZoneSpec::default(),
             switches: Switches::FIXED,
         }
     }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Keep, KeptEngine};
 use pagewalk_mmu::Hardware;
+use pagewalk_pages::Zone;
 
 use crate::fs::File;
 use crate::kernel::Kernel;
@@ -13,6 +14,7 @@ use crate::mm::{AnonVma, Mm, ReverseMapping, Vma};
 pub struct KeptKernel {
     engine: KeptEngine,
     hw: Hardware,
+    zone: Zone,
     kernel: Kernel,
     mms: Vec<(Rc<Mm>, Mm)>,
     areas: Vec<(Rc<Vma>, ReverseMapping)>,
@@ -42,6 +44,7 @@ impl Kernel {
         KeptKernel {
             engine: self.engine.kept(),
             hw: (*self.hw).keep(),
+            zone: (*self.zone).keep(),
             kernel: self.keep(),
             mms,
             anon_vmas: self.anon_vmas.all().into_iter().map(with_twin).collect(),
@@ -61,6 +64,7 @@ impl Kernel {
     pub fn set_back(&self, kept: &KeptKernel) {
         self.engine.set_back(&kept.engine); // contexts first: what they drop they may count down
         (*self.hw).set_back(&kept.hw);
+        (*self.zone).set_back(&kept.zone);
         Keep::set_back(self, &kept.kernel);
         set_back(&kept.mms);
         kept.areas.iter().for_each(|(area, kept)| area.anon_vma.set_back(kept));

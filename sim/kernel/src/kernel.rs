@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use pagewalk_engine::{Engine, EngineConfig, keep};
-use pagewalk_mmu::{Hardware, HardwareSpec, SpecError, Watermarks};
+use pagewalk_mmu::{Hardware, HardwareSpec, SpecError};
 use pagewalk_pagecache::PageCache;
+use pagewalk_pages::{Mutant, Switches, Watermarks, Zone};
 use pagewalk_swap::Swap;
 
 use crate::antagonist::Pace;
@@ -47,6 +48,8 @@ pub struct Kernel {
     pub engine: Rc<Engine>,
     /// The hardware under it.
     pub hw: Rc<Hardware>,
+    /// The pages that it manages.
+    pub zone: Rc<Zone>,
     /// Its counters.
     pub stat: VmStat,
     config: KernelConfig,
@@ -85,16 +88,16 @@ pub struct Kernel {
     oom: RefCell<Option<OutOfMemory>>,
 }
 
-// Address spaces, to which there are weak references only, and the hardware are for `KeptKernel`.
+// Address spaces, to which there are weak references only, the hardware and the zone are for `KeptKernel`.
 keep!(Kernel: stat, cpus, anon_vmas, cache, inodes, disk, swap, swap_stat, mmlist, io, pace, swapoff, foreign_mms,
     background_runs, kswapd_runs, next_flush, flusher_runs, oracle, mms, last_mm, inside, until_check, shootdowns, oom;
-    fixed engine, hw, config, observer);
+    fixed engine, hw, zone, config, observer);
 
 impl Kernel {
-    /// A machine with all its memory free and nothing running. The oracle is on if the hardware tracks contents.
+    /// A machine with all its memory free and nothing running. The oracle is on if the zone tracks contents.
     ///
     /// # Errors
-    /// If the hardware's description is impossible.
+    /// If the description of the hardware or the zone is impossible.
     pub fn new(
         engine: EngineConfig,
         hardware: &HardwareSpec,
@@ -102,14 +105,16 @@ impl Kernel {
     ) -> Result<Rc<Self>, SpecError> {
         let cpus = usize::from(engine.cpus);
         let hw = Hardware::new(hardware)?;
-        hw.set_switches(config.switches);
+        let zone = Zone::new(&hw, &config.zone)?;
+        zone.set_switches(config.switches);
         let marks = config.pages_min.map_or(Watermarks::of_memory(hardware.frames), Watermarks::above);
-        hw.set_watermarks(marks);
+        zone.set_watermarks(marks);
         // A node of a tree takes 576 bytes in Linux: as many as memory holds.
-        let cache = PageCache::new(&hw, hardware.frames.saturating_mul(7));
+        let cache = PageCache::new(&zone, hardware.frames.saturating_mul(7));
         Ok(Rc::new(Self {
             engine: Engine::new(engine),
             hw,
+            zone,
             stat: VmStat::default(),
             cpus: (0..cpus).map(|_| CpuTlbState::default()).collect(),
             anon_vmas: AnonVmas::default(),
@@ -127,8 +132,8 @@ impl Kernel {
             disk: Disk::new(config.disk.clone()),
             next_flush: Cell::new(config.writeback_interval),
             flusher_runs: Cell::new(false),
+            oracle: config.zone.track_contents.then(Oracle::default),
             config,
-            oracle: hardware.track_contents.then(Oracle::default),
             mms: RefCell::default(),
             last_mm: Cell::new(0),
             inside: Cell::new(0),
@@ -142,6 +147,18 @@ impl Kernel {
     /// What it was built with.
     pub fn config(&self) -> &KernelConfig {
         &self.config
+    }
+
+    /// The later fixes it has and the mutants it carries: what its paths ask at the steps that differ.
+    #[inline(always)]
+    pub fn switches(&self) -> Switches {
+        self.zone.switches()
+    }
+
+    /// Whether it carries `mutant`; see [`Zone::mutant`].
+    #[inline(always)]
+    pub fn mutant(&self, mutant: Mutant) -> bool {
+        self.zone.mutant(mutant)
     }
 
     /// The memory oracle, if contents are tracked.

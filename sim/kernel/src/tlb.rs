@@ -8,7 +8,8 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use pagewalk_engine::{Cpu, CpuId, Digest, Engine};
-use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Fix, Mutant, Root, Vaddr, VaddrRange};
+use pagewalk_mmu::{Asid, BASE_PAGE_BYTES, BASE_SHIFT, Root, Vaddr, VaddrRange};
+use pagewalk_pages::{Fix, Mutant};
 
 use crate::kernel::Kernel;
 use crate::mm::Mm;
@@ -183,11 +184,11 @@ pub(crate) async fn switch_mm(current: &Task, next: &Rc<Mm>) {
     current.local_irq_disable();
     let previous = state.active.replace(Some(Rc::clone(next)));
     let (first, last) =
-        if kernel.hw.switches().has(Fix::LeaveMaskLast) { (None, previous) } else { (previous, None) };
+        if kernel.switches().has(Fix::LeaveMaskLast) { (None, previous) } else { (previous, None) };
     if let Some(previous) = first {
         previous.cpu_vm_mask.clear(current, cpu).await; // 1
     }
-    let late = kernel.hw.mutant(Mutant::SwitchMmBitLate);
+    let late = kernel.mutant(Mutant::SwitchMmBitLate);
     if !late {
         next.cpu_vm_mask.set(current, cpu).await; // 2
     }

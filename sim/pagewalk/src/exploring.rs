@@ -7,7 +7,7 @@ use pagewalk_explore::{
     Case, Ended, Findings, KernelNames, LONGEST_RUN, Scenario, Search, SearchProgress, Strategy, Unhurried,
     World, follow, read_scenario, search,
 };
-use pagewalk_mmu::{Fix, Mutant, Switches};
+use pagewalk_pages::{Fix, Mutant, Switches};
 
 use crate::Result;
 

@@ -31,7 +31,7 @@
 //! terminal, reads an option, or catches a signal; [`Progress`] and [`SearchProgress`] are told how far a run is, and may end it.
 //!
 //! The packages underneath are those of the simulator itself and may be used alone: [`engine`] (steps and schedules), [`mmu`],
-//! [`kernel`], [`explore`], [`trace`], [`machine`], [`replay`], [`sweep`].
+//! [`pages`], [`kernel`], [`explore`], [`trace`], [`machine`], [`replay`], [`sweep`].
 
 mod exploring;
 mod replaying;
@@ -42,6 +42,7 @@ pub use pagewalk_explore as explore;
 pub use pagewalk_kernel as kernel;
 pub use pagewalk_machine as machine;
 pub use pagewalk_mmu as mmu;
+pub use pagewalk_pages as pages;
 pub use pagewalk_replay as replay;
 pub use pagewalk_sweep as sweep;
 pub use pagewalk_trace as trace;
@@ -50,7 +51,7 @@ pub use pagewalk_explore::{Case, Scenario, SearchProgress, Strategy};
 pub use pagewalk_input::{Place, Refusal};
 pub use pagewalk_kernel::Observer;
 pub use pagewalk_machine::Machine;
-pub use pagewalk_mmu::{Fix, Mutant, Switches};
+pub use pagewalk_pages::{Fix, Mutant, Switches};
 pub use pagewalk_replay::report::ReplayReport;
 pub use pagewalk_replay::{Placement, Progress};
 

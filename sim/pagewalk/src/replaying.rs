@@ -7,7 +7,7 @@ use pagewalk_engine::Schedule;
 use pagewalk_input::{Place, Refusal};
 use pagewalk_kernel::Observer;
 use pagewalk_machine::Machine;
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 use pagewalk_replay::amounts::{AntagonistChoice, MemoryAmount};
 use pagewalk_replay::report::ReplayReport;
 use pagewalk_replay::{

@@ -4,9 +4,10 @@ use pagewalk_engine::{Costs, EngineConfig, Schedule};
 use pagewalk_kernel::{DeviceSpec, KernelConfig, SwapAreaSpec};
 use pagewalk_machine::{self as machine, Machine};
 use pagewalk_mmu::{
-    Format, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, Switches, TlbGeometry, TlbSpec,
+    Format, HardwareCosts, HardwareSpec, PageSize, PageSizes, Replacement, TlbGeometry, TlbSpec,
     WalkCacheGeometry, WalkCacheSpec,
 };
+use pagewalk_pages::{Switches, ZoneSpec};
 
 /// What one run is built from, machine apart.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +58,7 @@ pub fn engine(machine: &Machine, options: RunOptions) -> EngineConfig {
 }
 
 /// The hardware's parameters.
-pub fn hardware(machine: &Machine, track_contents: bool) -> HardwareSpec {
+pub fn hardware(machine: &Machine) -> HardwareSpec {
     let costs = &machine.costs;
     let levels = machine.paging.levels.get() as u8;
     HardwareSpec {
@@ -74,14 +75,11 @@ pub fn hardware(machine: &Machine, track_contents: bool) -> HardwareSpec {
             invlpg: costs.invlpg.get_u32(),
             flush_all: costs.flush_all.get_u32(),
         },
-        pcp_batch: machine.kernel.pcp_batch.get_u32(),
-        pcp_high: machine.kernel.pcp_high.get_u32(),
-        track_contents,
     }
 }
 
 /// The kernel's parameters.
-pub fn kernel(machine: &Machine, switches: Switches) -> KernelConfig {
+pub fn kernel(machine: &Machine, switches: Switches, track_contents: bool) -> KernelConfig {
     KernelConfig {
         tlb_flush_ceiling: machine.kernel.tlb_flush_ceiling.get(),
         gather_batch: machine.kernel.mmu_gather_batch.get() as usize,
@@ -105,6 +103,11 @@ pub fn kernel(machine: &Machine, switches: Switches) -> KernelConfig {
         group_limit: machine.memory.group_limit.get_u32(),
         dirty_ratio: machine.kernel.dirty_ratio.get_u32(),
         dirty_background_ratio: machine.kernel.dirty_background_ratio.get_u32(),
+        zone: ZoneSpec {
+            pcp_batch: machine.kernel.pcp_batch.get_u32(),
+            pcp_high: machine.kernel.pcp_high.get_u32(),
+            track_contents,
+        },
         switches,
     }
 }

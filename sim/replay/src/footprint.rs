@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pagewalk_engine::Stop;
 use pagewalk_input::{Place, Refusal};
 use pagewalk_machine::{Frames, Machine};
-use pagewalk_mmu::Watermarks;
+use pagewalk_pages::Watermarks;
 
 use super::amounts::MemoryAmount;
 use super::build::RunOptions;

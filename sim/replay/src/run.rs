@@ -186,9 +186,10 @@ impl Replay {
         watchers: Watchers,
     ) -> Result<Finished, Refusal> {
         let engine = build::engine(machine, options.run);
-        let hardware = build::hardware(machine, options.run.verify);
-        let kernel = Kernel::new(engine, &hardware, build::kernel(machine, options.run.switches))
-            .expect("a machine that was checked can be built");
+        let hardware = build::hardware(machine);
+        let kernel =
+            Kernel::new(engine, &hardware, build::kernel(machine, options.run.switches, options.run.verify))
+                .expect("a machine that was checked can be built");
         let open =
             |(number, name): (usize, &String)| ReplayedTrace::open(name, number, options.ordered, &shared);
         let traces: Vec<ReplayedTrace> = traces.iter().enumerate().map(open).collect::<Result<_, _>>()?;

@@ -7,7 +7,7 @@ use pagewalk_engine::Schedule;
 use pagewalk_explore::{Scenario, Strategy};
 use pagewalk_input::{Place, shell};
 use pagewalk_machine::Machine;
-use pagewalk_mmu::{Fix, Mutant, Switches};
+use pagewalk_pages::{Fix, Mutant, Switches};
 use pagewalk_replay::amounts::{AntagonistChoice, MemoryAmount, SwapChoice};
 
 use super::inputs::{Inputs, traces};

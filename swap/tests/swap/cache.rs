@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, Schedule};
-use pagewalk_mmu::{Fix, PG_SWAPCACHE, PageRef, Switches};
 use pagewalk_pagecache::{find_get_page, lock_page, trylock_page, unlock_page};
+use pagewalk_pages::{Fix, PG_SWAPCACHE, PageRef, Switches};
 use pagewalk_swap::{Swap, SwapEntry, add_to_swap, free_page_swap, free_swap_and_cache, swap_duplicate};
 
 use crate::areas;
@@ -12,42 +12,42 @@ use crate::world::World;
 
 /// A page with an entry in the swap cache that one PTE names, too; unlocked. The caller has the reference.
 async fn swapped<'a>(cx: &'a Context, swap: &Swap) -> (PageRef<'a>, SwapEntry) {
-    let hw = swap.swapper_space.hw();
-    let page = hw.alloc_page(cx).await.expect("a free frame");
-    lock_page(cx, hw, page.pfn()).await;
+    let zone = swap.swapper_space.zone();
+    let page = zone.alloc_page(cx).await.expect("a free frame");
+    lock_page(cx, zone, page.pfn()).await;
     assert!(add_to_swap(cx, swap, page.pfn()).await, "there is room");
-    let word = hw.memory.words(page.pfn()).private().read_once(cx).await;
+    let word = zone.memory.words(page.pfn()).private().read_once(cx).await;
     let entry = SwapEntry::from_word(word).expect("it has one");
     assert!(swap_duplicate(cx, swap, entry).await);
-    unlock_page(cx, hw, page.pfn()).await;
+    unlock_page(cx, zone, page.pfn()).await;
     (page, entry)
 }
 
 /// Who looks the page up as `do_swap_page` does: whoever has its lock knows whether it is in the swap cache still.
 async fn look(cx: &Context, swap: &Swap, entry: SwapEntry) {
-    let hw = swap.swapper_space.hw();
+    let zone = swap.swapper_space.zone();
     let Some(page) = find_get_page(cx, &swap.swapper_space, u64::from(entry.word())).await else { return };
-    lock_page(cx, hw, page.pfn()).await;
-    let words = hw.memory.words(page.pfn());
+    lock_page(cx, zone, page.pfn()).await;
+    let words = zone.memory.words(page.pfn());
     if words.flags().test_bit(cx, PG_SWAPCACHE).await {
         assert_eq!(words.private().read_once(cx).await, entry.word(), "its own entry, while it is locked");
     }
-    unlock_page(cx, hw, page.pfn()).await;
-    hw.put_page(cx, page).await;
+    unlock_page(cx, zone, page.pfn()).await;
+    zone.put_page(cx, page).await;
 }
 
 /// Two PTEs that name an entry go at once, while somebody looks the page up; yields what is broken, and how many entries are left. No
 /// frame is.
 fn everybody_leaves(seed: u64, kernel: Switches) -> (Vec<&'static str>, usize) {
     let world = World::new(3, Schedule::Explore, seed, kernel);
-    let frames = world.hw.free_frames();
+    let frames = world.zone.free_frames();
     let swap = areas(&world.cache, &[(4, 0)]);
     let entry = {
         let swap = Rc::clone(&swap);
         world.alone(async move |cx: Rc<Context>| {
             let (page, entry) = swapped(&cx, &swap).await;
             assert!(swap_duplicate(&cx, &swap, entry).await, "the second PTE");
-            swap.swapper_space.hw().put_page(&cx, page).await;
+            swap.swapper_space.zone().put_page(&cx, page).await;
             entry
         })
     };
@@ -61,15 +61,15 @@ fn everybody_leaves(seed: u64, kernel: Switches) -> (Vec<&'static str>, usize) {
     // What was busy at the wrong moment reclaim finds.
     let rest = Rc::clone(&swap);
     world.alone(async move |cx: Rc<Context>| {
-        let hw = rest.swapper_space.hw();
+        let zone = rest.swapper_space.zone();
         if let Some(page) = find_get_page(&cx, &rest.swapper_space, u64::from(entry.word())).await {
-            assert!(trylock_page(&cx, hw, page.pfn()).await, "nobody is left who could have it");
+            assert!(trylock_page(&cx, zone, page.pfn()).await, "nobody is left who could have it");
             assert!(free_page_swap(&cx, &rest, page.pfn()).await, "no PTE names its entry");
-            unlock_page(&cx, hw, page.pfn()).await;
-            hw.put_page(&cx, page).await;
+            unlock_page(&cx, zone, page.pfn()).await;
+            zone.put_page(&cx, page).await;
         }
     });
-    assert_eq!(world.hw.free_frames(), frames, "seed {seed}");
+    assert_eq!(world.zone.free_frames(), frames, "seed {seed}");
     (broken, swap.observe_counts().len())
 }
 
@@ -89,19 +89,19 @@ fn a_page_that_is_alone_gives_its_copy_up_and_one_that_is_shared_keeps_it() {
         let swap = areas(&world.cache, &[(4, 0)]);
         let of_run = Rc::clone(&swap);
         world.alone(async move |cx: Rc<Context>| {
-            let hw = of_run.swapper_space.hw();
+            let zone = of_run.swapper_space.zone();
             let (page, entry) = swapped(&cx, &of_run).await;
             if !shared {
                 free_swap_and_cache(&cx, &of_run, entry).await;
                 assert_eq!(of_run.observe_counts(), [], "the cache alone had it");
-                hw.put_page(&cx, page).await;
+                zone.put_page(&cx, page).await;
                 return;
             }
-            lock_page(&cx, hw, page.pfn()).await;
+            lock_page(&cx, zone, page.pfn()).await;
             assert!(!free_page_swap(&cx, &of_run, page.pfn()).await);
             assert_eq!(of_run.observe_counts(), [(entry, 2)]);
-            unlock_page(&cx, hw, page.pfn()).await;
-            hw.put_page(&cx, page).await;
+            unlock_page(&cx, zone, page.pfn()).await;
+            zone.put_page(&cx, page).await;
         });
     }
 }
@@ -112,15 +112,15 @@ fn a_page_of_full_swap_stays_as_it_is() {
     let swap = areas(&world.cache, &[(1, 0)]);
     let of_run = Rc::clone(&swap);
     world.alone(async move |cx: Rc<Context>| {
-        let hw = of_run.swapper_space.hw();
+        let zone = of_run.swapper_space.zone();
         let (first, _) = swapped(&cx, &of_run).await;
-        let page = hw.alloc_page(&cx).await.expect("a free frame");
-        lock_page(&cx, hw, page.pfn()).await;
+        let page = zone.alloc_page(&cx).await.expect("a free frame");
+        lock_page(&cx, zone, page.pfn()).await;
         assert!(!add_to_swap(&cx, &of_run, page.pfn()).await);
-        assert!(!hw.memory.words(page.pfn()).flags().test_bit(&cx, PG_SWAPCACHE).await);
-        unlock_page(&cx, hw, page.pfn()).await;
-        hw.put_page(&cx, page).await;
-        hw.put_page(&cx, first).await;
+        assert!(!zone.memory.words(page.pfn()).flags().test_bit(&cx, PG_SWAPCACHE).await);
+        unlock_page(&cx, zone, page.pfn()).await;
+        zone.put_page(&cx, page).await;
+        zone.put_page(&cx, first).await;
     });
     assert_eq!(swap.nr_swap_pages(), 0);
 }

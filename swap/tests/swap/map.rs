@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, Schedule};
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 use pagewalk_swap::{
     SWAP_MAP_MAX, Swap, SwapEntry, abort_swapoff, begin_swapoff, find_next_to_unuse, finish_swapoff,
     get_swap_page, reset_overflow, swap_count, swap_duplicate, swap_free, swapon, valid_swaphandles,

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use pagewalk_engine::{CpuId, Stop};
 use pagewalk_kernel::{File, Inode, Kernel, Mm, Task, Transfer, sys_exit, sys_read};
 use pagewalk_machine::Machine;
-use pagewalk_mmu::{BASE_PAGE_BYTES, Switches};
+use pagewalk_mmu::BASE_PAGE_BYTES;
+use pagewalk_pages::Switches;
 use pagewalk_replay::build::{self, RunOptions};
 
 /// Pages that each reader reads.
@@ -81,8 +82,9 @@ fn measure(kernel: Switches, setup: Setup) -> Point {
     machine.set_all(&options).expect("valid options");
     let run = RunOptions { switches: kernel, ..RunOptions::default() };
     let engine = build::engine(&machine, run);
-    let hardware = build::hardware(&machine, false);
-    let kernel = Kernel::new(engine, &hardware, build::kernel(&machine, kernel)).expect("a possible machine");
+    let hardware = build::hardware(&machine);
+    let kernel =
+        Kernel::new(engine, &hardware, build::kernel(&machine, kernel, false)).expect("a possible machine");
     let inode = kernel.open_inode("/data", setup.cpus * PAGES * BASE_PAGE_BYTES);
     let spent: Rc<RefCell<Vec<u64>>> = Rc::default();
     let readers = (Rc::clone(&inode), Rc::clone(&spent));
@@ -92,7 +94,7 @@ fn measure(kernel: Switches, setup: Setup) -> Point {
         let file = File::open(&readers.0);
         for _ in 0..3 {
             read(task, &file, 0, setup.cpus * PAGES).await;
-            task.kernel().hw.lru_add_drain(task).await;
+            task.kernel().zone.lru_add_drain(task).await;
         }
         for cpu in 0..setup.cpus {
             let (inode, spent) = (Rc::clone(&readers.0), Rc::clone(&readers.1));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pagewalk_mmu::Mutant;
+use pagewalk_pages::Mutant;
 
 use crate::run::beside_each_other;
 use crate::storm::case;

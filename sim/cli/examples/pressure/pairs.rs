@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pagewalk_engine::{Purpose, Random, Schedule};
-use pagewalk_mmu::{Fix, Switches};
+use pagewalk_pages::{Fix, Switches};
 
 use crate::cover::rounds;
 use crate::run::{Case, Outcome, beside_each_other};

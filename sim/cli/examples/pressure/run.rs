@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use pagewalk_engine::Schedule;
 use pagewalk_machine::Machine;
-use pagewalk_mmu::{Fix, Switches};
+use pagewalk_pages::{Fix, Switches};
 use pagewalk_replay::amounts::{AntagonistChoice, MemoryAmount};
 use pagewalk_replay::footprint::set_memory;
 use pagewalk_replay::{Replay, ReplayOptions, RunOptions, Shared, account};
@@ -62,7 +62,7 @@ impl Case {
         let fixed = self.fixes.iter().fold(preset, |kernel, &fix| kernel.with(fix));
         match self.mutant {
             None => fixed,
-            Some(name) => fixed.with_mutant(pagewalk_mmu::Mutant::from_name(name).expect("a mutant")),
+            Some(name) => fixed.with_mutant(pagewalk_pages::Mutant::from_name(name).expect("a mutant")),
         }
     }
 

@@ -5,7 +5,7 @@ use pagewalk_explore::{
     shrink, switches,
 };
 use pagewalk_input::{Place, Refusal};
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_pages::{Mutant, Switches};
 use serde::Serialize;
 
 use super::watch::Watch;

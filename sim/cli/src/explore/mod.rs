@@ -11,7 +11,7 @@ mod watch;
 use args::{AnswerFormat, ExplainArgs, ExploreArgs};
 use pagewalk_explore::{Case, GuidedRun, LONGEST_RUN, Scenario, World, follow, read_scenario};
 use pagewalk_input::Refusal;
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 use report::ExploreReport;
 use search::search;
 

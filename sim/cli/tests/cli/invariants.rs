@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use pagewalk_explore::{INVARIANTS, invariant};
-use pagewalk_mmu::{Fix, Mutant};
+use pagewalk_pages::{Fix, Mutant};
 
 use crate::common::{pagewalk, root};
 
@@ -24,7 +24,7 @@ fn sources(directory: &Path, found: &mut String) {
 /// The names after which something is reported in the sources.
 fn reported() -> BTreeSet<String> {
     let mut text = String::new();
-    for package in ["sim/engine", "mmu", "pagecache", "swap", "sim/kernel", "sim/explore"] {
+    for package in ["sim/engine", "mmu", "sim/pages", "pagecache", "swap", "sim/kernel", "sim/explore"] {
         sources(&root().join(package).join("src"), &mut text);
     }
     let after = |lead: &'static str| text.split(lead).skip(1).map(str::trim_start);

@@ -1,7 +1,7 @@
 //! The catalogue of races can be asked for by number, and what it says shows a race shows it.
 
 use pagewalk_explore::{RaceInfo, race, races};
-use pagewalk_mmu::Fix;
+use pagewalk_pages::Fix;
 
 use crate::common::{pagewalk, root};
 

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &str, &[&str])] = &[
     ("pagewalk-engine", "sim/engine", &[]),
     ("pagewalk-mmu", "mmu", &["pagewalk-engine"]),
-    ("pagewalk-pagecache", "pagecache", &["pagewalk-engine", "pagewalk-mmu"]),
-    ("pagewalk-swap", "swap", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache"]),
+    ("pagewalk-pages", "sim/pages", &["pagewalk-engine", "pagewalk-mmu"]),
+    ("pagewalk-pagecache", "pagecache", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pages"]),
+    ("pagewalk-swap", "swap", &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pages", "pagewalk-pagecache"]),
     (
         "pagewalk-kernel",
         "sim/kernel",
-        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pagecache", "pagewalk-swap"],
+        &["pagewalk-engine", "pagewalk-mmu", "pagewalk-pages", "pagewalk-pagecache", "pagewalk-swap"],
     ),
     ("pagewalk-input", "sim/input", &[]),
     (
@@ -24,6 +25,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
         &[
             "pagewalk-engine",
             "pagewalk-mmu",
+            "pagewalk-pages",
             "pagewalk-pagecache",
             "pagewalk-swap",
             "pagewalk-kernel",
@@ -42,6 +44,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
         &[
             "pagewalk-engine",
             "pagewalk-mmu",
+            "pagewalk-pages",
             "pagewalk-pagecache",
             "pagewalk-swap",
             "pagewalk-kernel",
@@ -55,7 +58,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
         "sim/sweep",
         &[
             "pagewalk-engine",
-            "pagewalk-mmu",
+            "pagewalk-pages",
             "pagewalk-explore",
             "pagewalk-trace",
             "pagewalk-input",
@@ -69,6 +72,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
         &[
             "pagewalk-engine",
             "pagewalk-mmu",
+            "pagewalk-pages",
             "pagewalk-kernel",
             "pagewalk-explore",
             "pagewalk-trace",
@@ -84,6 +88,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
         &[
             "pagewalk-engine",
             "pagewalk-mmu",
+            "pagewalk-pages",
             "pagewalk-pagecache",
             "pagewalk-swap",
             "pagewalk-kernel",
@@ -282,8 +287,9 @@ fn nothing_that_decides_uses_what_is_not_deterministic() {
                 }
             }
         }
-        let machine =
-            ["sim/engine/src/", "mmu/src/", "sim/kernel/src/"].iter().any(|part| path.starts_with(part));
+        let machine = ["sim/engine/src/", "mmu/src/", "sim/pages/src/", "sim/kernel/src/"]
+            .iter()
+            .any(|part| path.starts_with(part));
         for (number, line) in code(without_tests(&text)).filter(|_| machine) {
             for world in OUTSIDE_WORLD.iter().filter(|world| line.contains(**world)) {
                 wrong.push(format!("{path}:{number}: {world}: the machine knows no world outside"));

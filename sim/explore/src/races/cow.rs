@@ -1,6 +1,6 @@
 //! R44 to R50: copy-on-write and pinned pages.
 
-use pagewalk_mmu::Fix;
+use pagewalk_pages::Fix;
 
 use super::{RaceInfo, told};
 

@@ -6,7 +6,7 @@ mod protocol;
 mod swap;
 mod tlb;
 
-use pagewalk_mmu::{Fix, Mutant};
+use pagewalk_pages::{Fix, Mutant};
 
 /// What is told of one race.
 ///

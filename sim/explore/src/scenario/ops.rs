@@ -7,14 +7,12 @@ use pagewalk_kernel::{
     File, FileTicket, Inode, Task, Transfer, run_program, sys_drop_caches, sys_invalidate,
     sys_madvise_dontneed, sys_read, sys_truncate,
 };
-use pagewalk_mmu::{
-    Access, AccessKind, BASE_PAGE_BYTES, Hardware, PG_DIRTY, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK, PageRef,
-    Pfn, Vaddr,
-};
+use pagewalk_mmu::{Access, AccessKind, BASE_PAGE_BYTES, Pfn, Vaddr};
 use pagewalk_pagecache::{
     __remove_mapping, add_to_page_cache, add_to_page_cache_locked, find_get_page, find_get_pages,
     find_lock_page, remove_from_page_cache, trylock_page, unlock_page,
 };
+use pagewalk_pages::{PG_DIRTY, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK, PageRef, Zone};
 
 use super::Operation;
 
@@ -35,8 +33,8 @@ impl Subject<'_> {
         file
     }
 
-    fn hw(&self) -> &Rc<Hardware> {
-        &self.task.kernel().hw
+    fn zone(&self) -> &Rc<Zone> {
+        &self.task.kernel().zone
     }
 
     fn cx(&self) -> &Context {
@@ -102,13 +100,13 @@ impl Subject<'_> {
         let ticket = self.task.kernel().probe().file_op_begin();
         if let Some(page) = find_get_page(self.cx(), &inode.mapping, index).await {
             self.use_page(&ticket, inode, index, page.pfn()).await;
-            self.hw().put_page(self.cx(), page).await;
+            self.zone().put_page(self.cx(), page).await;
         }
     }
 
     async fn gang_lookup(&self, inode: &Inode, index: u64, most: usize) {
         for page in find_get_pages(self.cx(), &inode.mapping, index, most).await {
-            self.hw().put_page(self.cx(), page).await;
+            self.zone().put_page(self.cx(), page).await;
         }
     }
 
@@ -116,27 +114,27 @@ impl Subject<'_> {
         let ticket = self.task.kernel().probe().file_op_begin();
         if let Some(page) = find_lock_page(self.cx(), &inode.mapping, index).await {
             self.use_page(&ticket, inode, index, page.pfn()).await;
-            unlock_page(self.cx(), self.hw(), page.pfn()).await;
-            self.hw().put_page(self.cx(), page).await;
+            unlock_page(self.cx(), self.zone(), page.pfn()).await;
+            self.zone().put_page(self.cx(), page).await;
         }
     }
 
     /// What a reader does with the page (`do_generic_file_read`): its contents, if they are valid and not beyond the end of the file,
     /// are those that this page of this file has, or has had since the lookup began.
     async fn use_page(&self, ticket: &FileTicket, inode: &Inode, index: u64, pfn: Pfn) {
-        let words = self.hw().memory.words(pfn);
+        let words = self.zone().memory.words(pfn);
         let up_to_date = words.flags().test_bit(self.cx(), PG_UPTODATE).await;
         if !up_to_date || self.is_beyond_end(inode, index).await {
             return;
         }
-        let stamp = self.hw().memory.read_page(self.cx(), pfn).await;
+        let stamp = self.zone().memory.read_page(self.cx(), pfn).await;
         self.check_not_free(pfn);
         self.task.kernel().probe().file_read(ticket, inode.id(), index, stamp);
     }
 
     /// I3, for observers: a page to which somebody has a reference is not free.
     fn check_not_free(&self, pfn: Pfn) {
-        if self.hw().memory.words(pfn).count().observe() < 1 {
+        if self.zone().memory.words(pfn).count().observe() < 1 {
             self.cx().engine().violation(
                 "I3",
                 format!("{pfn:?} is used by who has a reference and its count is 0: expected 1 or more"),
@@ -147,37 +145,37 @@ impl Subject<'_> {
     /// `shrink_page_list` of mm/vmscan.c, for one page: not waited for if it is locked, freed without a put as its count is
     /// 0 already.
     async fn reclaim(&self, inode: &Inode, pfn: Pfn) {
-        let (cx, hw) = (self.cx(), self.hw());
-        let words = hw.memory.words(pfn);
-        if !trylock_page(cx, hw, pfn).await {
-            return hw.put_page(cx, PageRef::counted(cx, pfn)).await;
+        let (cx, zone) = (self.cx(), self.zone());
+        let words = zone.memory.words(pfn);
+        if !trylock_page(cx, zone, pfn).await {
+            return zone.put_page(cx, PageRef::counted(cx, pfn)).await;
         }
         let here = words.mapping().read_once(cx).await == inode.mapping.page_mapping();
         if here && __remove_mapping(cx, &inode.mapping, pfn).await {
             words.flags().clear_bit(cx, PG_LOCKED).await; // __clear_page_locked
-            return hw.free_hot_page(cx, pfn).await;
+            return zone.free_hot_page(cx, pfn).await;
         }
-        unlock_page(cx, hw, pfn).await;
-        hw.put_page(cx, PageRef::counted(cx, pfn)).await;
+        unlock_page(cx, zone, pfn).await;
+        zone.put_page(cx, PageRef::counted(cx, pfn)).await;
     }
 
     /// What a read that misses does (`do_generic_file_read`): within the file a new page, in the cache before it is filled.
     async fn add(&self, inode: &Inode, index: u64) {
-        let (cx, hw) = (self.cx(), self.hw());
+        let (cx, zone) = (self.cx(), self.zone());
         if self.is_beyond_end(inode, index).await {
             return;
         }
-        let Some(page) = hw.alloc_page(cx).await else { return };
+        let Some(page) = zone.alloc_page(cx).await else { return };
         if add_to_page_cache(cx, &page, &inode.mapping, index).await.is_ok() {
             let pfn = page.pfn();
             // A truncation that has come by meanwhile has not seen the page, and frees the block later.
             let beyond = self.is_beyond_end(inode, index).await;
             let content = || if beyond { 0 } else { self.task.kernel().disk_content(inode, index) };
-            hw.memory.change_page(cx, pfn, |_| content()).await;
-            hw.memory.words(pfn).flags().set_bit(cx, PG_UPTODATE).await;
-            unlock_page(cx, hw, pfn).await;
+            zone.memory.change_page(cx, pfn, |_| content()).await;
+            zone.memory.words(pfn).flags().set_bit(cx, PG_UPTODATE).await;
+            unlock_page(cx, zone, pfn).await;
         }
-        hw.put_page(cx, page).await;
+        zone.put_page(cx, page).await;
     }
 
     async fn is_beyond_end(&self, inode: &Inode, index: u64) -> bool {
@@ -194,32 +192,32 @@ impl Subject<'_> {
     }
 
     async fn reinsert_locked(&self, inode: &Inode, index: u64) {
-        let (cx, hw) = (self.cx(), self.hw());
+        let (cx, zone) = (self.cx(), self.zone());
         let Some(page) = find_lock_page(cx, &inode.mapping, index).await else { return };
-        let words = hw.memory.words(page.pfn());
+        let words = zone.memory.words(page.pfn());
         let kept = words.flags().read_once(cx).await & (1 << PG_DIRTY | 1 << PG_WRITEBACK) != 0;
         if !kept && words.mapcount().read_once(cx).await == 0 {
             remove_from_page_cache(cx, &inode.mapping, page.pfn()).await;
-            hw.put_page(cx, PageRef::counted(cx, page.pfn())).await; // the cache's
+            zone.put_page(cx, PageRef::counted(cx, page.pfn())).await; // the cache's
             // It fails where another page has come meanwhile.
             let _ = add_to_page_cache_locked(cx, &page, &inode.mapping, index).await;
         }
-        unlock_page(cx, hw, page.pfn()).await;
-        hw.put_page(cx, page).await;
+        unlock_page(cx, zone, page.pfn()).await;
+        zone.put_page(cx, page).await;
     }
 
     async fn allocate(&self, after_grace_period: bool, exact: bool) {
-        let (cx, hw) = (self.cx(), self.hw());
-        let Some(page) = hw.alloc_page(cx).await else { return };
+        let (cx, zone) = (self.cx(), self.zone());
+        let Some(page) = zone.alloc_page(cx).await else { return };
         if after_grace_period {
             cx.synchronize_rcu().await;
         }
-        let count = hw.memory.words(page.pfn()).count().read_once(cx).await;
+        let count = zone.memory.words(page.pfn()).count().read_once(cx).await;
         if exact && count != 1 {
             let message =
                 format!("{:?} is new, has one owner, and its count is {count}, expected 1", page.pfn());
             cx.engine().violation("count-is-exact", message);
         }
-        hw.put_page(cx, page).await;
+        zone.put_page(cx, page).await;
     }
 }

@@ -13,10 +13,9 @@ use pagewalk_kernel::{
     File, KeptKernel, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program, sys_clone,
     sys_mmap,
 };
-use pagewalk_mmu::{
-    Access, AccessKind, BASE_PAGE_BYTES, HardwareSpec, Mutant, PG_UPTODATE, PageRef, Pfn, Switches, Vaddr,
-};
+use pagewalk_mmu::{Access, AccessKind, BASE_PAGE_BYTES, HardwareSpec, Pfn, Vaddr};
 use pagewalk_pagecache::{add_to_page_cache, remove_from_page_cache, set_page_dirty_nobuffers, unlock_page};
+use pagewalk_pages::{Mutant, PG_UPTODATE, PageRef, Switches, ZoneSpec};
 
 use super::ops::{BASE, Subject};
 use super::{Operation, Pool, Scenario};
@@ -90,21 +89,21 @@ impl World {
 
     /// The mutants of its kernel whose line no run has reached: of them the runs say nothing.
     pub fn mutants_not_reached(&self) -> Vec<Mutant> {
-        let now = self.machine.as_ref().map_or(0, |machine| machine.kernel.hw.reached_mutants());
+        let now = self.machine.as_ref().map_or(0, |machine| machine.kernel.zone.reached_mutants());
         self.switches.mutants_beyond(self.reached | now).collect()
     }
 
     /// The machine at its beginning.
     fn machine_at_its_beginning(&mut self) -> &Machine {
         if let Some(machine) = self.machine.take_if(|_| self.anew) {
-            self.reached |= machine.kernel.hw.reached_mutants();
+            self.reached |= machine.kernel.zone.reached_mutants();
         }
         match &self.machine {
             Some(machine) => machine.kernel.set_back(&machine.beginning),
             None => {
                 let kernel = self.boot();
                 let prepared = Rc::new(self.prepare(&kernel));
-                kernel.hw.forget_reached();
+                kernel.zone.forget_reached();
                 let files = prepared.files.iter().map(|(_, file)| Rc::clone(file));
                 let beginning = kernel.kept(files);
                 self.machine = Some(Machine { kernel, prepared, beginning });
@@ -138,8 +137,9 @@ impl World {
         };
         // The CPUs' own lists have an eighth of all frames at most: what they keep is beside the scenario's.
         let frames = self.scenario.frames + 16 * STOCK * u32::from(cpus);
-        let hardware = HardwareSpec { pcp_batch, pcp_high, ..HardwareSpec::minimal(cpus, frames) };
+        let hardware = HardwareSpec::minimal(cpus, frames);
         let config = KernelConfig {
+            zone: ZoneSpec { pcp_batch, pcp_high, ..ZoneSpec::default() },
             switches: self.switches,
             readahead_pages: 0,
             writeback_interval: 0,
@@ -180,8 +180,8 @@ impl World {
         // Else a page that was just made is kept by the pagevec of whoever made it.
         let shared = Rc::clone(kernel);
         kernel.engine.spawn(self.maker(), async move |cx| {
-            shared.hw.lru_add_drain_all(&cx).await;
-            shared.hw.drain_local_pages(&cx).await;
+            shared.zone.lru_add_drain_all(&cx).await;
+            shared.zone.drain_local_pages(&cx).await;
         });
         run_in_order(kernel);
         if self.scenario.pool == Pool::PerCpu {
@@ -221,45 +221,45 @@ fn run_in_order(kernel: &Kernel) {
 
 /// Gives the CPU nodes of trees of its own, so that an insertion touches nothing shared.
 async fn preload(task: &Task) {
-    let hw = &task.kernel().hw;
+    let zone = &task.kernel().zone;
     let scratch = task.kernel().cache.address_space(1 << 20 | u32::from(task.cpu().id().0));
-    let Some(page) = hw.alloc_page(task).await else { return };
+    let Some(page) = zone.alloc_page(task).await else { return };
     add_to_page_cache(task, &page, &scratch, 0).await.expect("an empty tree");
     remove_from_page_cache(task, &scratch, page.pfn()).await;
-    hw.put_page(task, PageRef::counted(task, page.pfn())).await;
-    unlock_page(task, hw, page.pfn()).await;
-    hw.put_page(task, page).await;
+    zone.put_page(task, PageRef::counted(task, page.pfn())).await;
+    unlock_page(task, zone, page.pfn()).await;
+    zone.put_page(task, page).await;
 }
 
 /// Gives the CPU free pages of its own, as many as every other has: some can be taken and some given back without the zone's
 /// lock.
 async fn stock(task: &Task) {
-    let hw = &task.kernel().hw;
-    hw.drain_local_pages(task).await;
+    let zone = &task.kernel().zone;
+    zone.drain_local_pages(task).await;
     let mut pages = Vec::new();
     for _ in 0..STOCK {
-        pages.extend(hw.alloc_page(task).await);
+        pages.extend(zone.alloc_page(task).await);
     }
     for page in pages {
-        hw.put_page(task, page).await;
+        zone.put_page(task, page).await;
     }
 }
 
 async fn fill_cache(task: &Task, scenario: &Scenario, made: &RefCell<Prepared>) {
-    let hw = &task.kernel().hw;
+    let zone = &task.kernel().zone;
     let files = made.borrow().files.clone();
     for (spec, (_, file)) in scenario.files.iter().zip(&files) {
         let inode = file.inode();
         for &index in &spec.cached {
-            let page = hw.alloc_page(task).await.expect("64 frames hold every cached page");
+            let page = zone.alloc_page(task).await.expect("64 frames hold every cached page");
             add_to_page_cache(task, &page, &inode.mapping, index).await.expect("a free place");
-            hw.memory.fill_page(task, page.pfn(), inode.initial_stamp(index)).await;
-            hw.memory.words(page.pfn()).flags().set_bit(task, PG_UPTODATE).await;
+            zone.memory.fill_page(task, page.pfn(), inode.initial_stamp(index)).await;
+            zone.memory.words(page.pfn()).flags().set_bit(task, PG_UPTODATE).await;
             if spec.dirty.contains(&index) {
                 set_page_dirty_nobuffers(task, &inode.mapping, page.pfn()).await;
             }
-            unlock_page(task, hw, page.pfn()).await;
-            hw.put_page(task, page).await;
+            unlock_page(task, zone, page.pfn()).await;
+            zone.put_page(task, page).await;
         }
     }
     for (cpu, program) in scenario.cpus.iter().enumerate() {
@@ -267,7 +267,7 @@ async fn fill_cache(task: &Task, scenario: &Scenario, made: &RefCell<Prepared>) 
             if let Operation::Reclaim { file, page } = operation {
                 let (_, known) = files.iter().find(|(name, _)| name == file).expect("a checked scenario");
                 let pfn = known.inode().mapping.observe(*page).expect("cached when it begins");
-                let isolated = hw.memory.get_page(task, pfn).await.into_pfn();
+                let isolated = zone.memory.get_page(task, pfn).await.into_pfn();
                 made.borrow_mut().isolated.insert((cpu, n), isolated);
             }
         }

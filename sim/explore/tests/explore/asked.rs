@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use pagewalk_explore::{FileSpec, Limits, Operation, Pool, Scenario, World, exhaust, random_walk, shrink};
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_pages::{Mutant, Switches};
 
 /// A lookup, while its page is reclaimed and used again.
 fn reuse() -> Scenario {

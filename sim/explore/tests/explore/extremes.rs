@@ -1,7 +1,7 @@
 //! Whatever passes the check of scenarios can be run: programs, files and mappings at the ends of what is allowed.
 
 use pagewalk_explore::{FileSpec, Limits, MapSpec, Operation, Pool, Scenario, World, random_walk};
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 use proptest::prelude::*;
 
 /// Files, each with as many of its pages cached as a file may have.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::{CpuId, Engine, Stop, Violation};
 use pagewalk_explore::{Limits, Model, Operation, World, exhaust, random_walk};
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_pages::{Mutant, Switches};
 
 use crate::subjects::{Subject, generated, read, shipped};
 

@@ -3,7 +3,7 @@
 use pagewalk_engine::Violation;
 use pagewalk_explore::crosscheck::{by_chance, exchange, visit_all};
 use pagewalk_explore::{FileSpec, Limits, Operation, Pool, Scenario, exhaust};
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 
 use crate::subjects::{Subject, generated, names, shipped};
 

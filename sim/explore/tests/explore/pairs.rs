@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pagewalk_explore::matrix::{Pair, SmallWorld, outcome, pairs, sequences};
 use pagewalk_explore::{Limits, Operation};
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 
 /// Pairs with more runs than this are left to the example that prints the tables.
 const FEW: Limits = Limits { runs: 40, steps: 2_000 };

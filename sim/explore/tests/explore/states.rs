@@ -10,7 +10,7 @@ use pagewalk_explore::{
     CheckpointError, Limits, Model, Operation, StateGraph, StateSummary, Walked, World, disagreement,
     exhaust, walk,
 };
-use pagewalk_mmu::Switches;
+use pagewalk_pages::Switches;
 use proptest::prelude::*;
 
 use crate::generate::{interrupted, programs, sleeping, stream};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pagewalk_engine::{Purpose, Random};
 use pagewalk_explore::{FileSpec, MapSpec, Operation, Pool, Scenario, World, races};
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_pages::{Mutant, Switches};
 
 /// A scenario on a kernel.
 #[derive(Clone)]

@@ -197,7 +197,7 @@ impl Actor {
                 compact_zone(current).await;
             }
             Antagonist::Migrate => {
-                let first = 1 + random.below(kernel.hw.memory.frames() - 1);
+                let first = 1 + random.below(kernel.zone.memory.frames() - 1);
                 migrate_frames(current, Pfn(first), 1 + random.below(MOST_PAGES)).await;
             }
             Antagonist::Swapoff => {

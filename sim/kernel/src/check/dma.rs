@@ -155,7 +155,7 @@ impl Probe<'_> {
         let (Some(oracle), Some((pins, number, file))) = (self.changed_oracle(), &ticket.pin) else { return };
         let page = pins.pages.borrow().get(number).cloned();
         if let Some(page) = page {
-            oracle.dma(&page, file, self.hw.memory.stamp(pfn), stamp);
+            oracle.dma(&page, file, self.zone.memory.stamp(pfn), stamp);
         }
     }
 }

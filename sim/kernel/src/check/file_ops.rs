@@ -80,7 +80,7 @@ impl Kernel {
                 after
             }
         };
-        self.hw.memory.change_page(cx, pfn, change).await;
+        self.zone.memory.change_page(cx, pfn, change).await;
     }
 
     /// `read` copies from the page at `pfn`, page `index` of the file: one step.
@@ -92,7 +92,7 @@ impl Kernel {
         inode: u32,
         index: u64,
     ) {
-        let seen = self.hw.memory.read_page(cx, pfn).await;
+        let seen = self.zone.memory.read_page(cx, pfn).await;
         self.probe().file_read(ticket, inode, index, seen);
     }
 }

@@ -4,7 +4,8 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{PG_DIRTY, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK, PageMapping, Pfn, Pte, Vaddr};
+use pagewalk_mmu::{Pfn, Pte, Vaddr};
+use pagewalk_pages::{PG_DIRTY, PG_LOCKED, PG_UPTODATE, PG_WRITEBACK, PageMapping};
 
 use super::invariants::{AllUses, Uses};
 use crate::fs::{Inode, InodeKind, pages_of};
@@ -46,13 +47,13 @@ impl Kernel {
         let counted = |(pfn, uses): &(&Pfn, &Uses)| {
             let of_disk = |&(inode, _): &(u32, u64)| inodes[inode as usize - 1].kind() == InodeKind::Disk;
             uses.cached.first().is_some_and(of_disk)
-                && self.hw.memory.words(**pfn).flags().observe() >> PG_DIRTY & 1 == 1
+                && self.zone.memory.words(**pfn).flags().observe() >> PG_DIRTY & 1 == 1
         };
         uses.iter().filter(counted).count() as u64
     }
 
     fn check_cached_page(&self, pfn: Pfn, inode: &Rc<Inode>, index: u64, uses: &Uses) {
-        let flags = self.hw.memory.words(pfn).flags().observe();
+        let flags = self.zone.memory.words(pfn).flags().observe();
         let has = |bit: u8| flags >> bit & 1 == 1;
         let place = || format!("{pfn:?}, page {index} of {inode:?}");
         if has(PG_LOCKED) && has(PG_UPTODATE) {
@@ -66,7 +67,7 @@ impl Kernel {
         let known = has(PG_DIRTY) || has(PG_WRITEBACK) || dirty_pte;
         if self.oracle().is_some() && has(PG_UPTODATE) && !beyond && !known {
             // Behind memory without a disk are zeros.
-            let (stamp, disk) = (self.hw.memory.stamp(pfn), self.disk.content(&self.engine, inode, index));
+            let (stamp, disk) = (self.zone.memory.stamp(pfn), self.disk.content(&self.engine, inode, index));
             if stamp != disk {
                 let message = format!("{}, is clean and holds {stamp:#x}; behind it is {disk:#x}", place());
                 self.engine.violation("I16", message);
@@ -91,7 +92,7 @@ impl Kernel {
     }
 
     fn check_mapping(&self, pfn: Pfn, vma: &Vma, inode: &Rc<Inode>, address: Vaddr, pte: Pte) {
-        let page = self.hw.memory.words(pfn);
+        let page = self.zone.memory.words(pfn);
         let index = vma.index_of(address);
         let place = || format!("{pfn:?} at {address:?}, page {index} of {inode:?}");
         if index >= pages_of(inode.i_size().observe()) {

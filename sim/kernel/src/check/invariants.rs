@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pagewalk_engine::CpuId;
-use pagewalk_mmu::{PG_PRIVATE, PageMapping, Pfn, Pte, Root, TlbEntry, Vaddr, VaddrRange};
+use pagewalk_mmu::{Pfn, Pte, Root, TlbEntry, Vaddr, VaddrRange};
+use pagewalk_pages::{PG_PRIVATE, PageMapping};
 use pagewalk_swap::SwapEntry;
 
 use crate::kernel::Kernel;
@@ -111,7 +112,7 @@ impl Kernel {
         let format = self.hw.format();
         let mut table = root;
         for level in (1..=format.levels).rev() {
-            let entry = self.hw.tables.entry(&self.hw.memory, table, format.index(address, level)).observe();
+            let entry = self.hw.tables.entry(table, format.index(address, level)).observe();
             if level == 1 {
                 return Some(entry);
             }
@@ -148,7 +149,7 @@ impl Kernel {
         self.check_files(&uses);
         self.check_swap(&uses, swap_uses);
         self.check_lru();
-        let used = u64::from(self.hw.memory.frames()) - 1 - u64::from(self.hw.free_frames());
+        let used = u64::from(self.zone.memory.frames()) - 1 - u64::from(self.zone.free_frames());
         if used != uses.len() as u64 {
             self.engine.violation("I27", format!("{used} frames are in use, {} are reachable", uses.len()));
         }
@@ -161,7 +162,7 @@ impl Kernel {
         uses.entry(mm.pgd).or_default().table = true;
         let mut open = vec![(mm.pgd, format.levels, Vaddr(0))];
         while let Some((table, level, base)) = open.pop() {
-            for (index, entry) in self.hw.tables.observe_used(&self.hw.memory, table) {
+            for (index, entry) in self.hw.tables.observe_used(table) {
                 let address = Vaddr(base.0 + u64::from(index) * format.span(level));
                 if !entry.is_present() {
                     self.collect_not_present(mm, address, entry, swap_uses);
@@ -185,12 +186,12 @@ impl Kernel {
 
     /// `PageAnon`.
     pub(super) fn is_anon(&self, pfn: Pfn) -> bool {
-        let mapping = self.hw.memory.words(pfn).mapping().observe();
+        let mapping = self.zone.memory.words(pfn).mapping().observe();
         matches!(PageMapping::decode(mapping), PageMapping::Anon(_))
     }
 
     fn check_page(&self, pfn: Pfn, uses: &Uses) {
-        let page = self.hw.memory.words(pfn);
+        let page = self.zone.memory.words(pfn);
         let (count, mapcount) = (page.count().observe(), page.mapcount().observe());
         let mapped = uses.ptes.len();
         let buffers = page.flags().observe() >> PG_PRIVATE & 1 == 1;
@@ -221,7 +222,7 @@ impl Kernel {
         if !self.engine.config().checks {
             return;
         }
-        let index = self.hw.memory.words(pfn).index().observe();
+        let index = self.zone.memory.words(pfn).index().observe();
         let places = self.observe_rmap(pfn).unwrap_or_default();
         // While areas merge, two of them can cover one address.
         let at = |(mm, vma): &(Rc<Mm>, Rc<Vma>)| vma.address_of(index).map(|at| ((mm.id(), at), mm.pgd));
@@ -236,7 +237,7 @@ impl Kernel {
 
     /// The areas that may map a page, and whose they are; `None` if the page is nobody's.
     fn observe_rmap(&self, pfn: Pfn) -> Option<Vec<(Rc<Mm>, Rc<Vma>)>> {
-        let page = self.hw.memory.words(pfn);
+        let page = self.zone.memory.words(pfn);
         match PageMapping::decode(page.mapping().observe()) {
             PageMapping::Anon(id) => self.anon_vmas.get(id).map(|anon_vma| {
                 let areas = anon_vma.observe().into_iter();
@@ -251,7 +252,7 @@ impl Kernel {
 
     /// I32: the reverse mapping finds exactly the PTEs that map the page.
     fn check_rmap(&self, pfn: Pfn, uses: &Uses) {
-        let index = self.hw.memory.words(pfn).index().observe();
+        let index = self.zone.memory.words(pfn).index().observe();
         let Some(areas) = self.observe_rmap(pfn) else {
             self.engine.violation("I7", format!("{pfn:?} is mapped and belongs to nobody"));
             return;

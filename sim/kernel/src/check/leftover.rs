@@ -5,7 +5,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use pagewalk_engine::Stop;
-use pagewalk_mmu::{PG_LOCKED, PG_PRIVATE, PG_WRITEBACK, PageMapping, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{PG_LOCKED, PG_PRIVATE, PG_WRITEBACK, PageMapping};
 
 use crate::fs::{InodeKind, do_sync, drop_pagecache};
 use crate::kernel::Kernel;
@@ -33,7 +34,7 @@ impl Kernel {
     ///
     /// What is in the swap cache, or on its way to the LRU lists, is on its way out as well: reclaim comes by for it.
     pub fn leftovers(&self) -> Vec<Leftover> {
-        let usable = u64::from(self.hw.memory.frames()) - 1; // frame 0 is never handed out
+        let usable = u64::from(self.zone.memory.frames()) - 1; // frame 0 is never handed out
         let loaded = self.hw.cores().iter().filter(|core| core.root().is_some()).count();
         let (cached, held) = self.observe_cached();
         let passing = self.observe_passing();
@@ -42,7 +43,10 @@ impl Kernel {
         let unnamed = inodes.iter().filter(|inode| inode.kind() == InodeKind::Shmem);
         let shared = unnamed.map(|inode| inode.mapping.observe_pages().len() as u64).sum();
         let counts = [
-            ("frames not free", (usable - u64::from(self.hw.free_frames())).saturating_sub(cached + passing)),
+            (
+                "frames not free",
+                (usable - u64::from(self.zone.free_frames())).saturating_sub(cached + passing),
+            ),
             ("cached pages that somebody holds", held),
             ("pages of shared anonymous memory", shared),
             ("pages of files mapped", self.stat.nr_mapped.get()),
@@ -62,10 +66,10 @@ impl Kernel {
     /// Pages in the page cache, and those of them that are mapped, locked, under writeback or referenced.
     fn observe_cached(&self) -> (u64, u64) {
         let (mut cached, mut held) = (0, 0);
-        let pagevecs = self.hw.observe_pagevecs();
+        let pagevecs = self.zone.observe_pagevecs();
         for inode in self.inodes.all() {
             for (_, pfn) in inode.mapping.observe_pages() {
-                let words = self.hw.memory.words(pfn);
+                let words = self.zone.memory.words(pfn);
                 let flags = words.flags().observe();
                 let passing = pagevecs.iter().filter(|&&page| page == pfn).count() as i32;
                 let expected = 1 + i32::from(flags & 1 << PG_PRIVATE != 0) + passing;
@@ -80,12 +84,12 @@ impl Kernel {
 
     /// Pages that only the swap cache has, a pagevec, or the buffers of a file that they have lost.
     fn observe_passing(&self) -> u64 {
-        let mut passing: BTreeSet<Pfn> = self.hw.observe_pagevecs().into_iter().collect();
+        let mut passing: BTreeSet<Pfn> = self.zone.observe_pagevecs().into_iter().collect();
         passing.extend(self.swap.swapper_space.observe_pages().into_iter().map(|(_, pfn)| pfn));
         passing.extend(self.observe_orphans());
         let cached = |pfn: &&Pfn| {
             matches!(
-                PageMapping::decode(self.hw.memory.words(**pfn).mapping().observe()),
+                PageMapping::decode(self.zone.memory.words(**pfn).mapping().observe()),
                 PageMapping::File(_)
             )
         };

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, Effect, Engine, ObjectId, OpKind};
-use pagewalk_mmu::{AccessKind, AccessObserver, Pfn, PhysicalMemory, Vaddr, VaddrRange};
+use pagewalk_mmu::{AccessKind, AccessObserver, Pfn, Vaddr, VaddrRange};
+use pagewalk_pages::PhysicalMemory;
 
 use super::backing::{Backing, Backings, token};
 use super::discards::Discards;
@@ -303,7 +304,7 @@ impl Kernel {
     #[inline]
     pub(crate) fn witness<'a>(&'a self, current: &Task) -> Option<Witness<'a>> {
         let oracle = self.oracle.as_ref()?;
-        Some(Witness { oracle, memory: &self.hw.memory, engine: &self.engine, mm: current.mm().id() })
+        Some(Witness { oracle, memory: &self.zone.memory, engine: &self.engine, mm: current.mm().id() })
     }
 }
 

@@ -16,6 +16,7 @@ impl Shared for Kernel {
     fn absorb_into(&self, digest: &mut Digest) {
         assert_eq!(self.swap.nr_areas(), 0, "the state of swap areas is not known");
         self.hw.absorb_into(digest);
+        self.zone.absorb_into(digest);
         self.cache.absorb_into(digest);
         self.inodes.all().iter().for_each(|inode| inode.absorb_into(digest));
         self.disk.absorb_into(digest);

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pagewalk_mmu::{
-    LruList, PG_DIRTY, PG_LRU, PG_PRIVATE, PG_SWAPCACHE, PG_UPTODATE, PG_WRITEBACK, Pfn, Pte, Vaddr,
-};
+use pagewalk_mmu::{Pfn, Pte, Vaddr};
+use pagewalk_pages::{LruList, PG_DIRTY, PG_LRU, PG_PRIVATE, PG_SWAPCACHE, PG_UPTODATE, PG_WRITEBACK};
 use pagewalk_swap::SwapEntry;
 
 use super::invariants::{AllUses, SwapUses};
@@ -35,7 +34,7 @@ impl Kernel {
             let entry = u32::try_from(index).ok().and_then(SwapEntry::from_word);
             uses.entry(pfn).or_default().swapped.push(entry.expect("the swap cache's indices are entries"));
         }
-        for pfn in self.hw.observe_pagevecs() {
+        for pfn in self.zone.observe_pagevecs() {
             uses.entry(pfn).or_default().pagevecs += 1;
         }
         for pfn in self.observe_orphans() {
@@ -45,8 +44,8 @@ impl Kernel {
 
     /// Pages that have lost their file and kept their buffers: reclaim finds them on the LRU lists.
     pub(super) fn observe_orphans(&self) -> Vec<Pfn> {
-        let memory = &self.hw.memory;
-        let lists = self.hw.observe_lru();
+        let memory = &self.zone.memory;
+        let lists = self.zone.observe_lru();
         let listed = lists.iter().flat_map(|lru| LruList::ALL.map(|list| lru.pages(memory, list)));
         let orphan = |pfn: &Pfn| {
             let words = memory.words(*pfn);
@@ -92,7 +91,7 @@ impl Kernel {
                     self.check_swapped_page(pfn, entry);
                 }
             }
-            let flagged = self.hw.memory.words(pfn).flags().observe() >> PG_SWAPCACHE & 1 == 1;
+            let flagged = self.zone.memory.words(pfn).flags().observe() >> PG_SWAPCACHE & 1 == 1;
             let places = uses.swapped.len();
             if usize::from(flagged) != places {
                 let message =
@@ -117,12 +116,12 @@ impl Kernel {
 
     /// I17: a clean page of the swap cache is what its entry holds.
     fn check_swapped_page(&self, pfn: Pfn, entry: SwapEntry) {
-        let flags = self.hw.memory.words(pfn).flags().observe();
+        let flags = self.zone.memory.words(pfn).flags().observe();
         let busy = 1 << PG_DIRTY | 1 << PG_WRITEBACK;
         if self.oracle().is_none() || flags & busy != 0 || flags >> PG_UPTODATE & 1 == 0 {
             return;
         }
-        let (stamp, disk) = (self.hw.memory.stamp(pfn), self.swap.content(entry));
+        let (stamp, disk) = (self.zone.memory.stamp(pfn), self.swap.content(entry));
         if stamp != disk {
             let message = format!(
                 "{pfn:?} in the swap cache at {entry:?} is clean and holds {stamp:#x}; the area has {disk:#x}"
@@ -133,9 +132,9 @@ impl Kernel {
 
     /// I22: a page is on one list at most, the one that its flags say, and `PG_lru` says that it is.
     pub(super) fn check_lru(&self) {
-        for (group, lru) in self.hw.observe_lru().iter().enumerate() {
+        for (group, lru) in self.zone.observe_lru().iter().enumerate() {
             for list in LruList::ALL {
-                let pages = lru.pages(&self.hw.memory, list);
+                let pages = lru.pages(&self.zone.memory, list);
                 if pages.len() as u64 != lru.len(list) {
                     let message = format!(
                         "{list:?} of group {group} has {} pages, counts {}",
@@ -145,9 +144,9 @@ impl Kernel {
                     self.engine.violation("I22", message);
                 }
                 for pfn in pages {
-                    let flags = self.hw.memory.words(pfn).flags().observe();
+                    let flags = self.zone.memory.words(pfn).flags().observe();
                     let right = flags >> PG_LRU & 1 == 1 && LruList::of_flags(flags) == list;
-                    if !right || usize::from(self.hw.group_of(pfn)) != group {
+                    if !right || usize::from(self.zone.group_of(pfn)) != group {
                         let message = format!("{pfn:?} on {list:?} of group {group} has flags {flags:#x}");
                         self.engine.violation("I22", message);
                     }

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::LruList;
+use pagewalk_pages::LruList;
 
 use super::writeback::write_some_pages;
 use crate::io_wait::congestion_wait;
@@ -29,8 +29,8 @@ fn get_dirty_limits(kernel: &Kernel) -> Option<DirtyLimits> {
     if config.dirty_ratio == 0 {
         return None;
     }
-    let listed: u64 = LruList::ALL.into_iter().map(|list| kernel.hw.lru_pages(list)).sum();
-    let available = u64::from(kernel.hw.nr_free_pages()) + listed + 1;
+    let listed: u64 = LruList::ALL.into_iter().map(|list| kernel.zone.lru_pages(list)).sum();
+    let available = u64::from(kernel.zone.nr_free_pages()) + listed + 1;
     let dirty = (available * u64::from(config.dirty_ratio.max(5)) / 100).max(2);
     let background = available * u64::from(config.dirty_background_ratio) / 100;
     Some(DirtyLimits { background: if background >= dirty { dirty / 2 } else { background }, dirty })

@@ -119,7 +119,7 @@ pub(crate) async fn do_fadvise(current: &Task, file: &Rc<File>, offset: u64, len
                 let mut gone = invalidate_mapping_pages(current, inode, first, past - 1).await;
                 if gone < past - first {
                     // Some may be on their way to the LRU lists (67d46b296a1b, Linux 3.9).
-                    current.kernel().hw.lru_add_drain_all(current).await;
+                    current.kernel().zone.lru_add_drain_all(current).await;
                     gone += invalidate_mapping_pages(current, inode, first, past - 1).await;
                 }
                 current.kernel().stat.pages_invalidated.add(gone);

@@ -5,7 +5,8 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, Pin, Vaddr};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Vaddr};
+use pagewalk_pages::Pin;
 
 use super::disk::Direction;
 use super::inode::{page_of, pages_of};
@@ -125,7 +126,7 @@ async fn transfer(
             if direction == Direction::Read && !fault {
                 set_page_dirty(current, page.pfn()).await;
             }
-            current.kernel().hw.unpin_page(current, page).await;
+            current.kernel().zone.unpin_page(current, page).await;
         }
         if fault {
             return if moved > 0 { Ok(moved) } else { Err(Errno::Efault) };

@@ -134,7 +134,7 @@ pub(crate) fn submit_bio<'a>(current: &'a Task, bio: Bio) -> impl Future<Output 
 
 /// What a request to write takes from its frames.
 fn taken_contents(kernel: &Kernel, bio: &Bio) -> Vec<u64> {
-    let memory = &kernel.hw.memory;
+    let memory = &kernel.zone.memory;
     let stamps: Vec<u64> = bio.frames.iter().map(|&pfn| memory.stamp_in_step(&kernel.engine, pfn)).collect();
     if bio.direct.is_some() {
         for (&stamp, index) in stamps.iter().zip(bio.first..) {
@@ -148,7 +148,7 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
     let disk = &kernel.disk;
     let pages = bio.frames.len() as u64;
     let end = disk.schedule(now, (bio.inode.id(), bio.first), pages);
-    let contents = kernel.hw.memory.tracks_contents();
+    let contents = kernel.zone.memory.tracks_contents();
     let (requests, moved) = match bio.direction {
         Direction::Read => (&disk.stat.reads, &disk.stat.pages_read),
         Direction::Write => (&disk.stat.writes, &disk.stat.pages_written),
@@ -177,7 +177,7 @@ fn start(kernel: &Rc<Kernel>, cpu: CpuId, now: u64, bio: Bio) {
                     if let Some(tickets) = &bio.direct {
                         kernel.probe().dma(&tickets[n], pfn, found);
                     }
-                    kernel.hw.memory.set_stamp_in_step(engine, pfn, found);
+                    kernel.zone.memory.set_stamp_in_step(engine, pfn, found);
                 }
                 Direction::Write if contents => kernel.disk.write(&bio.inode, index, taken[n]),
                 _ => {}

@@ -6,8 +6,9 @@ use std::fmt;
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, Digest, Keep, ObjectId, ReadGuard, RwSem, Shared, Word, WriteGuard};
-use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT, Fix};
+use pagewalk_mmu::{BASE_PAGE_BYTES, BASE_SHIFT};
 use pagewalk_pagecache::{AddressSpace, PageCache};
+use pagewalk_pages::Fix;
 
 use super::holes::Holes;
 use crate::check::initial_stamp;
@@ -95,13 +96,13 @@ impl Inode {
         &'a self,
         current: &'a Task,
     ) -> Option<ReadGuard<'a>> {
-        let fixed = current.kernel().hw.switches().has(Fix::InvalidateLock);
+        let fixed = current.kernel().switches().has(Fix::InvalidateLock);
         if fixed { Some(self.invalidate_lock.down_read(current).await) } else { None }
     }
 
     /// `filemap_invalidate_lock`: nobody brings pages into the cache until the guard is released.
     pub(crate) async fn filemap_invalidate_lock<'a>(&'a self, current: &'a Task) -> Option<WriteGuard<'a>> {
-        let fixed = current.kernel().hw.switches().has(Fix::InvalidateLock);
+        let fixed = current.kernel().switches().has(Fix::InvalidateLock);
         if fixed { Some(self.invalidate_lock.down_write(current).await) } else { None }
     }
 

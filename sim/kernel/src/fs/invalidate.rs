@@ -4,11 +4,11 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{PG_DIRTY, PG_PRIVATE, PG_WRITEBACK, PageRef};
 use pagewalk_pagecache::{
     find_get_pages, invalidate_complete_page2, lock_page, remove_mapping, try_to_release_page, trylock_page,
     unlock_page, wait_on_page_writeback,
 };
+use pagewalk_pages::{PG_DIRTY, PG_PRIVATE, PG_WRITEBACK, PageRef};
 
 use super::writeback::{PAGEVEC_SIZE, pagevec_release};
 use super::{Inode, InodeKind};
@@ -22,7 +22,7 @@ pub(crate) async fn invalidate_mapping_pages(
     first: u64,
     last: u64,
 ) -> u64 {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let (mut next, mut gone) = (first, 0);
     while next <= last {
         let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
@@ -30,14 +30,14 @@ pub(crate) async fn invalidate_mapping_pages(
             break;
         }
         for page in &pages {
-            let locked = trylock_page(current, hw, page.pfn()).await;
-            let index = hw.memory.words(page.pfn()).index().read_once(current).await;
+            let locked = trylock_page(current, zone, page.pfn()).await;
+            let index = zone.memory.words(page.pfn()).index().read_once(current).await;
             next = next.max(index).saturating_add(1);
             if locked {
                 if index <= last {
                     gone += u64::from(invalidate_page(current, inode, page).await);
                 }
-                unlock_page(current, hw, page.pfn()).await;
+                unlock_page(current, zone, page.pfn()).await;
             }
             if next > last {
                 break;
@@ -51,7 +51,7 @@ pub(crate) async fn invalidate_mapping_pages(
 
 /// One locked page of the loop: dirty, under writeback or mapped, it stays.
 async fn invalidate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
-    let flags = current.kernel().hw.memory.words(page.pfn()).flags();
+    let flags = current.kernel().zone.memory.words(page.pfn()).flags();
     if flags.test_bit(current, PG_DIRTY).await || flags.test_bit(current, PG_WRITEBACK).await {
         current.mark("invalidate_mapping_pages:dirty");
         return false;
@@ -69,7 +69,7 @@ async fn invalidate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) 
 ///  2. drop its buffers;
 ///  3. A, B and C of a removal ([`remove_mapping`]): the freeze refuses where somebody has a reference.
 pub(crate) async fn invalidate_complete_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
-    let words = current.kernel().hw.memory.words(page.pfn());
+    let words = current.kernel().zone.memory.words(page.pfn());
     if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
         current.mark("invalidate_complete_page:gone");
         return false; // 1
@@ -100,7 +100,7 @@ pub(crate) async fn invalidate_inode_pages2_range(
     first: u64,
     last: u64,
 ) -> bool {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let (mut next, mut all_gone, mut did_range_unmap) = (first, true, false);
     while next <= last {
         let most = usize::try_from(last - next).map_or(PAGEVEC_SIZE, |left| (left + 1).min(PAGEVEC_SIZE));
@@ -109,19 +109,19 @@ pub(crate) async fn invalidate_inode_pages2_range(
             break;
         }
         for page in &pages {
-            lock_page(current, hw, page.pfn()).await; // 1
-            let words = hw.memory.words(page.pfn());
+            lock_page(current, zone, page.pfn()).await; // 1
+            let words = zone.memory.words(page.pfn());
             if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
-                unlock_page(current, hw, page.pfn()).await; // 2. it is found no more
+                unlock_page(current, zone, page.pfn()).await; // 2. it is found no more
                 continue;
             }
             let index = words.index().read_once(current).await;
             next = index.saturating_add(1);
             if index > last {
-                unlock_page(current, hw, page.pfn()).await;
+                unlock_page(current, zone, page.pfn()).await;
                 break;
             }
-            wait_on_page_writeback(current, hw, page.pfn()).await; // 3
+            wait_on_page_writeback(current, zone, page.pfn()).await; // 3
             if page_mapped(current, page.pfn()).await {
                 current.mark("invalidate_inode_pages2:mapped");
                 let until = if did_range_unmap { index } else { last };
@@ -129,7 +129,7 @@ pub(crate) async fn invalidate_inode_pages2_range(
                 did_range_unmap = true;
             }
             all_gone &= invalidate_page2(current, inode, page).await; // 5
-            unlock_page(current, hw, page.pfn()).await; // 6
+            unlock_page(current, zone, page.pfn()).await; // 6
         }
         pagevec_release(current, pages).await;
         current.cond_resched().await;
@@ -140,13 +140,13 @@ pub(crate) async fn invalidate_inode_pages2_range(
 /// One locked page that was unmapped: out, unless a PTE has made it dirty. (`do_launder_page` has nothing to do here: only file
 /// systems over a network have a `launder_page`.)
 async fn invalidate_page2(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) -> bool {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     if page_mapped(current, page.pfn()).await {
         let message = format!("{:?} is mapped while it is locked and was unmapped", page.pfn());
         current.engine().violation("I26", message);
         return false;
     }
-    if hw.memory.words(page.pfn()).flags().test_bit(current, PG_PRIVATE).await
+    if zone.memory.words(page.pfn()).flags().test_bit(current, PG_PRIVATE).await
         && !try_to_release_page(current, &inode.mapping, page.pfn()).await
     {
         return false;
@@ -159,7 +159,7 @@ async fn invalidate_page2(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>)
 /// there first: a pagevec's reference would keep them.
 pub(crate) async fn drop_pagecache(current: &Task) -> u64 {
     let mut gone = 0;
-    current.kernel().hw.lru_add_drain_all(current).await;
+    current.kernel().zone.lru_add_drain_all(current).await;
     for inode in current.kernel().inodes.all() {
         if inode.kind() == InodeKind::Disk {
             gone += invalidate_mapping_pages(current, &inode, 0, u64::MAX).await;

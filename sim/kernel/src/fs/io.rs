@@ -5,8 +5,9 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, Completion, Cpu, OpKind};
-use pagewalk_mmu::{LruList, PG_LOCKED, PG_UPTODATE, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::{AddError, add_to_page_cache};
+use pagewalk_pages::{LruList, PG_LOCKED, PG_UPTODATE, PageRef};
 
 use super::disk::{Bio, Direction, EndIo, submit_bio};
 use super::inode::pages_of;
@@ -21,9 +22,9 @@ static READ_BUFFERS: Class = Class::new(53, "buffer read");
 /// `mpage_end_io_read` for one page: its contents are there; who waits for its lock may have it.
 pub(crate) fn end_page_read(kernel: &Kernel, pfn: Pfn, inside: bool) {
     if !inside {
-        kernel.hw.memory.set_stamp_in_step(&kernel.engine, pfn, 0);
+        kernel.zone.memory.set_stamp_in_step(&kernel.engine, pfn, 0);
     }
-    let flags = kernel.hw.memory.words(pfn).flags();
+    let flags = kernel.zone.memory.words(pfn).flags();
     flags.modify_in_step(&kernel.engine, OpKind::ChangeBit(PG_UPTODATE), |flags| flags | 1 << PG_UPTODATE);
     flags.end_bit(&kernel.engine, PG_LOCKED);
 }
@@ -48,7 +49,7 @@ async fn read_pages(current: &Task, inode: &Rc<Inode>, first: u64, frames: Vec<P
 pub(crate) async fn read_locked_page(current: &Task, inode: &Rc<Inode>, index: u64, pfn: Pfn) {
     let kernel = current.kernel();
     transfer_and_wait(current, inode, Direction::Read, index, vec![pfn], None).await;
-    kernel.hw.memory.words(pfn).flags().set_bit(current, PG_UPTODATE).await;
+    kernel.zone.memory.words(pfn).flags().set_bit(current, PG_UPTODATE).await;
 }
 
 /// A request that the caller sleeps for, which touches no page state (buffers, direct I/O).
@@ -81,7 +82,7 @@ pub(crate) async fn add_to_page_cache_lru(
         InodeKind::Disk => LruList::InactiveFile,
         InodeKind::Shmem => LruList::ActiveAnon,
     };
-    current.kernel().hw.lru_cache_add(current, page.pfn(), list).await;
+    current.kernel().zone.lru_cache_add(current, page.pfn(), list).await;
     Ok(())
 }
 
@@ -109,7 +110,7 @@ impl<'a> ReadBatch<'a> {
             self.frames.push(page.pfn());
         }
         // The cache's reference keeps a locked page.
-        current.kernel().hw.put_page(current, page).await;
+        current.kernel().zone.put_page(current, page).await;
     }
 
     /// Starts the reads.

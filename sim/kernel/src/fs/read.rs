@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, PG_READAHEAD, PG_UPTODATE, PageRef, Vaddr};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Vaddr};
 use pagewalk_pagecache::{find_get_page, lock_page, unlock_page, wait_on_page_locked};
+use pagewalk_pages::{PG_READAHEAD, PG_UPTODATE, PageRef};
 
 use super::inode::{page_of, pages_of};
 use super::io::{add_to_page_cache_lru, readpage};
@@ -38,7 +39,7 @@ pub(crate) async fn do_generic_file_read(
         let size = file.inode().i_size().read_once(current).await;
         let stop = size.min((index + 1) * BASE_PAGE_BYTES).min(end);
         if stop <= position {
-            current.kernel().hw.put_page(current, page).await;
+            current.kernel().zone.put_page(current, page).await;
             break;
         }
         if previous != Some(index) || position.is_multiple_of(BASE_PAGE_BYTES) {
@@ -54,7 +55,7 @@ pub(crate) async fn do_generic_file_read(
             stop - position,
         )
         .await;
-        current.kernel().hw.put_page(current, page).await;
+        current.kernel().zone.put_page(current, page).await;
         previous = Some(index);
         position = stop;
     }
@@ -80,7 +81,7 @@ async fn find_or_read_page<'a>(
         found = find_get_page(current, mapping, index).await;
     }
     let Some(page) = found else { return no_cached_page(current, file, index).await };
-    let flags = current.kernel().hw.memory.words(page.pfn()).flags();
+    let flags = current.kernel().zone.memory.words(page.pfn()).flags();
     if flags.test_bit(current, PG_READAHEAD).await {
         page_cache_async_readahead(current, file, page.pfn(), index, wanted).await;
     }
@@ -97,19 +98,19 @@ async fn page_not_up_to_date<'a>(
     index: u64,
     page: PageRef<'a>,
 ) -> Option<PageRef<'a>> {
-    let hw = &current.kernel().hw;
-    let words = hw.memory.words(page.pfn());
-    lock_page(current, hw, page.pfn()).await;
+    let zone = &current.kernel().zone;
+    let words = zone.memory.words(page.pfn());
+    lock_page(current, zone, page.pfn()).await;
     if words.mapping().read_once(current).await == 0 {
         // Truncated while we waited.
         current.mark("do_generic_file_read:truncated");
-        unlock_page(current, hw, page.pfn()).await;
-        hw.put_page(current, page).await;
+        unlock_page(current, zone, page.pfn()).await;
+        zone.put_page(current, page).await;
         return None;
     }
     if words.flags().test_bit(current, PG_UPTODATE).await {
         current.mark("do_generic_file_read:read-meanwhile");
-        unlock_page(current, hw, page.pfn()).await;
+        unlock_page(current, zone, page.pfn()).await;
         return Some(page);
     }
     readpage(current, file.inode(), index, page.pfn()).await;
@@ -123,7 +124,7 @@ async fn no_cached_page<'a>(current: &'a Task, file: &Rc<File>, index: u64) -> O
     let page = kernel.alloc_page(current, "a page of a file").await;
     if !page_cache_read(current, file.inode(), &page, index).await {
         current.mark("do_generic_file_read:added-meanwhile");
-        kernel.hw.put_page(current, page).await;
+        kernel.zone.put_page(current, page).await;
         return None;
     }
     wait_for_page(current, page).await
@@ -149,12 +150,12 @@ pub(crate) async fn page_cache_read(
 
 /// Waits for the end of the read; `None` if the page was truncated meanwhile.
 async fn wait_for_page<'a>(current: &'a Task, page: PageRef<'a>) -> Option<PageRef<'a>> {
-    let hw = &current.kernel().hw;
-    wait_on_page_locked(current, hw, page.pfn()).await;
-    if hw.memory.words(page.pfn()).flags().test_bit(current, PG_UPTODATE).await {
+    let zone = &current.kernel().zone;
+    wait_on_page_locked(current, zone, page.pfn()).await;
+    if zone.memory.words(page.pfn()).flags().test_bit(current, PG_UPTODATE).await {
         return Some(page);
     }
-    hw.put_page(current, page).await;
+    zone.put_page(current, page).await;
     None
 }
 

@@ -4,8 +4,9 @@
 //! `force_page_cache_readahead`). The window begins small, doubles, and ends at the file's `ra_pages`; a page in it
 //! carries `PG_READAHEAD`, and whoever reaches it begins the next window while the rest is still unread.
 
-use pagewalk_mmu::{PG_READAHEAD, PG_WRITEBACK, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::{next_hole, page_is_cached};
+use pagewalk_pages::{PG_READAHEAD, PG_WRITEBACK};
 
 use super::inode::page_of;
 use super::io::ReadBatch;
@@ -63,7 +64,7 @@ pub(crate) async fn page_cache_async_readahead(
     if file.ra_pages(current) == 0 {
         return;
     }
-    let flags = current.kernel().hw.memory.words(page).flags();
+    let flags = current.kernel().zone.memory.words(page).flags();
     if flags.test_bit(current, PG_WRITEBACK).await {
         return; // the mark's bit has another meaning there
     }
@@ -130,7 +131,7 @@ pub(crate) async fn do_page_cache_readahead(
             break;
         };
         if n == pages - lookahead {
-            current.kernel().hw.memory.words(page.pfn()).flags().set_bit(current, PG_READAHEAD).await;
+            current.kernel().zone.memory.words(page.pfn()).flags().set_bit(current, PG_READAHEAD).await;
         }
         missing.push((index, page));
     }

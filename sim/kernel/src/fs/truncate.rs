@@ -5,11 +5,12 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, PG_MAPPEDTODISK, PG_PRIVATE, PG_WRITEBACK, PageRef};
+use pagewalk_mmu::BASE_PAGE_BYTES;
 use pagewalk_pagecache::{
     do_invalidatepage, find_get_pages, lock_page, remove_from_page_cache, test_clear_page_dirty,
     trylock_page, unlock_page, wait_on_page_writeback,
 };
+use pagewalk_pages::{PG_MAPPEDTODISK, PG_PRIVATE, PG_WRITEBACK, PageRef};
 
 use super::inode::{page_of, pages_of};
 use super::write::grab_cache_page;
@@ -103,7 +104,7 @@ pub(crate) async fn truncate_inode_pages_range(current: &Task, inode: &Rc<Inode>
 
 /// The first pass, which waits for nothing.
 async fn truncate_what_is_free(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let mut next = first;
     while next <= last {
         let pages = find_get_pages(current, &inode.mapping, next, PAGEVEC_SIZE).await;
@@ -112,21 +113,21 @@ async fn truncate_what_is_free(current: &Task, inode: &Rc<Inode>, first: u64, la
         }
         for page in &pages {
             // Read once: it may change while the page is not locked.
-            let index = hw.memory.words(page.pfn()).index().read_once(current).await;
+            let index = zone.memory.words(page.pfn()).index().read_once(current).await;
             next = next.max(index);
             if index > last {
                 break;
             }
             next = next.saturating_add(1);
-            if !trylock_page(current, hw, page.pfn()).await {
+            if !trylock_page(current, zone, page.pfn()).await {
                 continue;
             }
-            if hw.memory.words(page.pfn()).flags().test_bit(current, PG_WRITEBACK).await {
+            if zone.memory.words(page.pfn()).flags().test_bit(current, PG_WRITEBACK).await {
                 current.mark("truncate_inode_pages:writeback");
             } else {
                 truncate_page(current, inode, page).await;
             }
-            unlock_page(current, hw, page.pfn()).await;
+            unlock_page(current, zone, page.pfn()).await;
         }
         pagevec_release(current, pages).await;
         current.cond_resched().await;
@@ -136,7 +137,7 @@ async fn truncate_what_is_free(current: &Task, inode: &Rc<Inode>, first: u64, la
 /// The second pass, which waits for locks and writeback. It ends after a sweep that found nothing, or at a page beyond the
 /// range: what was brought in behind a sweep that ends so stays.
 async fn truncate_the_rest(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let mut next = first;
     loop {
         current.cond_resched().await;
@@ -148,20 +149,20 @@ async fn truncate_the_rest(current: &Task, inode: &Rc<Inode>, first: u64, last: 
             next = first;
             continue;
         };
-        if hw.memory.words(nearest.pfn()).index().read_once(current).await > last {
+        if zone.memory.words(nearest.pfn()).index().read_once(current).await > last {
             return pagevec_release(current, pages).await;
         }
         for page in &pages {
-            let words = hw.memory.words(page.pfn());
+            let words = zone.memory.words(page.pfn());
             if words.index().read_once(current).await > last {
                 break;
             }
-            lock_page(current, hw, page.pfn()).await;
-            wait_on_page_writeback(current, hw, page.pfn()).await;
+            lock_page(current, zone, page.pfn()).await;
+            wait_on_page_writeback(current, zone, page.pfn()).await;
             current.mark("truncate_inode_pages:second-pass");
             next = next.max(words.index().read_once(current).await).saturating_add(1);
             truncate_page(current, inode, page).await;
-            unlock_page(current, hw, page.pfn()).await;
+            unlock_page(current, zone, page.pfn()).await;
         }
         pagevec_release(current, pages).await;
     }
@@ -169,7 +170,7 @@ async fn truncate_the_rest(current: &Task, inode: &Rc<Inode>, first: u64, last: 
 
 /// A locked page that is not under writeback: unmapped, then out.
 async fn truncate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) {
-    let words = current.kernel().hw.memory.words(page.pfn());
+    let words = current.kernel().zone.memory.words(page.pfn());
     if page_mapped(current, page.pfn()).await {
         current.mark("truncate_inode_pages:mapped");
         let index = words.index().read_once(current).await;
@@ -188,7 +189,7 @@ async fn truncate_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) {
 ///  6. put the cache's reference; whoever puts the last one frees the page.
 pub(crate) async fn truncate_complete_page(current: &Task, inode: &Rc<Inode>, page: &PageRef<'_>) {
     let kernel = current.kernel();
-    let words = kernel.hw.memory.words(page.pfn());
+    let words = kernel.zone.memory.words(page.pfn());
     if words.mapping().read_once(current).await != inode.mapping.page_mapping() {
         return; // 1
     }
@@ -198,7 +199,7 @@ pub(crate) async fn truncate_complete_page(current: &Task, inode: &Rc<Inode>, pa
     test_clear_page_dirty(current, &inode.mapping, page.pfn()).await; // 3
     remove_from_page_cache(current, &inode.mapping, page.pfn()).await; // 4
     words.flags().clear_bit(current, PG_MAPPEDTODISK).await; // 5
-    kernel.hw.put_page(current, PageRef::counted(current, page.pfn())).await; // 6
+    kernel.zone.put_page(current, PageRef::counted(current, page.pfn())).await; // 6
 }
 
 /// `truncate_partial_page` and `block_truncate_page`: a part of page `index` becomes zeros.
@@ -206,15 +207,15 @@ async fn zero_part(current: &Task, inode: &Rc<Inode>, index: u64) {
     let kernel = current.kernel();
     // One that is not cached is read, so that the zeros reach the disk too.
     let page = grab_cache_page(current, inode, index).await;
-    let flags = kernel.hw.memory.words(page.pfn()).flags();
-    wait_on_page_writeback(current, &kernel.hw, page.pfn()).await;
-    if !flags.test_bit(current, pagewalk_mmu::PG_UPTODATE).await {
+    let flags = kernel.zone.memory.words(page.pfn()).flags();
+    wait_on_page_writeback(current, &kernel.zone, page.pfn()).await;
+    if !flags.test_bit(current, pagewalk_pages::PG_UPTODATE).await {
         super::io::read_locked_page(current, inode, index, page.pfn()).await;
     }
     kernel.write_file_page(current, page.pfn(), inode.id(), index, false).await;
     if inode.kind() == InodeKind::Disk {
         set_page_dirty(current, page.pfn()).await;
     }
-    unlock_page(current, &kernel.hw, page.pfn()).await;
-    kernel.hw.put_page(current, page).await;
+    unlock_page(current, &kernel.zone, page.pfn()).await;
+    kernel.zone.put_page(current, page).await;
 }

@@ -5,8 +5,9 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, PG_UPTODATE, PageRef, Vaddr};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Vaddr};
 use pagewalk_pagecache::{create_empty_buffers, find_lock_page, unlock_page};
+use pagewalk_pages::{PG_UPTODATE, PageRef};
 
 use super::inode::{page_of, pages_of};
 use super::io::{add_to_page_cache_lru, read_locked_page};
@@ -56,14 +57,14 @@ async fn write_page(current: &Task, inode: &Rc<Inode>, position: u64, len: u64) 
     kernel.write_file_page(current, page.pfn(), inode.id(), index, whole).await;
     current.charge(copy_cost(current, len));
     // write_end: up to date before dirty, the size before the lock is released.
-    kernel.hw.memory.words(page.pfn()).flags().set_bit(current, PG_UPTODATE).await;
+    kernel.zone.memory.words(page.pfn()).flags().set_bit(current, PG_UPTODATE).await;
     if position + len > inode.i_size().read_once(current).await {
         inode.i_size().write_once(current, position + len).await;
     }
     set_page_dirty(current, page.pfn()).await;
-    unlock_page(current, &kernel.hw, page.pfn()).await;
+    unlock_page(current, &kernel.zone, page.pfn()).await;
     mark_page_accessed(current, &page).await;
-    kernel.hw.put_page(current, page).await;
+    kernel.zone.put_page(current, page).await;
 }
 
 /// `write_begin`: the page, locked, with buffers, and up to date if only a part of it will be written.
@@ -71,15 +72,15 @@ async fn write_begin<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64, whole
     let page = grab_cache_page(current, inode, index).await;
     let kernel = current.kernel();
     if inode.kind() == InodeKind::Disk {
-        create_empty_buffers(current, &kernel.hw, page.pfn()).await;
+        create_empty_buffers(current, &kernel.zone, page.pfn()).await;
     }
-    let flags = kernel.hw.memory.words(page.pfn()).flags();
+    let flags = kernel.zone.memory.words(page.pfn()).flags();
     if !whole && !flags.test_bit(current, PG_UPTODATE).await {
         if index < pages_of(inode.i_size().read_once(current).await) {
             read_locked_page(current, inode, index, page.pfn()).await;
         } else {
             // A new block: what is not written is zeros.
-            kernel.hw.memory.clear_page(current, page.pfn()).await;
+            kernel.zone.memory.clear_page(current, page.pfn()).await;
         }
     }
     page
@@ -97,6 +98,6 @@ pub(super) async fn grab_cache_page<'a>(current: &'a Task, inode: &Rc<Inode>, in
             return page;
         }
         current.mark("__grab_cache_page:added-meanwhile");
-        kernel.hw.put_page(current, page).await;
+        kernel.zone.put_page(current, page).await;
     }
 }

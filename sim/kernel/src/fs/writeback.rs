@@ -5,11 +5,12 @@
 use std::rc::Rc;
 
 use pagewalk_engine::Cpu;
-use pagewalk_mmu::{PG_DIRTY, PG_RECLAIM, PG_SWAPCACHE, PageMapping, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::{
     Tag, end_page_writeback, find_get_pages_tag, lock_page, set_page_dirty_nobuffers, set_page_writeback,
     test_clear_page_dirty, unlock_page, wait_on_page_writeback,
 };
+use pagewalk_pages::{PG_DIRTY, PG_RECLAIM, PG_SWAPCACHE, PageMapping, PageRef};
 
 use super::disk::{Bio, Direction, EndIo, submit_bio};
 use super::{Inode, InodeKind};
@@ -22,16 +23,16 @@ pub(crate) const PAGEVEC_SIZE: usize = 14;
 
 /// `pagevec_release`: the pagevec's references go together, what waits in this CPU's own pagevecs first.
 pub(crate) async fn pagevec_release(current: &Task, pages: Vec<PageRef<'_>>) {
-    let hw = &current.kernel().hw;
-    hw.lru_add_drain(current).await;
-    hw.release_pages(current, pages.into_iter().map(PageRef::into_pfn).collect()).await;
+    let zone = &current.kernel().zone;
+    zone.lru_add_drain(current).await;
+    zone.release_pages(current, pages.into_iter().map(PageRef::into_pfn).collect()).await;
 }
 
 /// `set_page_dirty`: the page differs from what backs it. A page without a file on a disk only gets the flag.
 pub(crate) async fn set_page_dirty(current: &Task, pfn: Pfn) {
     let kernel = current.kernel();
-    let mapping = kernel.hw.memory.words(pfn).mapping().read_once(current).await;
-    let flags = kernel.hw.memory.words(pfn).flags();
+    let mapping = kernel.zone.memory.words(pfn).mapping().read_once(current).await;
+    let flags = kernel.zone.memory.words(pfn).flags();
     let inode = match PageMapping::decode(mapping) {
         PageMapping::File(id) => kernel.inode_of(id),
         PageMapping::Anon(_) | PageMapping::None => None,
@@ -66,7 +67,7 @@ pub(crate) async fn clear_page_dirty_for_io(current: &Task, inode: &Rc<Inode>, p
 
 /// `ClearPageReclaim`, with which [`clear_page_dirty_for_io`] begins; of a page in the swap cache too.
 pub(crate) async fn clear_page_reclaim(current: &Task, pfn: Pfn) {
-    current.kernel().hw.memory.words(pfn).flags().clear_bit(current, PG_RECLAIM).await;
+    current.kernel().zone.memory.words(pfn).flags().clear_bit(current, PG_RECLAIM).await;
 }
 
 /// `write_cache_pages`: starts to write the dirty pages `first..=last` of a file. With `wait` also those under writeback
@@ -95,13 +96,13 @@ pub(crate) async fn write_some_pages(
         }
         let mut beyond = false;
         for page in pages {
-            let index = current.kernel().hw.memory.words(page.pfn()).index().read_once(current).await;
+            let index = current.kernel().zone.memory.words(page.pfn()).index().read_once(current).await;
             beyond |= index > last;
             next = next.max(index.saturating_add(1));
             if !beyond && written < most {
                 written += u64::from(write_one_page(current, inode, &page, index, wait).await);
             }
-            current.kernel().hw.put_page(current, page).await;
+            current.kernel().zone.put_page(current, page).await;
         }
         if beyond || next > last || written >= most {
             return written;
@@ -119,20 +120,20 @@ async fn write_one_page(
     wait: bool,
 ) -> bool {
     let kernel = current.kernel();
-    let (hw, pfn) = (&kernel.hw, page.pfn());
-    lock_page(current, hw, pfn).await;
-    if hw.memory.words(pfn).mapping().read_once(current).await != inode.mapping.page_mapping() {
+    let (zone, pfn) = (&kernel.zone, page.pfn());
+    lock_page(current, zone, pfn).await;
+    if zone.memory.words(pfn).mapping().read_once(current).await != inode.mapping.page_mapping() {
         current.mark("write_cache_pages:gone");
-        unlock_page(current, hw, pfn).await;
+        unlock_page(current, zone, pfn).await;
         return false;
     }
     if wait {
-        wait_on_page_writeback(current, hw, pfn).await;
+        wait_on_page_writeback(current, zone, pfn).await;
     }
-    let busy = hw.memory.words(pfn).flags().test_bit(current, pagewalk_mmu::PG_WRITEBACK).await;
+    let busy = zone.memory.words(pfn).flags().test_bit(current, pagewalk_pages::PG_WRITEBACK).await;
     if busy || !clear_page_dirty_for_io(current, inode, pfn).await {
         current.mark("write_cache_pages:clean-by-now");
-        unlock_page(current, hw, pfn).await;
+        unlock_page(current, zone, pfn).await;
         return false;
     }
     writepage(current, inode, pfn, index).await;
@@ -147,7 +148,7 @@ async fn write_one_page(
 pub(crate) async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index: u64) {
     let kernel = current.kernel();
     set_page_writeback(current, &inode.mapping, pfn).await; // 1
-    unlock_page(current, &kernel.hw, pfn).await; // 2
+    unlock_page(current, &kernel.zone, pfn).await; // 2
     let of = Rc::clone(inode);
     let end_io: EndIo = Rc::new(move |kernel: &Kernel, cpu: &Cpu, pfn, _| {
         end_page_writeback(&kernel.engine, cpu.id(), &of.mapping, pfn);
@@ -166,7 +167,7 @@ pub(crate) async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index
 
 /// `filemap_fdatawait`: sleeps until no page `first..=last` is under writeback.
 pub(crate) async fn filemap_fdatawait(current: &Task, inode: &Rc<Inode>, first: u64, last: u64) {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let mut next = first;
     while next <= last {
         let pages = find_get_pages_tag(current, &inode.mapping, next, PAGEVEC_SIZE, Tag::Writeback).await;
@@ -174,12 +175,12 @@ pub(crate) async fn filemap_fdatawait(current: &Task, inode: &Rc<Inode>, first: 
             return;
         }
         for page in pages {
-            let index = hw.memory.words(page.pfn()).index().read_once(current).await;
+            let index = zone.memory.words(page.pfn()).index().read_once(current).await;
             next = next.max(index.saturating_add(1));
             if index <= last {
-                wait_on_page_writeback(current, hw, page.pfn()).await;
+                wait_on_page_writeback(current, zone, page.pfn()).await;
             }
-            hw.put_page(current, page).await;
+            zone.put_page(current, page).await;
         }
         current.cond_resched().await;
     }

@@ -3,7 +3,8 @@
 //! Follows mm/compaction.c of 2.6.35: one scanner looks for pages to move from the bottom up, another for free frames from the top
 //! down, until they meet.
 
-use pagewalk_mmu::{PG_LRU, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{PG_LRU, PageRef};
 
 use super::migrate_pages::migrate_page;
 use crate::task::Task;
@@ -14,8 +15,8 @@ const CLUSTER: usize = 32;
 /// Compacts all of memory. Yields how many pages have moved.
 pub(crate) async fn compact_zone(current: &Task) -> u64 {
     let kernel = current.kernel();
-    let hw = &kernel.hw;
-    hw.lru_add_drain_all(current).await;
+    let zone = &kernel.zone;
+    zone.lru_add_drain_all(current).await;
     let (mut bottom, mut moved) = (1, 0);
     kernel.stat.compact_stall.add(1);
     loop {
@@ -27,14 +28,14 @@ pub(crate) async fn compact_zone(current: &Task) -> u64 {
         let mut met = false;
         let mut left = pages.into_iter();
         for pfn in left.by_ref() {
-            let Some(free) = hw.take_free_page_above(current, pfn).await else {
-                hw.putback_lru_pages(current, vec![pfn]).await;
+            let Some(free) = zone.take_free_page_above(current, pfn).await else {
+                zone.putback_lru_pages(current, vec![pfn]).await;
                 met = true;
                 break;
             };
             moved += u64::from(migrate_page(current, pfn, free).await);
         }
-        hw.putback_lru_pages(current, left.collect()).await;
+        zone.putback_lru_pages(current, left.collect()).await;
         if met {
             current.mark("compact_zone:scanners-met");
             return moved;
@@ -45,22 +46,22 @@ pub(crate) async fn compact_zone(current: &Task) -> u64 {
 
 /// `isolate_migratepages`: up to 32 pages of the LRU lists in frames from `bottom` on, each with a reference; and the frame to go on from.
 async fn isolate_migratepages(current: &Task, bottom: u32) -> (Vec<Pfn>, u32) {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let mut pages = Vec::new();
     let mut at = bottom;
-    while at < hw.memory.frames() && pages.len() < CLUSTER {
+    while at < zone.memory.frames() && pages.len() < CLUSTER {
         let pfn = Pfn(at);
         at += 1;
-        let words = hw.memory.words(pfn);
+        let words = zone.memory.words(pfn);
         // A look without a lock or a reference; what follows makes sure.
         if !words.flags().test_bit(current, PG_LRU).await || !words.count().inc_not_zero(current).await {
             continue;
         }
         let held = PageRef::counted(current, pfn);
-        if hw.isolate_lru_page(current, pfn).await {
+        if zone.isolate_lru_page(current, pfn).await {
             pages.push(pfn);
         }
-        hw.put_page(current, held).await;
+        zone.put_page(current, held).await;
     }
     current.kernel().stat.compact_migrate_scanned.add(u64::from(at - bottom));
     (pages, at)

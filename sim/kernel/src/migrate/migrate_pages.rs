@@ -1,6 +1,7 @@
 //! `migrate_pages`: each of some isolated pages, tried until it has moved or cannot.
 
-use pagewalk_mmu::{PG_LRU, PageRef, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{PG_LRU, PageRef};
 
 use super::unmap_and_move::{Moved, unmap_and_move};
 use crate::task::Task;
@@ -12,8 +13,8 @@ const PASSES: u32 = 10;
 /// True if it has moved (or was freed meanwhile).
 pub(super) async fn migrate_page(current: &Task, pfn: Pfn, new: PageRef<'_>) -> bool {
     let kernel = current.kernel();
-    let hw = &kernel.hw;
-    hw.charge(new.pfn(), hw.group_of(pfn));
+    let zone = &kernel.zone;
+    zone.charge(new.pfn(), zone.group_of(pfn));
     let mut outcome = Moved::Again;
     for pass in 0..PASSES {
         outcome = unmap_and_move(current, pfn, new.pfn(), pass > 2).await;
@@ -23,26 +24,26 @@ pub(super) async fn migrate_page(current: &Task, pfn: Pfn, new: PageRef<'_>) -> 
         current.cond_resched().await;
     }
     // The old page goes back to the lists; nobody else has it any more if it has moved, and then it is freed by that.
-    hw.putback_lru_pages(current, vec![pfn]).await;
+    zone.putback_lru_pages(current, vec![pfn]).await;
     match outcome {
         Moved::Yes => {
             kernel.stat.pgmigrate_success.add(1);
-            hw.putback_lru_pages(current, vec![new.into_pfn()]).await;
+            zone.putback_lru_pages(current, vec![new.into_pfn()]).await;
         }
         Moved::Again | Moved::No => {
             kernel.stat.pgmigrate_fail.add(1);
-            hw.put_page(current, new).await;
+            zone.put_page(current, new).await;
         }
-        Moved::Freed => hw.put_page(current, new).await,
+        Moved::Freed => zone.put_page(current, new).await,
     }
     matches!(outcome, Moved::Yes | Moved::Freed)
 }
 
 /// Moves what is in so many frames elsewhere (`do_migrate_range` of memory hot-remove). Yields how many pages have moved.
 pub(crate) async fn migrate_frames(current: &Task, first: Pfn, count: u32) -> u64 {
-    let hw = &current.kernel().hw;
-    hw.lru_add_drain_all(current).await;
-    let end = first.0.saturating_add(count).min(hw.memory.frames());
+    let zone = &current.kernel().zone;
+    zone.lru_add_drain_all(current).await;
+    let end = first.0.saturating_add(count).min(zone.memory.frames());
     let mut moved = 0;
     for pfn in first.0.max(1)..end {
         moved += u64::from(migrate_frame(current, Pfn(pfn)).await);
@@ -54,21 +55,21 @@ pub(crate) async fn migrate_frames(current: &Task, first: Pfn, count: u32) -> u6
 ///
 /// Who comes by a page by its frame number has no reference: its count is raised only if it is not 0.
 async fn migrate_frame(current: &Task, pfn: Pfn) -> bool {
-    let hw = &current.kernel().hw;
-    let words = hw.memory.words(pfn);
+    let zone = &current.kernel().zone;
+    let words = zone.memory.words(pfn);
     if !words.flags().test_bit(current, PG_LRU).await || !words.count().inc_not_zero(current).await {
         return false;
     }
     let held = PageRef::counted(current, pfn);
-    let isolated = hw.isolate_lru_page(current, pfn).await;
-    hw.put_page(current, held).await;
+    let isolated = zone.isolate_lru_page(current, pfn).await;
+    zone.put_page(current, held).await;
     if !isolated {
         return false;
     }
-    match hw.alloc_page_above(current, hw.watermarks().min).await {
+    match zone.alloc_page_above(current, zone.watermarks().min).await {
         Some(new) => migrate_page(current, pfn, new).await,
         None => {
-            hw.putback_lru_pages(current, vec![pfn]).await;
+            zone.putback_lru_pages(current, vec![pfn]).await;
             false
         }
     }

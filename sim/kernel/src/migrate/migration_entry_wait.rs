@@ -3,8 +3,9 @@
 //! Follows mm/migrate.c of v2.6.27.
 
 use pagewalk_engine::SpinGuard;
-use pagewalk_mmu::{PageRef, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::wait_on_page_locked;
+use pagewalk_pages::PageRef;
 
 use crate::paths::Fault;
 use crate::task::Task;
@@ -17,14 +18,14 @@ use crate::task::Task;
 ///  4. sleep until the page is unlocked;
 ///  5. put the reference.
 pub(crate) async fn migration_entry_wait(current: &Task, fault: &Fault<'_>, ptl: SpinGuard<'_>, pfn: Pfn) {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let still =
         fault.pte(current).read_once(current).await.migration_entry().is_some_and(|(of, _)| of == pfn); // 1
-    let held = still && hw.memory.words(pfn).count().inc_not_zero(current).await; // 2
+    let held = still && zone.memory.words(pfn).count().inc_not_zero(current).await; // 2
     ptl.unlock().await; // 3
     if held {
         current.mark("migration_entry_wait:waits");
-        wait_on_page_locked(current, hw, pfn).await; // 4
-        hw.put_page(current, PageRef::counted(current, pfn)).await; // 5
+        wait_on_page_locked(current, zone, pfn).await; // 4
+        zone.put_page(current, PageRef::counted(current, pfn)).await; // 5
     }
 }

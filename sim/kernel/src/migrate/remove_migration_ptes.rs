@@ -1,6 +1,7 @@
 //! `remove_migration_ptes`: the entries that stood in for a page while it moved become PTEs again.
 
-use pagewalk_mmu::{Fix, Pfn, Pte};
+use pagewalk_mmu::{Pfn, Pte};
+use pagewalk_pages::Fix;
 
 use crate::mm::PageKind;
 use crate::paths::{
@@ -26,11 +27,11 @@ pub(super) async fn remove_migration_ptes(current: &Task, old: Pfn, new: Pfn) {
 ///  5. unlock.
 async fn remove_migration_pte(current: &Task, place: &Place, old: Pfn, new: Pfn) {
     let kernel = current.kernel();
-    let always = kernel.hw.switches().has(Fix::MigrationPteLocked);
+    let always = kernel.switches().has(Fix::MigrationPteLocked);
     let stands_in = |pte: Pte| pte.migration_entry().is_some_and(|(pfn, _)| pfn == old);
     let Some((ptl, word, pte)) = page_check_address(current, place, always, stands_in).await else { return }; // 1
     let write = pte.migration_entry().is_some_and(|(_, write)| write);
-    kernel.hw.memory.get_page(current, new).await.into_pfn(); // 2
+    kernel.zone.memory.get_page(current, new).await.into_pfn(); // 2
     let entry = vma_pte(new, place.vma.prot).writable(write);
     word.write_once(current, entry).await; // 3
     let kind = page_kind(current, &place.vma, new).await;

@@ -1,12 +1,13 @@
 //! `unmap_and_move`: one page to one new frame.
 
-use pagewalk_mmu::{
-    PG_ACTIVE, PG_DIRTY, PG_ERROR, PG_LOCKED, PG_PRIVATE, PG_REFERENCED, PG_SWAPBACKED, PG_SWAPCACHE,
-    PG_UPTODATE, PG_WRITEBACK, PageMapping, PageRef, Pfn,
-};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::{
     free_orphan_buffers, lock_page, migrate_page_left, migrate_page_move_mapping, test_clear_page_dirty,
     trylock_page, unlock_page, wait_on_page_writeback,
+};
+use pagewalk_pages::{
+    PG_ACTIVE, PG_DIRTY, PG_ERROR, PG_LOCKED, PG_PRIVATE, PG_REFERENCED, PG_SWAPBACKED, PG_SWAPCACHE,
+    PG_UPTODATE, PG_WRITEBACK, PageMapping, PageRef,
 };
 
 use super::remove_migration_ptes::remove_migration_ptes;
@@ -43,42 +44,42 @@ const COPIED: u32 =
 ///  7. turn the entries into PTEs again, of the new page or, if it could not move, of the old one;
 ///  8. unlock both.
 pub(super) async fn unmap_and_move(current: &Task, pfn: Pfn, new: Pfn, force: bool) -> Moved {
-    let hw = &current.kernel().hw;
-    let words = hw.memory.words(pfn);
+    let zone = &current.kernel().zone;
+    let words = zone.memory.words(pfn);
     if words.count().read_once(current).await == 1 {
         return Moved::Freed; // 1. only the isolation's
     }
-    if !trylock_page(current, hw, pfn).await {
+    if !trylock_page(current, zone, pfn).await {
         if !force {
             return Moved::Again;
         }
-        lock_page(current, hw, pfn).await; // 2
+        lock_page(current, zone, pfn).await; // 2
     }
     if words.flags().test_bit(current, PG_WRITEBACK).await {
         if !force {
-            unlock_page(current, hw, pfn).await;
+            unlock_page(current, zone, pfn).await;
             return Moved::Again;
         }
-        wait_on_page_writeback(current, hw, pfn).await;
+        wait_on_page_writeback(current, zone, pfn).await;
     }
     // While no PTE maps it, only this keeps the anon_vma of an anonymous page.
     let rcu = current.rcu_read_lock().await;
     let moved = move_locked(current, pfn, new).await;
     rcu.unlock().await;
-    unlock_page(current, hw, pfn).await; // 8
+    unlock_page(current, zone, pfn).await; // 8
     moved
 }
 
 /// Steps 3 to 7. The page is locked and under no writeback.
 async fn move_locked(current: &Task, pfn: Pfn, new: Pfn) -> Moved {
-    let hw = &current.kernel().hw;
-    let words = hw.memory.words(pfn);
+    let zone = &current.kernel().zone;
+    let words = zone.memory.words(pfn);
     if words.mapping().read_once(current).await == 0 {
         // 3. Truncated, or read ahead into the swap cache and never mapped: nobody would find its entries.
         if !words.flags().test_bit(current, PG_SWAPCACHE).await
             && words.flags().test_bit(current, PG_PRIVATE).await
         {
-            free_orphan_buffers(current, hw, pfn).await;
+            free_orphan_buffers(current, zone, pfn).await;
         }
         return Moved::No;
     }
@@ -92,7 +93,7 @@ async fn move_locked(current: &Task, pfn: Pfn, new: Pfn) -> Moved {
     remove_migration_ptes(current, pfn, if moved { new } else { pfn }).await; // 7
     if moved {
         leave(current, pfn).await;
-        unlock_page(current, hw, new).await; // 8
+        unlock_page(current, zone, new).await; // 8
         Moved::Yes
     } else {
         Moved::Again
@@ -101,8 +102,8 @@ async fn move_locked(current: &Task, pfn: Pfn, new: Pfn) -> Moved {
 
 /// `move_to_new_page`: the new page, locked, takes the place of the old one. True if it did.
 async fn move_to_new_page(current: &Task, pfn: Pfn, new: Pfn) -> bool {
-    let hw = &current.kernel().hw;
-    let (from, to) = (hw.memory.words(pfn), hw.memory.words(new));
+    let zone = &current.kernel().zone;
+    let (from, to) = (zone.memory.words(pfn), zone.memory.words(new));
     let owner = page_mapping(current, pfn).await;
     to.flags().set_bit(current, PG_LOCKED).await; // nobody knows it
     let anon = matches!(PageMapping::decode(from.mapping().read_once(current).await), PageMapping::Anon(_));
@@ -121,24 +122,24 @@ async fn move_to_new_page(current: &Task, pfn: Pfn, new: Pfn) -> bool {
         to.flags().clear_bit(current, PG_LOCKED).await;
         return false;
     }
-    hw.memory.copy_page(current, pfn, new).await; // 6
-    current.charge(hw.costs().copy_page);
+    zone.memory.copy_page(current, pfn, new).await; // 6
+    current.charge(current.kernel().hw.costs().copy_page);
     migrate_page_copy(current, &owner, pfn, new).await;
     true
 }
 
 /// `migrate_page_copy` without the contents: what the flags say, the buffers, and that the page differs from what backs it.
 async fn migrate_page_copy(current: &Task, owner: &Owner, pfn: Pfn, new: Pfn) {
-    let hw = &current.kernel().hw;
-    let (from, to) = (hw.memory.words(pfn), hw.memory.words(new));
+    let zone = &current.kernel().zone;
+    let (from, to) = (zone.memory.words(pfn), zone.memory.words(new));
     let flags = from.flags().read_once(current).await;
     to.flags().modify(current, |old| old | flags & COPIED).await;
     if flags >> PG_PRIVATE & 1 == 1 {
         // buffer_migrate_page: the buffers, with their reference.
-        hw.memory.get_page(current, new).await.into_pfn();
+        zone.memory.get_page(current, new).await.into_pfn();
         to.flags().set_bit(current, PG_PRIVATE).await;
         from.flags().clear_bit(current, PG_PRIVATE).await;
-        hw.put_page(current, PageRef::counted(current, pfn)).await;
+        zone.put_page(current, PageRef::counted(current, pfn)).await;
     }
     match owner {
         Owner::File(inode) => {
@@ -160,7 +161,7 @@ async fn migrate_page_copy(current: &Task, owner: &Owner, pfn: Pfn, new: Pfn) {
 
 /// The old page is nobody's.
 async fn leave(current: &Task, pfn: Pfn) {
-    let words = current.kernel().hw.memory.words(pfn);
+    let words = current.kernel().zone.memory.words(pfn);
     words.flags().modify(current, |flags| flags & !(1 << PG_ACTIVE | 1 << PG_DIRTY)).await;
     words.mapping().write_once(current, 0).await;
 }

@@ -6,7 +6,8 @@ use std::future::pending;
 use std::rc::Rc;
 
 use pagewalk_engine::Context;
-use pagewalk_mmu::{PageRef, Pfn};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::PageRef;
 
 use crate::io_wait::congestion_wait;
 use crate::kernel::{Kernel, OutOfMemory};
@@ -55,16 +56,16 @@ impl Kernel {
         let limit = self.config().group_limit;
         if group != 0
             && limit > 0
-            && self.hw.charged(group) >= limit
+            && self.zone.charged(group) >= limit
             && !Box::pin(uncharge_some(current, group, effort)).await
         {
             return None;
         }
-        let page = match self.hw.alloc_page_above(current, self.hw.watermarks().low).await {
+        let page = match self.zone.alloc_page_above(current, self.zone.watermarks().low).await {
             Some(page) => page,
             None => Box::pin(alloc_pages_slowpath(current, effort)).await?,
         };
-        self.hw.charge(page.pfn(), group);
+        self.zone.charge(page.pfn(), group);
         self.note_used();
         Some(page)
     }
@@ -81,13 +82,13 @@ impl Kernel {
     }
 
     async fn clear_page(&self, cx: &Context, pfn: Pfn) {
-        self.hw.memory.clear_page(cx, pfn).await;
+        self.zone.memory.clear_page(cx, pfn).await;
         cx.charge(self.hw.costs().clear_page);
     }
 
     /// A page that is a table with no entries. Tables are charged to nobody.
     pub(crate) async fn alloc_table_page(&self, current: &Task) -> Pfn {
-        let page = match self.hw.alloc_page_above(current, self.hw.watermarks().low).await {
+        let page = match self.zone.alloc_page_above(current, self.zone.watermarks().low).await {
             Some(page) => Some(page),
             None => Box::pin(alloc_pages_slowpath(current, Effort::Retry)).await,
         };
@@ -100,7 +101,7 @@ impl Kernel {
 
     /// The top-level table of a process that is being made, from what the watermarks keep back if it must be.
     pub(crate) async fn alloc_pgd(&self, cx: &Context) -> Pfn {
-        let Some(page) = self.hw.alloc_page(cx).await else {
+        let Some(page) = self.zone.alloc_page(cx).await else {
             return self.out_of_memory(cx, "a page table").await.into_pfn();
         };
         self.attach_table(cx, page).await
@@ -110,7 +111,7 @@ impl Kernel {
         self.note_used();
         self.clear_page(cx, page.pfn()).await;
         let pfn = page.into_pfn();
-        self.hw.tables.attach(&self.hw.memory, pfn);
+        self.hw.tables.attach(pfn);
         self.stat.page_tables_allocated.add(1);
         self.stat.nr_page_table_pages.add(1);
         self.stat.peak_page_table_pages.at_least(self.stat.nr_page_table_pages.get());
@@ -119,14 +120,14 @@ impl Kernel {
 
     /// The table, which nothing points to any more, becomes a free page.
     pub(crate) async fn free_table_page(&self, cx: &Context, pfn: Pfn) {
-        self.hw.tables.detach(&self.hw.memory, pfn);
+        self.hw.tables.detach(pfn);
         self.stat.page_tables_freed.add(1);
         self.stat.nr_page_table_pages.sub(1);
-        self.hw.put_page(cx, PageRef::counted(cx, pfn)).await;
+        self.zone.put_page(cx, PageRef::counted(cx, pfn)).await;
     }
 
     fn note_used(&self) {
-        let used = u64::from(self.hw.memory.frames()) - u64::from(self.hw.free_frames());
+        let used = u64::from(self.zone.memory.frames()) - u64::from(self.zone.free_frames());
         self.stat.peak_used_frames.at_least(used);
         self.stat.peak_data_frames.at_least(used.saturating_sub(1 + self.stat.nr_page_table_pages.get()));
     }
@@ -136,7 +137,7 @@ impl Kernel {
             purpose,
             context: cx.id().number(),
             clock: cx.cpu().clock(),
-            frames: self.hw.memory.frames(),
+            frames: self.zone.memory.frames(),
             anon_pages: self.stat.nr_anon_pages.get(),
             page_table_pages: self.stat.nr_page_table_pages.get(),
             file_pages: self.cache.nr_file_pages(),
@@ -151,19 +152,19 @@ impl Kernel {
 /// nothing is left to reclaim, or the effort is done.
 async fn alloc_pages_slowpath(current: &Task, effort: Effort) -> Option<PageRef<'_>> {
     let kernel: &Rc<Kernel> = current.kernel();
-    let mark = kernel.hw.watermarks().min;
+    let mark = kernel.zone.watermarks().min;
     kernel.wakeup_kswapd(current);
-    let mut page = kernel.hw.alloc_page_above(current, mark).await;
+    let mut page = kernel.zone.alloc_page_above(current, mark).await;
     let mut progress = Progress::new(current, effort);
     while page.is_none() && !progress.is_over(current).await {
         kernel.stat.allocstall.add(1);
         try_to_free_pages(current).await;
-        page = kernel.hw.alloc_page_above(current, mark).await;
+        page = kernel.zone.alloc_page_above(current, mark).await;
         if page.is_none() && effort == Effort::Retry {
             // What other CPUs keep on their own lists, or have on the way to the LRU lists, is out of reclaim's sight.
-            kernel.hw.lru_add_drain_all(current).await;
-            kernel.hw.drain_all_pages(current).await;
-            page = kernel.hw.alloc_page_above(current, mark).await;
+            kernel.zone.lru_add_drain_all(current).await;
+            kernel.zone.drain_all_pages(current).await;
+            page = kernel.zone.alloc_page_above(current, mark).await;
         }
         if page.is_none() && effort == Effort::Retry {
             congestion_wait(current).await;
@@ -192,7 +193,7 @@ impl Progress {
     /// Pages freed so far, and pages of the swap areas in use.
     fn look(current: &Task) -> (u64, u64) {
         let kernel = current.kernel();
-        (kernel.hw.page_counts().1, kernel.swap.total_swap_pages())
+        (kernel.zone.page_counts().1, kernel.swap.total_swap_pages())
     }
 
     /// True after so many rounds in which nothing has happened. Called once before each round.
@@ -219,13 +220,13 @@ impl Progress {
 async fn uncharge_some(current: &Task, group: u16, effort: Effort) -> bool {
     let kernel = current.kernel();
     let mut progress = Progress::new(current, effort);
-    while kernel.hw.charged(group) >= kernel.config().group_limit {
+    while kernel.zone.charged(group) >= kernel.config().group_limit {
         if progress.is_over(current).await {
             return false;
         }
         kernel.stat.allocstall.add(1);
         if try_to_free_mem_cgroup_pages(current, group).await == 0 {
-            kernel.hw.lru_add_drain_all(current).await;
+            kernel.zone.lru_add_drain_all(current).await;
             congestion_wait(current).await;
         }
     }

@@ -18,8 +18,7 @@ pub(crate) struct Table(pub(crate) Pfn);
 impl Table {
     /// `pte_lockptr`: the lock of the table.
     pub(crate) fn lock(self, current: &Task) -> &SpinLock {
-        let hardware = &current.kernel().hw;
-        hardware.tables.lock(&hardware.memory, self.0)
+        current.kernel().hw.tables.lock(self.0)
     }
 
     /// `pte_offset_map_lock`: locks the table.
@@ -36,7 +35,7 @@ pub(crate) fn pte_word(current: &Task, table: Table, address: Vaddr) -> Word<'_,
 
 fn entry(current: &Task, table: Pfn, address: Vaddr, level: u8) -> Word<'_, Pte> {
     let hardware = &current.kernel().hw;
-    hardware.tables.entry(&hardware.memory, table, hardware.format().index(address, level))
+    hardware.tables.entry(table, hardware.format().index(address, level))
 }
 
 /// The end of what one entry of `level` maps around `address`, or the end of the addresses.

@@ -3,8 +3,9 @@
 //! Follows mm/memory.c of v2.6.27.
 
 use pagewalk_engine::SpinGuard;
-use pagewalk_mmu::{Fix, Mutant, PG_LRU, PG_SWAPCACHE, Pfn, Pte};
+use pagewalk_mmu::{Pfn, Pte};
 use pagewalk_pagecache::{trylock_page, unlock_page, wait_on_page_locked};
+use pagewalk_pages::{Fix, Mutant, PG_LRU, PG_SWAPCACHE};
 use pagewalk_swap::try_to_free_swap;
 
 use super::fault::{Fault, Resolved, ptep_set_access_flags, vma_pte};
@@ -51,13 +52,13 @@ pub(crate) async fn do_wp_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl
 /// Who cleans the page holds its lock, and has perhaps passed this entry already: it must have ended before the page is
 /// marked, or the mark would be taken away and the entry would stay writable (79352894b285).
 async fn share_file_page(current: &Task, fault: &Fault<'_>, orig: Pte, ptl: SpinGuard<'_>) -> Resolved {
-    let hw = &current.kernel().hw;
-    let dirty_page = hw.memory.get_page(current, orig.pfn()).await;
+    let zone = &current.kernel().zone;
+    let dirty_page = zone.memory.get_page(current, orig.pfn()).await;
     ptep_set_access_flags(current, fault, orig, orig.accessed(true).dirty(true).writable(true)).await;
     ptl.unlock().await;
-    wait_on_page_locked(current, hw, dirty_page.pfn()).await;
+    wait_on_page_locked(current, zone, dirty_page.pfn()).await;
     set_page_dirty(current, dirty_page.pfn()).await;
-    hw.put_page(current, dirty_page).await;
+    zone.put_page(current, dirty_page).await;
     balance_dirty_pages(current).await;
     Resolved::Permission
 }
@@ -73,12 +74,12 @@ async fn copy_page(
     let Fault { mm, vma, address, .. } = *fault;
     let (kernel, old, word) = (current.kernel(), orig.pfn(), fault.pte(current));
     // The page must not go away while the PTL is dropped.
-    let held = kernel.hw.memory.get_page(current, old).await;
+    let held = kernel.zone.memory.get_page(current, old).await;
     ptl.unlock().await;
     anon_vma_prepare(current, mm, fault.mmap_sem, vma).await;
     let new = kernel.alloc_page(current, "a copy of a page").await;
     let ticket = (kind == PageKind::File).then(|| kernel.probe().file_op_begin());
-    kernel.hw.memory.copy_page(current, old, new.pfn()).await; // 3
+    kernel.zone.memory.copy_page(current, old, new.pfn()).await; // 3
     current.charge(kernel.hw.costs().copy_page);
 
     let ptl = fault.lock(current).await; // 4
@@ -87,7 +88,7 @@ async fn copy_page(
         // pte_same failed: the fault was resolved meanwhile, or the page was discarded.
         current.mark("do_wp_page:pte-changed");
         ptl.unlock().await;
-        kernel.hw.put_page(current, new).await;
+        kernel.zone.put_page(current, new).await;
         free_page(current, held.into_pfn()).await;
         return Resolved::Spurious;
     }
@@ -95,7 +96,7 @@ async fn copy_page(
         mm.sub_rss(PageKind::File);
         mm.add_rss(PageKind::Anon);
     }
-    let early = kernel.hw.mutant(Mutant::WpRmapBeforeFlush);
+    let early = kernel.mutant(Mutant::WpRmapBeforeFlush);
     if early {
         page_remove_rmap(current, old, kind).await; // MUTANT wp-rmap-before-flush
     }
@@ -125,16 +126,16 @@ async fn copy_page(
 /// Who counts references must not count those of the lists' pagevecs and of the swap cache (d4c470970d45, 53a05ad9f21d).
 async fn can_reuse(current: &Task, mm: &Mm, pfn: Pfn) -> bool {
     let kernel = current.kernel();
-    let hw = &kernel.hw;
+    let zone = &kernel.zone;
     if is_exclusive(current, mm, pfn).await {
         return true;
     }
-    let words = hw.memory.words(pfn);
-    let by_count = hw.switches().has(Fix::ReuseByCount);
+    let words = zone.memory.words(pfn);
+    let by_count = zone.switches().has(Fix::ReuseByCount);
     if by_count && !words.flags().test_bit(current, PG_LRU).await {
-        hw.lru_add_drain(current).await;
+        zone.lru_add_drain(current).await;
     }
-    if !trylock_page(current, hw, pfn).await {
+    if !trylock_page(current, zone, pfn).await {
         current.mark("do_wp_page:page-locked");
         return false;
     }
@@ -146,7 +147,7 @@ async fn can_reuse(current: &Task, mm: &Mm, pfn: Pfn) -> bool {
     } else {
         can_share_swap_page(current, pfn).await
     };
-    unlock_page(current, hw, pfn).await;
+    unlock_page(current, zone, pfn).await;
     alone
 }
 
@@ -154,8 +155,8 @@ async fn can_reuse(current: &Task, mm: &Mm, pfn: Pfn) -> bool {
 /// page is pinned for that through an entry that allows stores, so it was nobody else's then; fork does not share it afterwards, and
 /// `try_to_unmap` leaves it where it is. Holds the PTL.
 pub(super) async fn is_exclusive(current: &Task, mm: &Mm, pfn: Pfn) -> bool {
-    let hw = &current.kernel().hw;
-    hw.switches().has(Fix::AnonExclusive)
+    let zone = &current.kernel().zone;
+    zone.switches().has(Fix::AnonExclusive)
         && mm.has_pinned(current.engine())
-        && hw.page_maybe_dma_pinned(current, pfn).await
+        && zone.page_maybe_dma_pinned(current, pfn).await
 }

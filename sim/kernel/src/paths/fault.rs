@@ -184,7 +184,7 @@ async fn do_anonymous_page(current: &Task, fault: &Fault<'_>) -> Resolved {
     if !word.read_once(current).await.is_none() {
         // Another thread has mapped a page here: it stays, ours goes.
         ptl.unlock().await;
-        kernel.hw.put_page(current, page).await;
+        kernel.zone.put_page(current, page).await;
         return Resolved::Spurious;
     }
     mm.add_rss(PageKind::Anon);

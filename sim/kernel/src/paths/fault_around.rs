@@ -5,8 +5,9 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_SHIFT, PG_READAHEAD, PG_UPTODATE, PageRef, Vaddr};
+use pagewalk_mmu::{BASE_SHIFT, Vaddr};
 use pagewalk_pagecache::{find_get_pages, trylock_page, unlock_page};
+use pagewalk_pages::{PG_READAHEAD, PG_UPTODATE, PageRef};
 
 use super::fault::Fault;
 use super::file_fault::file_pte;
@@ -31,7 +32,7 @@ pub(crate) async fn do_fault_around(current: &Task, fault: &Fault<'_>, file: &Rc
     let mapped = !fault.pte(current).read_once(current).await.is_none();
     ptl.unlock().await;
     for page in unused {
-        current.kernel().hw.put_page(current, page).await;
+        current.kernel().zone.put_page(current, page).await;
     }
     mapped
 }
@@ -57,13 +58,13 @@ async fn map_page<'a>(
     page: PageRef<'a>,
     last: u64,
 ) -> Option<PageRef<'a>> {
-    let (hw, inode) = (&current.kernel().hw, file.inode());
-    let words = hw.memory.words(page.pfn());
+    let (zone, inode) = (&current.kernel().zone, file.inode());
+    let words = zone.memory.words(page.pfn());
     let flags = words.flags().read_once(current).await;
     if flags & 1 << PG_UPTODATE == 0 || flags & 1 << PG_READAHEAD != 0 {
         return Some(page);
     }
-    if !trylock_page(current, hw, page.pfn()).await {
+    if !trylock_page(current, zone, page.pfn()).await {
         return Some(page);
     }
     let index = words.index().read_once(current).await;
@@ -82,10 +83,10 @@ async fn map_page<'a>(
         fault.mm.add_rss(PageKind::File);
         page_add_file_rmap(current, page.pfn()).await;
         word.write_once(current, file_pte(page.pfn(), fault.vma, false)).await;
-        unlock_page(current, hw, page.into_pfn()).await;
+        unlock_page(current, zone, page.into_pfn()).await;
         return None;
     }
     let page = left.expect("it was not mapped");
-    unlock_page(current, hw, page.pfn()).await;
+    unlock_page(current, zone, page.pfn()).await;
     Some(page)
 }

@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{Fix, PageRef, Pfn, Pte};
+use pagewalk_mmu::{Pfn, Pte};
 use pagewalk_pagecache::unlock_page;
+use pagewalk_pages::{Fix, PageRef};
 
 use super::fault::{Fault, Resolved, vma_pte};
 use super::fault_around::do_fault_around;
@@ -54,18 +55,18 @@ async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<
     if !fault.pte(current).read_once(current).await.is_none() {
         current.mark("__do_fault:somebody-was-faster");
         ptl.unlock().await;
-        unlock_page(current, &kernel.hw, pfn).await;
+        unlock_page(current, &kernel.zone, pfn).await;
         if let Some((copy, _)) = copy {
-            kernel.hw.put_page(current, copy).await;
+            kernel.zone.put_page(current, copy).await;
         }
-        kernel.hw.put_page(current, page).await;
+        kernel.zone.put_page(current, page).await;
         return Ok(Resolved::Spurious);
     }
     if let Some((copy, ticket)) = copy {
         map_copy(current, fault, copy, &ticket).await; // 4
         ptl.unlock().await; // 5
-        unlock_page(current, &kernel.hw, pfn).await;
-        kernel.hw.put_page(current, page).await;
+        unlock_page(current, &kernel.zone, pfn).await;
+        kernel.zone.put_page(current, page).await;
     } else {
         fault.mm.add_rss(PageKind::File);
         fault.pte(current).write_once(current, file_pte(pfn, fault.vma, fault.write)).await; // 4
@@ -73,7 +74,7 @@ async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<
         // The PTE has the reference of the lookup. Who marks the page dirty has one of its own.
         page.into_pfn();
         let dirty_page = match fault.write {
-            true => Some(kernel.hw.memory.get_page(current, pfn).await),
+            true => Some(kernel.zone.memory.get_page(current, pfn).await),
             false => None,
         };
         ptl.unlock().await; // 5
@@ -88,17 +89,17 @@ async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<
 
 /// Step 6.
 async fn unlock_and_dirty(current: &Task, pfn: Pfn, dirty_page: Option<PageRef<'_>>) {
-    let hw = &current.kernel().hw;
-    let before = hw.switches().has(Fix::DirtyBeforeUnlock);
+    let zone = &current.kernel().zone;
+    let before = zone.switches().has(Fix::DirtyBeforeUnlock);
     if dirty_page.is_some() && before {
         set_page_dirty(current, pfn).await;
     }
-    unlock_page(current, hw, pfn).await;
+    unlock_page(current, zone, pfn).await;
     if let Some(page) = dirty_page {
         if !before {
             set_page_dirty(current, pfn).await;
         }
-        hw.put_page(current, page).await;
+        zone.put_page(current, page).await;
         balance_dirty_pages(current).await;
     }
 }
@@ -109,7 +110,7 @@ async fn copy_of<'a>(current: &'a Task, fault: &Fault<'_>, from: Pfn) -> (PageRe
     anon_vma_prepare(current, fault.mm, fault.mmap_sem, fault.vma).await;
     let copy = kernel.alloc_page(current, "a private copy of a file's page").await;
     let ticket = kernel.probe().file_op_begin();
-    kernel.hw.memory.copy_page(current, from, copy.pfn()).await;
+    kernel.zone.memory.copy_page(current, from, copy.pfn()).await;
     current.charge(kernel.hw.costs().copy_page);
     (copy, ticket)
 }

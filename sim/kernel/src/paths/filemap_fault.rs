@@ -7,8 +7,8 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{Mutant, PG_ERROR, PG_READAHEAD, PG_UPTODATE, PageRef};
 use pagewalk_pagecache::{find_lock_page, unlock_page, wait_on_page_locked};
+use pagewalk_pages::{Mutant, PG_ERROR, PG_READAHEAD, PG_UPTODATE, PageRef};
 
 use crate::fs::{
     self, Advice, File, Inode, InodeKind, ReadaheadState, do_page_cache_readahead, mark_page_accessed,
@@ -51,17 +51,17 @@ pub(crate) async fn filemap_fault<'a>(
             }
         };
         let Some(page) = found else { continue };
-        let flags = kernel.hw.memory.words(page.pfn()).flags();
+        let flags = kernel.zone.memory.words(page.pfn()).flags();
         if !flags.test_bit(current, PG_UPTODATE).await {
             read_again(current, inode, index, page).await; // 3
             major = true;
             continue;
         }
         let beyond = index >= pages_of(inode.i_size().read_once(current).await); // 4
-        if beyond && !kernel.hw.mutant(Mutant::FaultNoIsizeRecheck) {
+        if beyond && !kernel.mutant(Mutant::FaultNoIsizeRecheck) {
             current.mark("filemap_fault:truncated");
-            unlock_page(current, &kernel.hw, page.pfn()).await;
-            kernel.hw.put_page(current, page).await;
+            unlock_page(current, &kernel.zone, page.pfn()).await;
+            kernel.zone.put_page(current, page).await;
             return Err(Signal::Bus);
         }
         mark_page_accessed(current, &page).await;
@@ -95,7 +95,7 @@ async fn find_page<'a>(
                 page = find_lock_page(current, &inode.mapping, index).await;
             }
             if let Some(page) = &page {
-                let flags = current.kernel().hw.memory.words(page.pfn()).flags();
+                let flags = current.kernel().zone.memory.words(page.pfn()).flags();
                 if flags.test_bit(current, PG_READAHEAD).await {
                     page_cache_async_readahead(current, file, page.pfn(), index, 1).await;
                 }
@@ -133,16 +133,16 @@ async fn page_cache_read(current: &Task, inode: &Rc<Inode>, index: u64) -> bool 
     let kernel = current.kernel();
     let page = kernel.alloc_page(current, "a page of a file").await;
     let added = fs::page_cache_read(current, inode, &page, index).await;
-    kernel.hw.put_page(current, page).await;
+    kernel.zone.put_page(current, page).await;
     added
 }
 
 /// Step 3: reads a locked page again. It must have ended before the caller looks again, or a read that always fails would
 /// be started for ever (3ef0f720e47e).
 async fn read_again(current: &Task, inode: &Rc<Inode>, index: u64, page: PageRef<'_>) {
-    let hw = &current.kernel().hw;
-    hw.memory.words(page.pfn()).flags().clear_bit(current, PG_ERROR).await;
+    let zone = &current.kernel().zone;
+    zone.memory.words(page.pfn()).flags().clear_bit(current, PG_ERROR).await;
     readpage(current, inode, index, page.pfn()).await;
-    wait_on_page_locked(current, hw, page.pfn()).await;
-    hw.put_page(current, page).await;
+    wait_on_page_locked(current, zone, page.pfn()).await;
+    zone.put_page(current, page).await;
 }

@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use pagewalk_engine::Word;
-use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, Mutant, PageRef, Pfn, Pte, Vaddr};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Pfn, Pte, Vaddr};
+use pagewalk_pages::{Fix, Mutant, PageRef};
 use pagewalk_swap::{SwapEntry, swap_duplicate};
 
 use super::fault::vma_pte;
@@ -109,7 +110,7 @@ async fn copy_pte_range(
         }
     }
     if let Some(page) = prealloc {
-        kernel.hw.put_page(current, page).await;
+        kernel.zone.put_page(current, page).await;
     }
 }
 
@@ -124,7 +125,7 @@ async fn copy_swap_pte(
     let kernel = current.kernel();
     if let Some(entry) = pte.swap_entry().and_then(SwapEntry::from_word) {
         swap_duplicate(current, &kernel.swap, entry).await;
-        if !kernel.hw.mutant(Mutant::SwapoffMissesMm) {
+        if !kernel.mutant(Mutant::SwapoffMissesMm) {
             // Before the entry can be seen in the child's tables.
             kernel.mmlist_add(current, child).await;
         }
@@ -152,7 +153,7 @@ async fn copy_one_pte<'a>(
     address: Vaddr,
     prealloc: &mut Option<PageRef<'a>>,
 ) -> bool {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let word = pte_word(current, source, address);
     let mut pte = word.read_once(current).await;
     if pte.is_none() {
@@ -170,7 +171,7 @@ async fn copy_one_pte<'a>(
     if pte.is_writable() {
         pte = word.modify(current, |pte| pte.writable(false)).await.writable(false); // 3. ptep_set_wrprotect
     }
-    let page: PageRef<'_> = hw.memory.get_page(current, pte.pfn()).await; // 4
+    let page: PageRef<'_> = zone.memory.get_page(current, pte.pfn()).await; // 4
     page_dup_rmap(current, page.pfn()).await;
     fork.child.add_rss(page_kind(current, fork.vma, page.pfn()).await);
     pte_word(current, target, address).write_once(current, pte.accessed(false)).await; // 5
@@ -181,11 +182,11 @@ async fn copy_one_pte<'a>(
 /// `page_needs_cow_for_dma`, of anonymous pages: whether a device may be filling it. It has been pinned under the PTL, which is held,
 /// if at all.
 async fn page_needs_cow_for_dma(current: &Task, fork: &Fork<'_>, pfn: Pfn) -> bool {
-    let hw = &current.kernel().hw;
-    hw.switches().has(Fix::ForkCopiesPinned)
+    let zone = &current.kernel().zone;
+    zone.switches().has(Fix::ForkCopiesPinned)
         && fork.parent.has_pinned(current.engine())
         && page_kind(current, fork.vma, pfn).await == PageKind::Anon
-        && hw.page_maybe_dma_pinned(current, pfn).await
+        && zone.page_maybe_dma_pinned(current, pfn).await
 }
 
 /// `copy_present_page` (70e806e4e645): the child gets a copy at once. The parent's entry stays as it is, writable, so that no store moves
@@ -198,7 +199,7 @@ async fn copy_present_page(
     (pfn, new): (Pfn, PageRef<'_>),
 ) {
     let kernel = current.kernel();
-    kernel.hw.memory.copy_page(current, pfn, new.pfn()).await;
+    kernel.zone.memory.copy_page(current, pfn, new.pfn()).await;
     current.charge(kernel.hw.costs().copy_page);
     page_add_new_anon_rmap(current, new.pfn(), fork.copy, address).await;
     fork.child.add_rss(PageKind::Anon);

@@ -6,7 +6,8 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, PageRef, PageSize, Pfn, Vaddr, VaddrRange};
+use pagewalk_mmu::{BASE_PAGE_BYTES, PageSize, Pfn, Vaddr, VaddrRange};
+use pagewalk_pages::{Fix, PageRef};
 use pagewalk_swap::free_swap_cache;
 
 use crate::mm::Mm;
@@ -26,7 +27,7 @@ pub(crate) struct MmuGather<'a> {
 impl<'a> MmuGather<'a> {
     /// `tlb_gather_mmu`: an empty batch for unmapping inside `whole`.
     pub(crate) async fn begin(current: &Task, mm: &'a Rc<Mm>, whole: VaddrRange) -> Self {
-        if current.kernel().hw.switches().has(Fix::FlushNested) {
+        if current.kernel().switches().has(Fix::FlushNested) {
             mm.tlb_flush_pending().fetch_add(current, 1).await;
         }
         Self { mm, whole, range: None, pages: Vec::new(), tables: Vec::new() }
@@ -91,7 +92,7 @@ impl<'a> MmuGather<'a> {
     /// PTEs already cleared whose flush is still pending with the other: then it flushes its whole range, so that nothing
     /// stale is left when it returns (`mm_tlb_flush_nested`).
     pub(crate) async fn finish(mut self, current: &Task) {
-        let fixed = current.kernel().hw.switches().has(Fix::FlushNested);
+        let fixed = current.kernel().switches().has(Fix::FlushNested);
         if fixed && self.mm.tlb_flush_pending().read_once(current).await > 1 {
             current.mark("tlb_finish_mmu:nested");
             self.range = Some(self.whole);
@@ -107,14 +108,14 @@ impl<'a> MmuGather<'a> {
 /// their way to the LRU lists have a reference for it, which would keep them.
 async fn free_pages_and_swap_cache(current: &Task, pages: Vec<Pfn>) {
     let kernel = current.kernel();
-    kernel.hw.lru_add_drain(current).await;
+    kernel.zone.lru_add_drain(current).await;
     for &pfn in &pages {
         free_swap_cache(current, &kernel.swap, pfn).await;
     }
-    kernel.hw.release_pages(current, pages).await;
+    kernel.zone.release_pages(current, pages).await;
 }
 
 /// `put_page` of a counted reference that a PTE had. The last one frees the page; one of a file has left the cache by then.
 pub(crate) async fn free_page(current: &Task, pfn: Pfn) {
-    current.kernel().hw.put_page(current, PageRef::counted(current, pfn)).await;
+    current.kernel().zone.put_page(current, PageRef::counted(current, pfn)).await;
 }

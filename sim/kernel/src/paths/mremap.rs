@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use pagewalk_engine::WriteGuard;
-use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, Pte, Vaddr, VaddrRange};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Pte, Vaddr, VaddrRange};
+use pagewalk_pages::Fix;
 
 use super::Errno;
 use super::map::{insert_vma, page_align, user_range};
@@ -166,9 +167,7 @@ async fn move_ptes(
     let kernel = current.kernel();
     let shared = vma.anon_vma.get();
     let anon_vma = match &shared {
-        Some(anon_vma) if kernel.hw.switches().has(Fix::MovePtesRmapLock) => {
-            Some(anon_vma.lock(current).await)
-        }
+        Some(anon_vma) if kernel.switches().has(Fix::MovePtesRmapLock) => Some(anon_vma.lock(current).await),
         _ => None,
     };
     let old_ptl = from.ptl(current).await; // 2

@@ -17,7 +17,7 @@ pub(crate) async fn page_mkclean(current: &Task, inode: &Rc<Inode>, pfn: Pfn) ->
     if !page_mapped(current, pfn).await {
         return false;
     }
-    let index = current.kernel().hw.memory.words(pfn).index().read_once(current).await;
+    let index = current.kernel().zone.memory.words(pfn).index().read_once(current).await;
     let mut cleaned = false;
     let held = inode.i_mmap.lock(current).await;
     for area in inode.i_mmap.of_page(&held, index) {

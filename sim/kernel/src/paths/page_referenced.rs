@@ -2,8 +2,9 @@
 //!
 //! Follows mm/rmap.c of v2.6.27.
 
-use pagewalk_mmu::{PG_REFERENCED, PageMapping, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::{trylock_page, unlock_page};
+use pagewalk_pages::{PG_REFERENCED, PageMapping};
 
 use super::rmap::page_mapped;
 use super::rmap_walk::{Place, names, page_check_address, rmap_walk};
@@ -12,8 +13,8 @@ use crate::tlb::flush_tlb_page;
 
 /// How many PTEs, and the flag, say that the page was used; all of them forget it. `locked`: the caller has the page's lock.
 pub(crate) async fn page_referenced(current: &Task, pfn: Pfn, locked: bool) -> u32 {
-    let hw = &current.kernel().hw;
-    let words = hw.memory.words(pfn);
+    let zone = &current.kernel().zone;
+    let words = zone.memory.words(pfn);
     let mut referenced = u32::from(words.flags().test_and_clear_bit(current, PG_REFERENCED).await);
     if !page_mapped(current, pfn).await {
         return referenced;
@@ -22,11 +23,11 @@ pub(crate) async fn page_referenced(current: &Task, pfn: Pfn, locked: bool) -> u
     let file = matches!(mapping, PageMapping::File(_));
     if file && !locked {
         // A file's page can lose its mapping unless it is locked.
-        if !trylock_page(current, hw, pfn).await {
+        if !trylock_page(current, zone, pfn).await {
             return referenced + 1;
         }
         referenced += referenced_in_ptes(current, pfn).await;
-        unlock_page(current, hw, pfn).await;
+        unlock_page(current, zone, pfn).await;
         return referenced;
     }
     referenced + referenced_in_ptes(current, pfn).await
@@ -34,7 +35,7 @@ pub(crate) async fn page_referenced(current: &Task, pfn: Pfn, locked: bool) -> u
 
 async fn referenced_in_ptes(current: &Task, pfn: Pfn) -> u32 {
     let mut referenced = 0;
-    let mut left = current.kernel().hw.memory.words(pfn).mapcount().read_once(current).await;
+    let mut left = current.kernel().zone.memory.words(pfn).mapcount().read_once(current).await;
     rmap_walk(current, pfn, async |place| {
         if let Some(young) = page_referenced_one(current, pfn, &place).await {
             referenced += u32::from(young);

@@ -2,7 +2,8 @@
 //!
 //! Follows mm/rmap.c of v2.6.27.
 
-use pagewalk_mmu::{LruList, PG_SWAPBACKED, PG_UPTODATE, PageMapping, Pfn, Vaddr};
+use pagewalk_mmu::{Pfn, Vaddr};
+use pagewalk_pages::{LruList, PG_SWAPBACKED, PG_UPTODATE, PageMapping};
 
 use crate::mm::{PageKind, Vma};
 use crate::task::Task;
@@ -11,13 +12,13 @@ use crate::task::Task;
 /// 2.6.28). Holds the PTL.
 pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, address: Vaddr) {
     let kernel = current.kernel();
-    let page = kernel.hw.memory.words(pfn);
+    let page = kernel.zone.memory.words(pfn);
     page.flags().modify(current, |flags| flags | 1 << PG_UPTODATE | 1 << PG_SWAPBACKED).await;
     let anon_vma = vma.anon_vma.get().expect("prepared before the fault allocated");
     page.mapcount().write_once(current, 1).await;
     page.mapping().write_once(current, PageMapping::Anon(anon_vma.id()).encode()).await;
     page.index().write_once(current, vma.index_of(address)).await;
-    kernel.hw.lru_cache_add(current, pfn, LruList::ActiveAnon).await;
+    kernel.zone.lru_cache_add(current, pfn, LruList::ActiveAnon).await;
     kernel.stat.nr_anon_pages.add(1);
     kernel.stat.peak_anon_pages.at_least(kernel.stat.nr_anon_pages.get());
 }
@@ -26,7 +27,7 @@ pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, 
 /// Holds the PTL.
 pub(crate) async fn page_add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, address: Vaddr) {
     let kernel = current.kernel();
-    let words = kernel.hw.memory.words(pfn);
+    let words = kernel.zone.memory.words(pfn);
     if words.mapcount().fetch_add(current, 1).await == 0 {
         let anon_vma = vma.anon_vma.get().expect("an area with a swap entry has had a page");
         words.mapping().write_once(current, PageMapping::Anon(anon_vma.id()).encode()).await;
@@ -39,19 +40,19 @@ pub(crate) async fn page_add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, addr
 
 /// `page_add_file_rmap`: a page of a file gets one mapping more. Holds the PTL.
 pub(crate) async fn page_add_file_rmap(current: &Task, pfn: Pfn) {
-    if current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, 1).await == 0 {
+    if current.kernel().zone.memory.words(pfn).mapcount().fetch_add(current, 1).await == 0 {
         current.kernel().stat.nr_mapped.add(1);
     }
 }
 
 /// `page_dup_rmap`: fork maps the page once more. Holds the PTLs of parent and child.
 pub(crate) async fn page_dup_rmap(current: &Task, pfn: Pfn) {
-    current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, 1).await;
+    current.kernel().zone.memory.words(pfn).mapcount().fetch_add(current, 1).await;
 }
 
 /// `page_remove_rmap`: one mapping less. Holds the PTL.
 pub(crate) async fn page_remove_rmap(current: &Task, pfn: Pfn, kind: PageKind) {
-    let before = current.kernel().hw.memory.words(pfn).mapcount().fetch_add(current, -1).await;
+    let before = current.kernel().zone.memory.words(pfn).mapcount().fetch_add(current, -1).await;
     if before <= 0 {
         current.engine().violation(
             "I1",
@@ -71,7 +72,7 @@ pub(crate) async fn page_remove_rmap(current: &Task, pfn: Pfn, kind: PageKind) {
 
 /// `page_mapped`.
 pub(crate) async fn page_mapped(current: &Task, pfn: Pfn) -> bool {
-    current.kernel().hw.memory.words(pfn).mapcount().read_once(current).await > 0
+    current.kernel().zone.memory.words(pfn).mapcount().read_once(current).await > 0
 }
 
 /// `PageAnon` of a page that is mapped in `vma`. In an area without a file every page is anonymous, in a shared one none.
@@ -82,7 +83,7 @@ pub(crate) async fn page_kind(current: &Task, vma: &Vma, pfn: Pfn) -> PageKind {
     if vma.shared {
         return PageKind::File;
     }
-    let mapping = current.kernel().hw.memory.words(pfn).mapping().read_once(current).await;
+    let mapping = current.kernel().zone.memory.words(pfn).mapping().read_once(current).await;
     match PageMapping::decode(mapping) {
         PageMapping::Anon(_) => PageKind::Anon,
         PageMapping::File(_) | PageMapping::None => PageKind::File,

@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{SpinGuard, Word};
-use pagewalk_mmu::{PageMapping, Pfn, Pte, Vaddr};
+use pagewalk_mmu::{Pfn, Pte, Vaddr};
+use pagewalk_pages::PageMapping;
 
 use crate::mm::{Mm, Vma, find_table, pte_word};
 use crate::task::Task;
@@ -30,7 +31,7 @@ pub(crate) async fn rmap_walk_unmapped(current: &Task, pfn: Pfn, visit: impl Asy
 }
 
 async fn walk(current: &Task, pfn: Pfn, mapped: bool, mut visit: impl AsyncFnMut(Place) -> bool) {
-    let words = current.kernel().hw.memory.words(pfn);
+    let words = current.kernel().zone.memory.words(pfn);
     match PageMapping::decode(words.mapping().read_once(current).await) {
         PageMapping::None => {}
         PageMapping::Anon(_) => walk_anon(current, pfn, mapped, &mut visit).await,
@@ -53,7 +54,7 @@ async fn walk(current: &Task, pfn: Pfn, mapped: bool, mut visit: impl AsyncFnMut
 /// RCU read section, which keeps the memory of the `anon_vma` until the lock is had.
 async fn walk_anon(current: &Task, pfn: Pfn, mapped: bool, visit: &mut impl AsyncFnMut(Place) -> bool) {
     let kernel = current.kernel();
-    let words = kernel.hw.memory.words(pfn);
+    let words = kernel.zone.memory.words(pfn);
     let rcu = current.rcu_read_lock().await;
     let mapping = PageMapping::decode(words.mapping().read_once(current).await);
     let alive = !mapped || words.mapcount().read_once(current).await > 0;

@@ -2,8 +2,9 @@
 //!
 //! Follows mm/memory.c of v2.6.27.
 
-use pagewalk_mmu::{Fix, Mutant, PG_SWAPCACHE, PG_UPTODATE, PageRef, Pfn, Pte};
+use pagewalk_mmu::{Pfn, Pte};
 use pagewalk_pagecache::{find_get_page, lock_page, unlock_page};
+use pagewalk_pages::{Fix, Mutant, PG_SWAPCACHE, PG_UPTODATE, PageRef};
 use pagewalk_swap::{SwapEntry, free_page_swap, page_swapcount, swap_free, vm_swap_full};
 
 use super::copy_on_write::do_wp_page;
@@ -33,27 +34,27 @@ use crate::task::Task;
 /// 14. unlock the page.
 pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, entry: SwapEntry) -> Resolved {
     let kernel = current.kernel();
-    let (hw, swap) = (&kernel.hw, &kernel.swap);
+    let (zone, swap) = (&kernel.zone, &kernel.swap);
     let Some((page, major)) = find_or_read(current, fault, orig, entry).await else {
         return Resolved::Spurious;
     };
     let pfn = page.pfn();
     mark_page_accessed(current, &page).await; // 3
-    lock_page(current, hw, pfn).await; // 4
-    if hw.switches().has(Fix::SwapinEntryRecheck) && !is_still_at(current, pfn, entry).await {
+    lock_page(current, zone, pfn).await; // 4
+    if zone.switches().has(Fix::SwapinEntryRecheck) && !is_still_at(current, pfn, entry).await {
         current.mark("do_swap_page:left-the-swap-cache"); // 5
-        unlock_page(current, hw, pfn).await;
-        hw.put_page(current, page).await;
+        unlock_page(current, zone, pfn).await;
+        zone.put_page(current, page).await;
         return Resolved::Spurious;
     }
     let ptl = fault.lock(current).await; // 6
     let word = fault.pte(current);
     let changed = word.read_once(current).await != orig;
-    if changed || !hw.memory.words(pfn).flags().test_bit(current, PG_UPTODATE).await {
+    if changed || !zone.memory.words(pfn).flags().test_bit(current, PG_UPTODATE).await {
         current.mark("do_swap_page:pte-changed"); // 7
         ptl.unlock().await;
-        unlock_page(current, hw, pfn).await;
-        hw.put_page(current, page).await;
+        unlock_page(current, zone, pfn).await;
+        zone.put_page(current, page).await;
         return Resolved::Spurious;
     }
     fault.mm.add_rss(PageKind::Anon); // 8
@@ -64,10 +65,10 @@ pub(crate) async fn do_swap_page(current: &Task, fault: &Fault<'_>, orig: Pte, e
         entry_pte = entry_pte.writable(true).dirty(true);
         write = false;
     }
-    let early = hw.mutant(Mutant::SwapFreeBeforeRmap);
+    let early = zone.mutant(Mutant::SwapFreeBeforeRmap);
     if early {
         swap_free(current, swap, entry).await; // MUTANT swap-free-before-rmap
-        unlock_page(current, hw, pfn).await;
+        unlock_page(current, zone, pfn).await;
     }
     word.write_once(current, entry_pte).await; // 10
     page_add_anon_rmap(current, pfn, fault.vma, fault.address).await; // 11
@@ -109,13 +110,13 @@ async fn find_or_read<'a>(
         // Before the next try memory is waited for, or the run ends here.
         current.mark("do_swap_page:no-memory");
         let page = kernel.alloc_page(current, "a page from swap").await;
-        kernel.hw.put_page(current, page).await;
+        kernel.zone.put_page(current, page).await;
     }
     None
 }
 
 async fn is_still_at(current: &Task, pfn: Pfn, entry: SwapEntry) -> bool {
-    let words = current.kernel().hw.memory.words(pfn);
+    let words = current.kernel().zone.memory.words(pfn);
     words.flags().test_bit(current, PG_SWAPCACHE).await
         && words.private().read_once(current).await == entry.word()
 }
@@ -123,19 +124,19 @@ async fn is_still_at(current: &Task, pfn: Pfn, entry: SwapEntry) -> bool {
 /// Steps 13 and 14: swap that is full enough gives the copy up.
 async fn finish_swapin(current: &Task, fault: &Fault<'_>, pfn: Pfn) {
     let kernel = current.kernel();
-    let fixed = kernel.hw.switches().has(Fix::TryToFreeSwap);
+    let fixed = kernel.switches().has(Fix::TryToFreeSwap);
     // Since 2.6.29 also for a store: the page will be dirty.
     if vm_swap_full(current, &kernel.swap).await || (fixed && fault.write) {
         free_page_swap(current, &kernel.swap, pfn).await;
     }
-    unlock_page(current, &kernel.hw, pfn).await;
+    unlock_page(current, &kernel.zone, pfn).await;
 }
 
 /// `can_share_swap_page`: whether nobody else, neither by a mapping nor by a swap entry, has the page, which is locked. The count
 /// is not asked.
 pub(crate) async fn can_share_swap_page(current: &Task, pfn: Pfn) -> bool {
     let kernel = current.kernel();
-    let words = kernel.hw.memory.words(pfn);
+    let words = kernel.zone.memory.words(pfn);
     let mut uses = words.mapcount().read_once(current).await;
     if uses <= 1 && words.flags().test_bit(current, PG_SWAPCACHE).await {
         uses += page_swapcount(current, &kernel.swap, pfn).await;

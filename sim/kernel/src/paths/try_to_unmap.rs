@@ -2,7 +2,8 @@
 //!
 //! Follows mm/rmap.c of v2.6.27.
 
-use pagewalk_mmu::{Mutant, PG_SWAPCACHE, Pfn, Pte};
+use pagewalk_mmu::{Pfn, Pte};
+use pagewalk_pages::{Mutant, PG_SWAPCACHE};
 use pagewalk_swap::{SwapEntry, swap_duplicate};
 
 use super::copy_on_write::is_exclusive;
@@ -75,13 +76,13 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     if old.is_dirty() {
         set_page_dirty(current, pfn).await; // 4
     }
-    let words = kernel.hw.memory.words(pfn);
+    let words = kernel.zone.memory.words(pfn);
     let kind = page_kind(current, &place.vma, pfn).await;
     let (mut stored, mut late) = (None, None);
     if kind == PageKind::Anon && words.flags().test_bit(current, PG_SWAPCACHE).await {
         let entry =
             SwapEntry::from_word(words.private().read_once(current).await).expect("in the swap cache");
-        if kernel.hw.mutant(Mutant::SwapPteBeforeDup) {
+        if kernel.mutant(Mutant::SwapPteBeforeDup) {
             late = Some(entry); // MUTANT swap-pte-before-dup
         } else {
             swap_duplicate(current, &kernel.swap, entry).await;

@@ -56,7 +56,7 @@ pub(crate) async fn unmap_locked(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGu
 pub(crate) async fn unmap_region(current: &Task, mm: &Rc<Mm>, held: &impl Held, gone: &[Rc<Vma>]) {
     let (Some(first), Some(last)) = (gone.first(), gone.last()) else { return };
     let whole = VaddrRange::new(first.range.start(), last.range.end()).expect("areas in order");
-    current.kernel().hw.lru_add_drain(current).await;
+    current.kernel().zone.lru_add_drain(current).await;
     let mut gather = MmuGather::begin(current, mm, whole).await;
     for vma in gone {
         let mut zap = Zap { mm, vma, details: None, gather: &mut gather };

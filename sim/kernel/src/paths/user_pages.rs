@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Context, ReadGuard};
-use pagewalk_mmu::{AccessKind, AccessObserver, BASE_PAGE_BYTES, Fix, PG_DIRTY, PageFault, Pin, Root, Vaddr};
+use pagewalk_mmu::{AccessKind, AccessObserver, BASE_PAGE_BYTES, PageFault, Root, Vaddr};
+use pagewalk_pages::{Fix, PG_DIRTY, Pin};
 
 use super::fault::{Resolved, fault_in, handle_mm_fault};
 use crate::check::PinTicket;
@@ -25,7 +26,7 @@ pub(crate) async fn get_user_pages<'a>(
     let mmap_sem = mm.mmap_sem.down_read(current).await;
     let vma = mm.areas.get(&mmap_sem).find_vma(address).cloned();
     let allowed = |vma: &Rc<Vma>| if write { vma.prot.write } else { vma.prot.read };
-    if write && current.kernel().hw.switches().has(Fix::ForkCopiesPinned) {
+    if write && current.kernel().switches().has(Fix::ForkCopiesPinned) {
         mm.set_has_pinned(current.engine());
     }
     let page = match vma.filter(|vma| vma.range.contains(address) && allowed(vma)) {
@@ -60,7 +61,7 @@ async fn pin<'a>(
         }
         let resolved = handle_mm_fault(current, mm, mmap_sem, vma, address, wanted).await.ok()?; // 2
         let may_write = matches!(resolved, Resolved::Copied | Resolved::Permission);
-        if may_write && !current.kernel().hw.switches().has(Fix::FollWriteCow) {
+        if may_write && !current.kernel().switches().has(Fix::FollWriteCow) {
             wanted = false;
         }
     }
@@ -74,7 +75,7 @@ async fn follow_page<'a>(
     write: bool,
     fill: bool,
 ) -> Option<(Pin<'a>, PinTicket)> {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let table = find_table(current, mm, address).await.ok()?;
     let ptl = table.ptl(current).await;
     let pte = pte_word(current, table, address).read_once(current).await;
@@ -82,9 +83,9 @@ async fn follow_page<'a>(
         ptl.unlock().await;
         return None;
     }
-    let page = hw.pin_page(current, pte.pfn(), fill).await;
+    let page = zone.pin_page(current, pte.pfn(), fill).await;
     let ticket = if fill { current.kernel().probe().pinned(mm, address) } else { PinTicket::default() };
-    if write && !pte.is_dirty() && !hw.memory.words(pte.pfn()).flags().test_bit(current, PG_DIRTY).await {
+    if write && !pte.is_dirty() && !zone.memory.words(pte.pfn()).flags().test_bit(current, PG_DIRTY).await {
         set_page_dirty(current, pte.pfn()).await;
     }
     mark_page_accessed(current, page.page()).await;
@@ -146,11 +147,11 @@ async fn access(current: &Task, root: Root, vaddr: Vaddr, kind: AccessKind) -> R
     if kind.is_write() {
         let change = |_| {
             touch();
-            kernel.hw.memory.stamp(pfn)
+            kernel.zone.memory.stamp(pfn)
         };
-        kernel.hw.memory.change_page(current, pfn, change).await;
+        kernel.zone.memory.change_page(current, pfn, change).await;
     } else {
-        kernel.hw.memory.read_page(current, pfn).await;
+        kernel.zone.memory.read_page(current, pfn).await;
         touch();
     }
     Ok(())

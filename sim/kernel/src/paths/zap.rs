@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use pagewalk_engine::Word;
-use pagewalk_mmu::{BASE_PAGE_BYTES, Fix, Mutant, PG_REFERENCED, PageRef, Pfn, Pte, Vaddr, VaddrRange};
+use pagewalk_mmu::{BASE_PAGE_BYTES, Pfn, Pte, Vaddr, VaddrRange};
+use pagewalk_pages::{Fix, Mutant, PG_REFERENCED, PageRef};
 use pagewalk_swap::{SwapEntry, free_swap_and_cache};
 
 use super::gather::{MmuGather, free_page};
@@ -40,7 +41,7 @@ pub(crate) async fn zap_page_range(
     range: VaddrRange,
     details: Option<ZapDetails>,
 ) {
-    current.kernel().hw.lru_add_drain(current).await;
+    current.kernel().zone.lru_add_drain(current).await;
     let mut gather = MmuGather::begin(current, mm, range).await;
     Zap { mm, vma, details, gather: &mut gather }.unmap_page_range(current, range).await;
     gather.finish(current).await;
@@ -81,7 +82,7 @@ impl Zap<'_, '_> {
     /// page must not finish before that: so the flush comes under the PTL (1cf35d47712d), and the page stays mapped until
     /// then (5df397dec7c4, Linux 6.2), because writeback looks only at mapped pages, under the PTL. v2.6.27 flushes later.
     async fn zap_pte_range(&mut self, current: &Task, table: Table, range: VaddrRange) -> Vaddr {
-        let hw = &current.kernel().hw;
+        let zone = &current.kernel().zone;
         let ptl = table.ptl(current).await;
         let mut stopped = range.end();
         let mut dirty: Vec<Pfn> = Vec::new();
@@ -98,7 +99,7 @@ impl Zap<'_, '_> {
                 continue;
             }
             let kind = page_kind(current, self.vma, seen.pfn()).await;
-            let pte = if hw.mutant(Mutant::ZapDropDirty) {
+            let pte = if zone.mutant(Mutant::ZapDropDirty) {
                 word.write_once(current, Pte::NONE).await; // MUTANT zap-drop-dirty
                 seen
             } else {
@@ -109,12 +110,12 @@ impl Zap<'_, '_> {
             }
             self.mm.sub_rss(kind);
             current.kernel().stat.pages_zapped.add(1);
-            if kind == PageKind::File && pte.is_dirty() && hw.switches().has(Fix::FlushUnderPtl) {
+            if kind == PageKind::File && pte.is_dirty() && zone.switches().has(Fix::FlushUnderPtl) {
                 dirty.push(pte.pfn());
             } else {
                 page_remove_rmap(current, pte.pfn(), kind).await; // 3
             }
-            if hw.mutant(Mutant::ZapFreeBeforeFlush) {
+            if zone.mutant(Mutant::ZapFreeBeforeFlush) {
                 self.gather.cover(address);
                 free_page(current, pte.pfn()).await;
             } else if self.gather.remove_page(current, PageRef::counted(current, pte.pfn()), address) {
@@ -135,7 +136,7 @@ impl Zap<'_, '_> {
     /// Whether the details say that this page stays.
     async fn is_spared(&self, current: &Task, pfn: Pfn) -> bool {
         let Some(ZapDetails { check_mapping }) = self.details else { return false };
-        current.kernel().hw.memory.words(pfn).mapping().read_once(current).await != check_mapping
+        current.kernel().zone.memory.words(pfn).mapping().read_once(current).await != check_mapping
     }
 }
 
@@ -156,6 +157,6 @@ async fn note_used(current: &Task, pte: Pte) {
         set_page_dirty(current, pte.pfn()).await;
     }
     if pte.is_accessed() {
-        current.kernel().hw.memory.words(pte.pfn()).flags().set_bit(current, PG_REFERENCED).await;
+        current.kernel().zone.memory.words(pte.pfn()).flags().set_bit(current, PG_REFERENCED).await;
     }
 }

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use pagewalk_engine::SpinGuard;
-use pagewalk_mmu::{PG_SWAPBACKED, PG_UPTODATE, PG_WRITEBACK, PageRef};
 use pagewalk_pagecache::{
     add_to_page_cache_locked, find_get_page, find_lock_page, trylock_page, unlock_page, wait_on_page_locked,
     wait_on_page_writeback,
 };
+use pagewalk_pages::{PG_SWAPBACKED, PG_UPTODATE, PG_WRITEBACK, PageRef};
 use pagewalk_swap::{SwapEntry, delete_from_swap_cache, swap_free};
 
 use crate::fs::{Inode, add_to_page_cache_lru, set_page_dirty};
@@ -43,9 +43,9 @@ pub(crate) async fn shmem_getpage<'a>(
 /// A page of zeros, if nobody else has put one there.
 async fn new_page<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64) -> Option<PageRef<'a>> {
     let kernel = current.kernel();
-    let hw = &kernel.hw;
+    let zone = &kernel.zone;
     let page = kernel.alloc_page(current, "shared anonymous memory").await;
-    let flags = hw.memory.words(page.pfn()).flags();
+    let flags = zone.memory.words(page.pfn()).flags();
     flags.set_bit(current, PG_SWAPBACKED).await;
     let held = inode.shmem.lock(current).await;
     let swapped = inode.shmem.entries.get(&held).swapped.contains_key(&index);
@@ -53,11 +53,11 @@ async fn new_page<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64) -> Optio
     held.unlock().await;
     if !added {
         current.mark("shmem_getpage:added-meanwhile");
-        hw.put_page(current, page).await;
+        zone.put_page(current, page).await;
         return None;
     }
-    hw.memory.clear_page(current, page.pfn()).await;
-    current.charge(hw.costs().clear_page);
+    zone.memory.clear_page(current, page.pfn()).await;
+    current.charge(kernel.hw.costs().clear_page);
     flags.set_bit(current, PG_UPTODATE).await;
     Some(page)
 }
@@ -71,7 +71,7 @@ async fn from_swap<'a>(
     major: &mut bool,
 ) -> Option<PageRef<'a>> {
     let kernel = current.kernel();
-    let (hw, swap) = (&kernel.hw, &kernel.swap);
+    let (zone, swap) = (&kernel.zone, &kernel.swap);
     let cached = find_get_page(current, &swap.swapper_space, u64::from(entry.word())).await;
     let Some(page) = cached else {
         held.unlock().await;
@@ -79,19 +79,19 @@ async fn from_swap<'a>(
         return None;
     };
     let pfn = page.pfn();
-    if !trylock_page(current, hw, pfn).await {
+    if !trylock_page(current, zone, pfn).await {
         held.unlock().await;
-        wait_on_page_locked(current, hw, pfn).await;
-        hw.put_page(current, page).await;
+        wait_on_page_locked(current, zone, pfn).await;
+        zone.put_page(current, page).await;
         return None;
     }
-    let writeback = hw.memory.words(pfn).flags().test_bit(current, PG_WRITEBACK).await;
+    let writeback = zone.memory.words(pfn).flags().test_bit(current, PG_WRITEBACK).await;
     if writeback || add_to_page_cache_locked(current, &page, &inode.mapping, index).await.is_err() {
         current.mark("shmem_getpage:busy");
         held.unlock().await;
-        wait_on_page_writeback(current, hw, pfn).await;
-        unlock_page(current, hw, pfn).await;
-        hw.put_page(current, page).await;
+        wait_on_page_writeback(current, zone, pfn).await;
+        unlock_page(current, zone, pfn).await;
+        zone.put_page(current, page).await;
         return None;
     }
     inode.shmem.entries.get_mut(&held).swapped.remove(&index);
@@ -106,14 +106,14 @@ async fn from_swap<'a>(
 async fn read_in(current: &Task, entry: SwapEntry) -> bool {
     let kernel = current.kernel();
     if let Some(page) = swapin_readahead(current, entry).await {
-        wait_on_page_locked(current, &kernel.hw, page.pfn()).await;
-        kernel.hw.put_page(current, page).await;
+        wait_on_page_locked(current, &kernel.zone, page.pfn()).await;
+        kernel.zone.put_page(current, page).await;
         kernel.stat.pgmajfault.add(1);
         return true;
     }
     // Freed meanwhile, or no memory for it: before the next try memory is waited for, or the run ends here.
     current.mark("shmem_getpage:no-memory");
     let page = kernel.alloc_page(current, "a page from swap").await;
-    kernel.hw.put_page(current, page).await;
+    kernel.zone.put_page(current, page).await;
     false
 }

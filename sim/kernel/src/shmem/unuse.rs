@@ -1,7 +1,7 @@
 //! `shmem_unuse`: a page that swapoff brings back goes to the file that has its entry.
 
-use pagewalk_mmu::PageRef;
 use pagewalk_pagecache::add_to_page_cache_locked;
+use pagewalk_pages::PageRef;
 use pagewalk_swap::{SwapEntry, delete_from_swap_cache, swap_free};
 
 use crate::fs::{InodeKind, set_page_dirty};

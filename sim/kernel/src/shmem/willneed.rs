@@ -10,7 +10,7 @@ use crate::task::Task;
 
 /// Starts to read those of the file's pages that are in swap. Pages that were never there are not made.
 pub(crate) async fn force_shm_swapin_readahead(current: &Task, inode: &Rc<Inode>, start: u64, pages: u64) {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let held = inode.shmem.lock(current).await;
     let range = start..start.saturating_add(pages);
     let entries: Vec<_> =
@@ -18,8 +18,8 @@ pub(crate) async fn force_shm_swapin_readahead(current: &Task, inode: &Rc<Inode>
     held.unlock().await;
     for entry in entries {
         if let Some(page) = read_swap_cache_async(current, entry).await {
-            hw.put_page(current, page).await;
+            zone.put_page(current, page).await;
         }
     }
-    hw.lru_add_drain(current).await; // push any new pages onto the LRU now
+    zone.lru_add_drain(current).await; // push any new pages onto the LRU now
 }

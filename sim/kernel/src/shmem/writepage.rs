@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{PageRef, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::{remove_from_page_cache, unlock_page};
+use pagewalk_pages::PageRef;
 use pagewalk_swap::{add_to_swap_cache, get_swap_page, swap_duplicate, swap_free};
 
 use crate::fs::{Inode, set_page_dirty};
@@ -17,13 +18,13 @@ use crate::task::Task;
 /// the file meanwhile frees an entry that is not counted yet.
 pub(crate) async fn shmem_writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn) -> bool {
     let kernel = current.kernel();
-    let (hw, swap) = (&kernel.hw, &kernel.swap);
+    let (zone, swap) = (&kernel.zone, &kernel.swap);
     let Some(entry) = get_swap_page(current, swap).await else {
         current.mark("shmem_writepage:no-swap");
         set_page_dirty(current, pfn).await;
         return false;
     };
-    let index = hw.memory.words(pfn).index().read_once(current).await;
+    let index = zone.memory.words(pfn).index().read_once(current).await;
     let held = inode.shmem.lock(current).await;
     let deleted = inode.shmem.entries.get(&held).deleted;
     // The caller has a reference; it is lent for the insertion.
@@ -41,8 +42,8 @@ pub(crate) async fn shmem_writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn)
     swap_duplicate(current, swap, entry).await;
     inode.shmem.entries.get_mut(&held).swapped.insert(index, entry);
     held.unlock().await;
-    hw.put_page(current, PageRef::counted(current, pfn)).await; // the page cache's reference
+    zone.put_page(current, PageRef::counted(current, pfn)).await; // the page cache's reference
     set_page_dirty(current, pfn).await; // its contents exist nowhere else
-    unlock_page(current, hw, pfn).await;
+    unlock_page(current, zone, pfn).await;
     true
 }

@@ -49,12 +49,12 @@ pub(crate) async fn swap_writepage(current: &Task, pfn: Pfn) {
     let kernel = current.kernel();
     if free_page_swap(current, &kernel.swap, pfn).await {
         current.mark("swap_writepage:nobody-wants-it");
-        return unlock_page(current, &kernel.hw, pfn).await; // 1
+        return unlock_page(current, &kernel.zone, pfn).await; // 1
     }
-    let word = kernel.hw.memory.words(pfn).private().read_once(current).await;
+    let word = kernel.zone.memory.words(pfn).private().read_once(current).await;
     let entry = SwapEntry::from_word(word).expect("a page that stays in the swap cache has an entry");
     set_page_writeback(current, &kernel.swap.swapper_space, pfn).await; // 2
-    unlock_page(current, &kernel.hw, pfn).await; // 3
+    unlock_page(current, &kernel.zone, pfn).await; // 3
     kernel.stat.pswpout.add(1);
     submit(current, Direction::Write, entry, pfn).await; // 4
 }
@@ -85,7 +85,7 @@ fn start(current: &Task, direction: Direction, entry: SwapEntry, pfn: Pfn) {
     let (end, synchronous) = kernel.swap.schedule(entry, now);
     kernel.swap_stat.requests.set(kernel.swap_stat.requests.get() + 1);
     kernel.swap_stat.busy.set(kernel.swap_stat.busy.get() + (end - now));
-    let taken = kernel.hw.memory.stamp_in_step(&kernel.engine, pfn);
+    let taken = kernel.zone.memory.stamp_in_step(&kernel.engine, pfn);
     if synchronous {
         current.cpu().charge(end - now);
         return finish(kernel, current.cpu(), direction, entry, (pfn, taken));
@@ -106,7 +106,7 @@ fn finish(kernel: &Kernel, cpu: &Cpu, direction: Direction, entry: SwapEntry, (p
         Direction::Read => {
             kernel.engine.touch(blocks, OpKind::Load, Effect::NONE);
             let found = kernel.swap.content(entry);
-            kernel.hw.memory.set_stamp_in_step(&kernel.engine, pfn, found);
+            kernel.zone.memory.set_stamp_in_step(&kernel.engine, pfn, found);
             end_page_read(kernel, pfn, true);
         }
         Direction::Write => {

@@ -2,8 +2,8 @@
 //!
 //! Follows mm/swap_state.c of v2.6.27.
 
-use pagewalk_mmu::{LruList, PG_LOCKED, PG_SWAPBACKED, PageRef};
 use pagewalk_pagecache::{AddError, find_get_page};
+use pagewalk_pages::{LruList, PG_LOCKED, PG_SWAPBACKED, PageRef};
 use pagewalk_swap::{SwapEntry, add_to_swap_cache, swap_duplicate, swap_free, valid_swaphandles};
 
 use super::page_io::swap_readpage;
@@ -34,7 +34,7 @@ pub(crate) async fn read_swap_cache_async<'a>(current: &'a Task, entry: SwapEntr
                 None => break None,
             },
         };
-        let flags = kernel.hw.memory.words(page.pfn()).flags();
+        let flags = kernel.zone.memory.words(page.pfn()).flags();
         if !swap_duplicate(current, &kernel.swap, entry).await {
             current.mark("read_swap_cache_async:entry-freed");
             new = Some(page);
@@ -44,7 +44,7 @@ pub(crate) async fn read_swap_cache_async<'a>(current: &'a Task, entry: SwapEntr
         // 5
         match add_to_swap_cache(current, &kernel.swap, &page, entry).await {
             Ok(()) => {
-                kernel.hw.lru_cache_add(current, page.pfn(), LruList::ActiveAnon).await; // 6
+                kernel.zone.lru_cache_add(current, page.pfn(), LruList::ActiveAnon).await; // 6
                 swap_readpage(current, entry, page.pfn()).await;
                 return Some(page);
             }
@@ -60,7 +60,7 @@ pub(crate) async fn read_swap_cache_async<'a>(current: &'a Task, entry: SwapEntr
         }
     };
     if let Some(page) = new {
-        kernel.hw.put_page(current, page).await;
+        kernel.zone.put_page(current, page).await;
     }
     found
 }
@@ -75,8 +75,8 @@ pub(crate) async fn swapin_readahead<'a>(current: &'a Task, entry: SwapEntry) ->
     };
     for neighbour in neighbours.into_iter().filter(|&neighbour| neighbour != entry) {
         let Some(page) = read_swap_cache_async(current, neighbour).await else { break };
-        kernel.hw.put_page(current, page).await;
+        kernel.zone.put_page(current, page).await;
     }
-    kernel.hw.lru_add_drain(current).await; // push any new pages onto the LRU now
+    kernel.zone.lru_add_drain(current).await; // push any new pages onto the LRU now
     read_swap_cache_async(current, entry).await
 }

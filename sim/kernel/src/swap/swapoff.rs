@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, PageRef, Pfn, Pte, Vaddr, VaddrRange};
+use pagewalk_mmu::{Pfn, Pte, Vaddr, VaddrRange};
 use pagewalk_pagecache::{lock_page, unlock_page, wait_on_page_locked, wait_on_page_writeback};
+use pagewalk_pages::{Fix, PG_DIRTY, PG_SWAPCACHE, PG_WRITEBACK, PageRef};
 use pagewalk_swap::{
     SwapEntry, abort_swapoff, begin_swapoff, delete_from_swap_cache, find_next_to_unuse, finish_swapoff,
     reset_overflow, swap_count, swap_free, swapon,
@@ -50,7 +51,7 @@ pub(crate) async fn do_swapoff(current: &Task, area: u8) -> Result<(), Errno> {
     }
     // security_vm_enough_memory, as far as there is an answer: what is free, and what is cached and clean.
     let cached = kernel.cache.nr_file_pages().saturating_sub(kernel.cache.nr_file_dirty());
-    let free = u64::from(kernel.hw.nr_free_pages()) + cached;
+    let free = u64::from(kernel.zone.nr_free_pages()) + cached;
     if kernel.swapoff.get() != SwapoffState::None || !begin_swapoff(current, &kernel.swap, area, free).await {
         return Err(Errno::Enomem); // 1
     }
@@ -108,7 +109,7 @@ pub(crate) async fn do_swapon(current: &Task, area: u8) -> Result<(), Errno> {
 ///  6. mark it dirty: its copy is gone.
 async fn try_to_unuse(current: &Task, area: u8) -> bool {
     let kernel = current.kernel();
-    let (hw, swap) = (&kernel.hw, &kernel.swap);
+    let (zone, swap) = (&kernel.zone, &kernel.swap);
     let mut after = 0;
     while let Some(entry) = find_next_to_unuse(current, swap, area, after).await {
         after = entry.offset();
@@ -122,27 +123,27 @@ async fn try_to_unuse(current: &Task, area: u8) -> bool {
             return false;
         };
         let pfn = page.pfn();
-        wait_on_page_locked(current, hw, pfn).await; // 2
-        wait_on_page_writeback(current, hw, pfn).await;
-        lock_page(current, hw, pfn).await;
-        wait_on_page_writeback(current, hw, pfn).await;
+        wait_on_page_locked(current, zone, pfn).await; // 2
+        wait_on_page_writeback(current, zone, pfn).await;
+        lock_page(current, zone, pfn).await;
+        wait_on_page_writeback(current, zone, pfn).await;
         unuse_entry(current, entry, &page).await; // 3
         reset_overflow(current, swap, entry).await;
-        let words = hw.memory.words(pfn);
+        let words = zone.memory.words(pfn);
         let both = 1 << PG_DIRTY | 1 << PG_SWAPCACHE;
         if swap_count(current, swap, entry).await > 1 && words.flags().read_once(current).await & both == both
         {
             current.mark("try_to_unuse:written-out");
             swap_writepage(current, pfn).await; // 4
-            lock_page(current, hw, pfn).await;
-            wait_on_page_writeback(current, hw, pfn).await;
+            lock_page(current, zone, pfn).await;
+            wait_on_page_writeback(current, zone, pfn).await;
         }
         if may_delete(current, entry, pfn).await {
             delete_from_swap_cache(current, swap, pfn).await; // 5
         }
         words.flags().set_bit(current, PG_DIRTY).await; // 6
-        unlock_page(current, hw, pfn).await;
-        hw.put_page(current, page).await;
+        unlock_page(current, zone, pfn).await;
+        zone.put_page(current, page).await;
         current.cond_resched().await;
         if !kernel.io.is_busy(&kernel.engine) {
             // Whoever still has entries may be on this CPU.
@@ -155,12 +156,12 @@ async fn try_to_unuse(current: &Task, area: u8) -> bool {
 /// Whether the page may leave the swap cache: since 2.6.29 only from the entry that is being freed; it may have another by now.
 async fn may_delete(current: &Task, entry: SwapEntry, pfn: Pfn) -> bool {
     let kernel = current.kernel();
-    let words = kernel.hw.memory.words(pfn);
+    let words = kernel.zone.memory.words(pfn);
     let flags = words.flags().read_once(current).await;
     if flags >> PG_SWAPCACHE & 1 == 0 || flags >> PG_WRITEBACK & 1 == 1 {
         return false;
     }
-    !kernel.hw.switches().has(Fix::SwapoffRecheck) || words.private().read_once(current).await == entry.word()
+    !kernel.switches().has(Fix::SwapoffRecheck) || words.private().read_once(current).await == entry.word()
 }
 
 /// Step 3 of [`try_to_unuse`]: the file that has the entry gets the page, or every address space that may have it. The page is locked,
@@ -195,17 +196,17 @@ async fn unuse_mm(current: &Task, mm: &Rc<Mm>, entry: SwapEntry, pfn: Pfn) {
         None => {
             // Who has mmap_sem may wait for the page. Meanwhile reclaim must not take it.
             current.mark("unuse_mm:waits-for-mmap-sem");
-            kernel.hw.activate_page(current, pfn).await;
-            unlock_page(current, &kernel.hw, pfn).await;
+            kernel.zone.activate_page(current, pfn).await;
+            unlock_page(current, &kernel.zone, pfn).await;
             let held = mm.mmap_sem.down_read(current).await;
-            lock_page(current, &kernel.hw, pfn).await;
+            lock_page(current, &kernel.zone, pfn).await;
             held
         }
     };
     let still = may_delete(current, entry, pfn).await;
     let areas: Vec<Rc<Vma>> = mm.areas.get(&mmap_sem).iter().cloned().collect();
     // Without the fix, what the page is by now is not asked: the entry may be another page's.
-    if still || !kernel.hw.switches().has(Fix::SwapoffRecheck) {
+    if still || !kernel.switches().has(Fix::SwapoffRecheck) {
         for vma in areas.iter().filter(|vma| vma.anon_vma.get().is_some()) {
             if unuse_vma(current, mm, vma, entry, pfn).await {
                 break;
@@ -245,7 +246,7 @@ async fn unuse_vma(current: &Task, mm: &Rc<Mm>, vma: &Rc<Vma>, entry: SwapEntry,
 
 /// `page_address_in_vma`: where the page is, if its reverse mapping says so.
 async fn place_of(current: &Task, vma: &Vma, pfn: Pfn) -> Option<Vaddr> {
-    let words = current.kernel().hw.memory.words(pfn);
+    let words = current.kernel().zone.memory.words(pfn);
     if words.mapcount().read_once(current).await == 0 {
         return None;
     }
@@ -289,13 +290,13 @@ async fn unuse_pte(
     let kernel = current.kernel();
     mm.add_rss(PageKind::Anon);
     kernel.stat.nr_swap_ptes.sub(1);
-    kernel.hw.memory.get_page(current, pfn).await.into_pfn();
+    kernel.zone.memory.get_page(current, pfn).await.into_pfn();
     let pte = vma_pte(pfn, vma.prot).writable(false);
     word.write_once(current, pte).await;
     page_add_anon_rmap(current, pfn, vma, address).await;
     swap_free(current, &kernel.swap, entry).await;
     // It is in use: else the next scan would swap it out again.
-    kernel.hw.activate_page(current, pfn).await;
+    kernel.zone.activate_page(current, pfn).await;
     ptl.unlock().await;
     true
 }

@@ -20,7 +20,7 @@ pub(crate) async fn try_to_free_mem_cgroup_pages(current: &Task, group: u16) -> 
 
 /// Reclaims `pages` pages because somebody asked for it (`memory.reclaim` of Linux 5.19, with the draining of its last attempt).
 pub(crate) async fn reclaim_pages(current: &Task, pages: u64) -> u64 {
-    current.kernel().hw.lru_add_drain_all(current).await;
+    current.kernel().zone.lru_add_drain_all(current).await;
     do_try_to_free_pages(current, ScanControl::new(None, false), pages).await
 }
 
@@ -29,7 +29,7 @@ pub(crate) async fn reclaim_pages(current: &Task, pages: u64) -> u64 {
 pub(crate) async fn shrink_all(current: &Task) {
     let mut idle = 0;
     while idle < LOOKS {
-        current.kernel().hw.lru_add_drain_all(current).await;
+        current.kernel().zone.lru_add_drain_all(current).await;
         let freed = do_try_to_free_pages(current, ScanControl::new(None, false), u64::MAX).await;
         idle = if freed > 0 || current.kernel().io.is_busy(current.engine()) { 0 } else { idle + 1 };
     }

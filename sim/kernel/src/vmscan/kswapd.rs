@@ -13,7 +13,7 @@ use crate::task::Task;
 impl Kernel {
     /// `wakeup_kswapd`: below `pages_low` kswapd begins, unless it is awake. It runs on the next CPU that idles, or on the caller's.
     pub(crate) fn wakeup_kswapd(self: &Rc<Self>, current: &Task) {
-        if self.hw.watermark_ok(self.hw.watermarks().low) || self.kswapd_runs.replace(true) {
+        if self.zone.watermark_ok(self.zone.watermarks().low) || self.kswapd_runs.replace(true) {
             return;
         }
         self.stat.pageoutrun.add(1);
@@ -40,8 +40,8 @@ impl Kernel {
 
 /// `balance_pgdat`: until `pages_high` frames are free, or a look at every page frees none.
 async fn balance_pgdat(current: &Task) {
-    let hw = &current.kernel().hw;
-    let enough = || hw.watermark_ok(hw.watermarks().high);
+    let zone = &current.kernel().zone;
+    let enough = || zone.watermark_ok(zone.watermarks().high);
     loop {
         let mut sc = ScanControl::new(None, true);
         for priority in (0..=DEF_PRIORITY).rev() {

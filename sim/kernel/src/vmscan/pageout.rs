@@ -1,7 +1,8 @@
 //! `pageout`: a dirty page that reclaim wants is written.
 
-use pagewalk_mmu::{PG_PRIVATE, PG_RECLAIM, PG_WRITEBACK, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::test_clear_page_dirty;
+use pagewalk_pages::{PG_PRIVATE, PG_RECLAIM, PG_WRITEBACK};
 
 use super::shrink_page_list::Owner;
 use crate::fs::{InodeKind, clear_page_dirty_for_io, clear_page_reclaim, writepage};
@@ -33,7 +34,7 @@ pub(super) enum PageOut {
 ///  6. clear `PG_reclaim` if the device has written the page by now.
 pub(super) async fn pageout(current: &Task, pfn: Pfn, owner: &Owner) -> PageOut {
     let kernel = current.kernel();
-    let words = kernel.hw.memory.words(pfn);
+    let words = kernel.zone.memory.words(pfn);
     let count = words.count().read_once(current).await;
     let buffers = i32::from(words.flags().test_bit(current, PG_PRIVATE).await);
     if count - buffers != 2 {

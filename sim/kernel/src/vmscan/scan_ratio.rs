@@ -2,7 +2,7 @@
 //!
 //! Follows mm/vmscan.c of v2.6.28.
 
-use pagewalk_mmu::{LruList, LruVec};
+use pagewalk_pages::{LruList, LruVec};
 
 /// What the ratio depends on beside the lists.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,8 @@ pub(super) fn get_scan_ratio(lru: &mut LruVec, pressure: Pressure) -> [u64; 2] {
 
 #[cfg(test)]
 mod tests {
-    use pagewalk_mmu::{Pfn, PhysicalMemory};
+    use pagewalk_mmu::Pfn;
+    use pagewalk_pages::PhysicalMemory;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! `shrink_inactive_list`: the oldest pages of an inactive list are freed if they can be.
 
-use pagewalk_mmu::LruList;
+use pagewalk_pages::LruList;
 
 use super::shrink_page_list::shrink_page_list;
 use super::{SWAP_CLUSTER_MAX, ScanControl};
@@ -14,15 +14,15 @@ pub(super) async fn shrink_inactive_list(
     sc: &mut ScanControl,
 ) {
     let kernel = current.kernel();
-    let hw = &kernel.hw;
-    hw.lru_add_drain(current).await;
+    let zone = &kernel.zone;
+    zone.lru_add_drain(current).await;
     let mut left = pages;
     while left > 0 {
-        let held = hw.lock_lru(current).await;
+        let held = zone.lock_lru(current).await;
         let (taken, scanned) =
-            hw.isolate_lru_pages(current, &held, (group, list), left.min(SWAP_CLUSTER_MAX)).await;
-        hw.with_lru_of(&held, group, |lru| lru.recent_scanned[usize::from(list.is_file())] += scanned);
-        hw.unlock_lru(current, held).await;
+            zone.isolate_lru_pages(current, &held, (group, list), left.min(SWAP_CLUSTER_MAX)).await;
+        zone.with_lru_of(&held, group, |lru| lru.recent_scanned[usize::from(list.is_file())] += scanned);
+        zone.unlock_lru(current, held).await;
         if scanned == 0 {
             return;
         }
@@ -40,6 +40,6 @@ pub(super) async fn shrink_inactive_list(
         scan.add(scanned);
         steal.add(freed);
         stat.pgrotated.add(kept.len() as u64);
-        hw.putback_lru_pages(current, kept).await;
+        zone.putback_lru_pages(current, kept).await;
     }
 }

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use pagewalk_mmu::{PG_ACTIVE, PG_DIRTY, PG_PRIVATE, PG_SWAPCACHE, PG_WRITEBACK, PageMapping, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::{
     __remove_mapping, AddressSpace, free_orphan_buffers, try_to_release_page, trylock_page, unlock_page,
 };
+use pagewalk_pages::{PG_ACTIVE, PG_DIRTY, PG_PRIVATE, PG_SWAPCACHE, PG_WRITEBACK, PageMapping};
 use pagewalk_swap::{SwapEntry, add_to_swap, remove_exclusive_swap_page, swap_free, vm_swap_full};
 
 use super::pageout::{PageOut, pageout};
@@ -37,7 +38,7 @@ impl Owner {
 /// `page_mapping`: whose the page, which is locked, is.
 pub(crate) async fn page_mapping(current: &Task, pfn: Pfn) -> Owner {
     let kernel = current.kernel();
-    let words = kernel.hw.memory.words(pfn);
+    let words = kernel.zone.memory.words(pfn);
     if words.flags().test_bit(current, PG_SWAPCACHE).await {
         return Owner::Swap;
     }
@@ -49,7 +50,7 @@ pub(crate) async fn page_mapping(current: &Task, pfn: Pfn) -> Owner {
 
 /// `page_mapping_inuse`: somebody maps the page, or has it in swap, or maps anything of its file.
 pub(super) async fn page_mapping_inuse(current: &Task, pfn: Pfn) -> bool {
-    let words = current.kernel().hw.memory.words(pfn);
+    let words = current.kernel().zone.memory.words(pfn);
     if page_mapped(current, pfn).await || words.flags().test_bit(current, PG_SWAPCACHE).await {
         return true;
     }
@@ -85,17 +86,17 @@ enum Stays {
 ///  8. A and B of a removal (`__remove_mapping`), if nobody else has a reference;
 ///  9. C: free it.
 pub(super) async fn shrink_page_list(current: &Task, pages: Vec<Pfn>) -> Vec<Pfn> {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     let mut kept = Vec::new();
     for pfn in pages {
         current.cond_resched().await;
         match shrink_page(current, pfn).await {
             Ok(()) => continue,
             Err(Stays::Keep) => {}
-            Err(Stays::KeepLocked) => unlock_page(current, hw, pfn).await,
+            Err(Stays::KeepLocked) => unlock_page(current, zone, pfn).await,
             Err(Stays::ActivateLocked) => {
                 activate_locked(current, pfn).await;
-                unlock_page(current, hw, pfn).await;
+                unlock_page(current, zone, pfn).await;
             }
         }
         kept.push(pfn);
@@ -107,7 +108,7 @@ pub(super) async fn shrink_page_list(current: &Task, pages: Vec<Pfn>) -> Vec<Pfn
 /// anonymous pages and pages of files these are. v2.6.27 only marks the page.
 async fn activate_locked(current: &Task, pfn: Pfn) {
     let kernel = current.kernel();
-    let flags = kernel.hw.memory.words(pfn).flags();
+    let flags = kernel.zone.memory.words(pfn).flags();
     if flags.test_bit(current, PG_SWAPCACHE).await && vm_swap_full(current, &kernel.swap).await {
         remove_exclusive_swap_page(current, &kernel.swap, pfn).await;
     }
@@ -118,8 +119,8 @@ async fn activate_locked(current: &Task, pfn: Pfn) {
 /// One page: freed, or why it stays.
 async fn shrink_page(current: &Task, pfn: Pfn) -> Result<(), Stays> {
     let kernel = current.kernel();
-    let words = kernel.hw.memory.words(pfn);
-    if !trylock_page(current, &kernel.hw, pfn).await {
+    let words = kernel.zone.memory.words(pfn);
+    if !trylock_page(current, &kernel.zone, pfn).await {
         current.mark("shrink_page_list:locked");
         return Err(Stays::Keep); // 1
     }
@@ -163,7 +164,7 @@ async fn shrink_page(current: &Task, pfn: Pfn) -> Result<(), Stays> {
 
 /// 6. A dirty page is written. It is clean afterwards, and locked; or it stays.
 async fn write_out(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), Stays> {
-    let hw = &current.kernel().hw;
+    let zone = &current.kernel().zone;
     match pageout(current, pfn, owner).await {
         PageOut::Keep => return Err(Stays::KeepLocked),
         PageOut::Activate => return Err(Stays::ActivateLocked),
@@ -172,8 +173,8 @@ async fn write_out(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), Stays>
     }
     // Unlocked meanwhile; a device that does its work at once has written it already.
     let busy = 1 << PG_WRITEBACK | 1 << PG_DIRTY;
-    let flags = hw.memory.words(pfn).flags();
-    if flags.read_once(current).await & busy != 0 || !trylock_page(current, hw, pfn).await {
+    let flags = zone.memory.words(pfn).flags();
+    if flags.read_once(current).await & busy != 0 || !trylock_page(current, zone, pfn).await {
         return Err(Stays::Keep);
     }
     if flags.read_once(current).await & busy != 0 { Err(Stays::KeepLocked) } else { Ok(()) }
@@ -182,12 +183,12 @@ async fn write_out(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), Stays>
 /// A clean page that nobody maps goes, if nobody else has a reference.
 async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), Stays> {
     let kernel = current.kernel();
-    let hw = &kernel.hw;
-    let words = hw.memory.words(pfn);
+    let zone = &kernel.zone;
+    let words = zone.memory.words(pfn);
     if words.flags().test_bit(current, PG_PRIVATE).await {
         let released = match owner.mapping(current) {
             Some(mapping) => try_to_release_page(current, mapping, pfn).await,
-            None => free_orphan_buffers(current, hw, pfn).await,
+            None => free_orphan_buffers(current, zone, pfn).await,
         };
         if !released {
             current.mark("shrink_page_list:buffers-stay");
@@ -195,9 +196,9 @@ async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), 
         }
         if matches!(owner, Owner::None) && words.count().read_once(current).await == 1 {
             current.mark("shrink_page_list:orphan");
-            unlock_page(current, hw, pfn).await;
-            if hw.put_page_testzero(current, pfn).await {
-                hw.free_hot_page(current, pfn).await;
+            unlock_page(current, zone, pfn).await;
+            if zone.put_page_testzero(current, pfn).await {
+                zone.free_hot_page(current, pfn).await;
             } else {
                 // Somebody's speculative reference was last: who drops it frees the page.
                 current.mark("shrink_page_list:speculative-reference");
@@ -217,7 +218,7 @@ async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), 
         swap_free(current, &kernel.swap, entry).await;
     }
     // Its count is 0: nobody can find it, and nobody has it who could care about the lock.
-    unlock_page(current, hw, pfn).await;
-    hw.free_hot_page(current, pfn).await; // 9
+    unlock_page(current, zone, pfn).await;
+    zone.free_hot_page(current, pfn).await; // 9
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `shrink_zone`: one round over the lists.
 
-use pagewalk_mmu::{LruList, LruVec};
+use pagewalk_pages::{LruList, LruVec};
 
 use super::scan_ratio::{Pressure, get_scan_ratio};
 use super::shrink_active_list::shrink_active_list;
@@ -12,7 +12,7 @@ use crate::task::Task;
 pub(super) async fn shrink_zones(current: &Task, priority: u32, sc: &mut ScanControl) {
     let groups = match sc.group {
         Some(group) => group..group + 1,
-        None => 0..u16::try_from(current.kernel().hw.nr_groups()).expect("fewer than 2^16 groups"),
+        None => 0..u16::try_from(current.kernel().zone.nr_groups()).expect("fewer than 2^16 groups"),
     };
     for group in groups {
         shrink_zone(current, group, priority, sc).await;
@@ -41,17 +41,17 @@ async fn shrink_zone(current: &Task, group: u16, priority: u32, sc: &mut ScanCon
 /// How many pages of each list are looked at. What is too little for a round is remembered for the next.
 async fn nr_to_scan(current: &Task, group: u16, priority: u32, sc: &ScanControl) -> [u64; LruList::COUNT] {
     let kernel = current.kernel();
-    let hw = &kernel.hw;
+    let zone = &kernel.zone;
     let pressure = Pressure {
         swappiness: u64::from(kernel.config().swappiness),
         swap_left: kernel.swap.nr_swap_pages() > 0,
         free: match sc.group {
             Some(_) => None,
-            None => Some((u64::from(hw.nr_free_pages()), u64::from(hw.watermarks().high))),
+            None => Some((u64::from(zone.nr_free_pages()), u64::from(zone.watermarks().high))),
         },
     };
-    let held = hw.lock_lru(current).await;
-    let wanted = hw.with_lru_of(&held, group, |lru: &mut LruVec| {
+    let held = zone.lock_lru(current).await;
+    let wanted = zone.with_lru_of(&held, group, |lru: &mut LruVec| {
         let percent = get_scan_ratio(lru, pressure);
         LruList::ALL.map(|list| {
             let mut scan = lru.len(list);
@@ -69,7 +69,7 @@ async fn nr_to_scan(current: &Task, group: u16, priority: u32, sc: &ScanControl)
             }
         })
     });
-    hw.unlock_lru(current, held).await;
+    zone.unlock_lru(current, held).await;
     wanted
 }
 
@@ -87,10 +87,10 @@ async fn shrink_list(current: &Task, (group, list): (u16, LruList), pages: u64, 
 /// `inactive_anon_is_low`: fewer inactive than active pages; on a machine of more than a GiB the inactive ones may be fewer, by the
 /// root of ten times its GiB.
 fn inactive_anon_is_low(current: &Task, group: u16) -> bool {
-    let hw = &current.kernel().hw;
-    let gib = u64::from(hw.memory.frames()) >> 18;
+    let zone = &current.kernel().zone;
+    let gib = u64::from(zone.memory.frames()) >> 18;
     let ratio = if gib > 0 { (10 * gib).isqrt() } else { 1 };
     let (inactive, active) =
-        hw.peek_lru(group, |lru| (lru.len(LruList::InactiveAnon), lru.len(LruList::ActiveAnon)));
+        zone.peek_lru(group, |lru| (lru.len(LruList::InactiveAnon), lru.len(LruList::ActiveAnon)));
     inactive * ratio < active
 }

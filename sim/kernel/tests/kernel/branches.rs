@@ -186,12 +186,12 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("free_pgtables", "sim/kernel", "mm/pgtable.rs"),
     ("do_fork", "sim/kernel", "paths/fork.rs"),
     ("copy_one_pte", "sim/kernel", "paths/fork.rs"),
-    ("lru_cache_add", "mmu", "swap_lru.rs"),
-    ("release_pages", "mmu", "swap_lru.rs"),
-    ("isolate_lru_pages", "mmu", "swap_lru.rs"),
-    ("putback_lru_pages", "mmu", "swap_lru.rs"),
-    ("activate_page", "mmu", "swap_lru.rs"),
-    ("put_page", "mmu", "page_alloc.rs"),
+    ("lru_cache_add", "sim/pages", "pagevec.rs"),
+    ("release_pages", "sim/pages", "pagevec.rs"),
+    ("isolate_lru_pages", "sim/pages", "pagevec.rs"),
+    ("putback_lru_pages", "sim/pages", "pagevec.rs"),
+    ("activate_page", "sim/pages", "pagevec.rs"),
+    ("put_page", "sim/pages", "page_alloc.rs"),
     ("mark_page_accessed", "sim/kernel", "fs/mark_page_accessed.rs"),
     ("shrink_page_list", "sim/kernel", "vmscan/shrink_page_list.rs"),
     ("page_referenced", "sim/kernel", "paths/page_referenced.rs"),
@@ -228,7 +228,8 @@ const ROOMS: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_path_has_its_room() {
-    let packages = ["mmu", "pagecache", "swap", "sim/kernel"].map(|package| (package, sources(package)));
+    let packages =
+        ["mmu", "sim/pages", "pagecache", "swap", "sim/kernel"].map(|package| (package, sources(package)));
     for (path, package, file) in ROOMS {
         let (_, texts) = packages.iter().find(|(name, _)| name == package).expect("a package");
         let text = texts.get(*file).unwrap_or_else(|| panic!("{package}/src/{file} is there"));

@@ -13,6 +13,7 @@ use pagewalk_mmu::{
     Access, AccessKind, BASE_PAGE_BYTES, Format, HardwareCosts, HardwareSpec, PageSize, PageSizes,
     Replacement, TlbGeometry, TlbSpec, Vaddr, WalkCacheGeometry, WalkCacheSpec,
 };
+use pagewalk_pages::ZoneSpec;
 
 /// Where most tests map: six pages before the end of what one table of PTEs maps.
 pub(crate) const BASE: Vaddr = Vaddr((1 << 30) - 6 * BASE_PAGE_BYTES);
@@ -89,11 +90,11 @@ impl Setup {
                 invlpg: 100,
                 flush_all: 300,
             },
-            pcp_batch: self.pcp.0,
-            pcp_high: self.pcp.1,
-            track_contents: true,
         };
-        Kernel::new(engine, &hardware, self.config.clone()).expect("a possible machine")
+        let (pcp_batch, pcp_high) = self.pcp;
+        let zone = ZoneSpec { pcp_batch, pcp_high, track_contents: true };
+        let config = KernelConfig { zone, ..self.config.clone() };
+        Kernel::new(engine, &hardware, config).expect("a possible machine")
     }
 
     /// Boots, lets `build` start processes, runs them to their end, and expects that nothing was found wrong and

@@ -202,9 +202,9 @@ fn shared_anonymous_memory_is_shared_with_children_and_goes_with_its_last_area()
             task.yield_cpu().await;
         }
         assert!(load_all(task, 0, 3).await, "what the child stored");
-        let free = task.kernel().hw.free_frames();
+        let free = task.kernel().zone.free_frames();
         assert_eq!(sys_munmap(task, page(0), pages(3)).await, Ok(()));
-        assert!(task.kernel().hw.free_frames() >= free, "the child is about to end, or has");
+        assert!(task.kernel().zone.free_frames() >= free, "the child is about to end, or has");
     });
 }
 

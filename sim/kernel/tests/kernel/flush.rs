@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::{CpuId, Schedule, Stop};
 use pagewalk_kernel::{Kernel, KernelConfig, Task, sys_madvise_dontneed, sys_munmap};
-use pagewalk_mmu::{Fix, Switches};
+use pagewalk_pages::{Fix, Switches};
 
 use crate::common::{
     Bursts, Gate, Setup, fork, load, load_all, map, page, pages, process, store, store_all, thread,

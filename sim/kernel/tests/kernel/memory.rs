@@ -31,7 +31,7 @@ fn a_run_without_a_free_frame_ends_with_a_report_and_no_violation() {
         assert_eq!((report.purpose, report.frames), ("anonymous memory", 128));
         // Every frame but frame 0 is a page or a table: nothing was given up early.
         assert_eq!(report.anon_pages + report.page_table_pages, 127);
-        assert_eq!(kernel.hw.free_frames(), 0);
+        assert_eq!(kernel.zone.free_frames(), 0);
     }
 }
 
@@ -55,7 +55,7 @@ fn frames_on_the_lists_of_other_cpus_are_used_before_memory_is_out() {
                 .await;
             }
             ended.wait(task, 3).await;
-            let kept: u32 = task.kernel().hw.free_frames();
+            let kept: u32 = task.kernel().zone.free_frames();
             map(task, 0, 400).await;
             assert!(store_all(task, 0, u64::from(kept) - 4).await, "with every list in use");
             store_all(task, 0, 400).await;
@@ -63,7 +63,7 @@ fn frames_on_the_lists_of_other_cpus_are_used_before_memory_is_out() {
         });
         assert_eq!(kernel.engine.run(), Stop::Stopped("out of memory".to_owned()), "seed {seed}");
         assert_eq!(kernel.engine.violations(), [], "seed {seed}");
-        assert_eq!(kernel.hw.free_frames(), 0, "seed {seed}");
+        assert_eq!(kernel.zone.free_frames(), 0, "seed {seed}");
     }
 }
 
@@ -84,13 +84,13 @@ fn a_page_that_comes_back_from_the_allocator_is_zero_whatever_it_held() {
 fn exec_frees_the_old_space_at_once() {
     Setup::default().run(|kernel| {
         process(kernel, 0, 10, async |task: &Task| {
-            let free = task.kernel().hw.free_frames();
+            let free = task.kernel().zone.free_frames();
             map(task, 0, 20).await;
             assert!(store_all(task, 0, 20).await);
             let old = task.mm().id();
             sys_execve(task).await.unwrap();
             assert_ne!(task.mm().id(), old);
-            assert_eq!(task.kernel().hw.free_frames(), free, "one empty space, as before");
+            assert_eq!(task.kernel().zone.free_frames(), free, "one empty space, as before");
             assert_eq!(task.kernel().stat.nr_anon_pages.get(), 0);
             assert!(!load(task, page(0)).await, "nothing is mapped");
         });

@@ -8,7 +8,7 @@ use pagewalk_kernel::{
     Kernel, KernelConfig, Task, sys_fsync, sys_madvise_dontneed, sys_munmap, sys_reclaim, sys_swapoff,
     sys_truncate,
 };
-use pagewalk_mmu::{Mutant, Switches};
+use pagewalk_pages::{Mutant, Switches};
 
 use crate::common::{
     Bursts, Gate, Setup, fork, load, load_all, map, page, pages, process, store_all, thread,

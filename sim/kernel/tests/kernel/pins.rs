@@ -7,7 +7,8 @@ use pagewalk_kernel::{
     DeviceSpec, Errno, Kernel, KernelConfig, Prot, Task, Transfer, run_program, sys_madvise_dontneed,
     sys_mprotect, sys_mremap, sys_read, sys_truncate,
 };
-use pagewalk_mmu::{AccessKind, Fix, Mutant, Switches};
+use pagewalk_mmu::AccessKind;
+use pagewalk_pages::{Fix, Mutant, Switches};
 
 use crate::common::{
     Bursts, Gate, READ, Setup, access, fork, load, load_all, map, page, pages, process, store, store_all,

@@ -9,8 +9,9 @@ use pagewalk_kernel::{
     Task, Transfer, sys_compact_memory, sys_fsync, sys_madvise, sys_madvise_dontneed, sys_mprotect,
     sys_mremap, sys_munmap, sys_punch_hole, sys_read, sys_reclaim, sys_swapoff, sys_swapon, sys_write,
 };
-use pagewalk_mmu::{LruList, Pfn};
+use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::ReleasePolicy;
+use pagewalk_pages::LruList;
 
 use crate::common::{
     Bursts, Gate, READ, Setup, fork, load, load_all, map, map_shared, page, pages, process, store, store_all,
@@ -59,7 +60,7 @@ impl Explorer for HoldLookups {
         for actor in actors() {
             let Some(page) = counts(actor, "find_get_page.rs") else { continue };
             held |= 1 << actor;
-            let last = self.kernel.hw.memory.words(page).count().observe() == 1;
+            let last = self.kernel.zone.memory.words(page).count().observe() == 1;
             if last && actors().any(|other| counts(other, "page_alloc.rs") == Some(page)) {
                 return Some(actor);
             }
@@ -324,8 +325,8 @@ fn shared_memory_comes_back_from_swap_for_everybody_and_by_swapoff() {
 
 /// The frames of all pages on the LRU lists, in order.
 fn movable(kernel: &Kernel) -> Vec<Pfn> {
-    let memory = &kernel.hw.memory;
-    let lists = kernel.hw.observe_lru();
+    let memory = &kernel.zone.memory;
+    let lists = kernel.zone.observe_lru();
     let mut frames: Vec<Pfn> = lists
         .iter()
         .flat_map(|lru| LruList::ALL.into_iter().flat_map(|list| lru.pages(memory, list)))

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use pagewalk_engine::Schedule;
 use pagewalk_kernel::{AdviceCall, Kernel, KernelConfig, Task, sys_fadvise};
-use pagewalk_mmu::{Fix, Switches};
+use pagewalk_pages::{Fix, Switches};
 
 use crate::common::{Bursts, Setup, process};
 use crate::file_common::{open, write_pages};

@@ -60,9 +60,9 @@ section! {
     /// What the kernel did.
     KernelWork of run, kernel:
     /// Frames allocated.
-    pgalloc: u64 = kernel.hw.page_counts().0,
+    pgalloc: u64 = kernel.zone.page_counts().0,
     /// Frames freed.
-    pgfree: u64 = kernel.hw.page_counts().1,
+    pgfree: u64 = kernel.zone.page_counts().1,
     /// Pages unmapped by `zap_pte_range`.
     pages_zapped,
     /// Page-table pages allocated.
@@ -107,7 +107,7 @@ section! {
     /// Most frames in use at once.
     peak_used_frames,
     /// Free frames at the end.
-    nr_free_pages: u64 = u64::from(kernel.hw.free_frames()),
+    nr_free_pages: u64 = u64::from(kernel.zone.free_frames()),
     /// What was still held after the last process ended, one line each: empty unless something leaked.
     leftovers: Vec<String> = Vec::new(),
 }
@@ -177,6 +177,6 @@ fn out_of_memory(kernel: &Kernel) -> Option<OutOfMemory> {
     kernel.oom().map(|oom| OutOfMemory {
         who: format!("context {}, for {}", oom.context, oom.purpose),
         order: 0,
-        nr_free_pages: u64::from(kernel.hw.free_frames()),
+        nr_free_pages: u64::from(kernel.zone.free_frames()),
     })
 }

@@ -65,7 +65,7 @@ looks! {
     /// Those that are dirty.
     nr_dirty = kernel.cache.nr_file_dirty(),
     /// Free frames.
-    nr_free_pages = u64::from(kernel.hw.nr_free_pages()),
+    nr_free_pages = u64::from(kernel.zone.nr_free_pages()),
     /// Pages of swap areas in use.
     swap_used = kernel.swap.total_swap_pages().saturating_sub(kernel.swap.nr_swap_pages()),
 }

@@ -7,12 +7,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind};
+use pagewalk_mmu::Pfn;
 
 use crate::page::{
     PG_ACTIVE, PG_DIRTY, PG_ERROR, PG_MAPPEDTODISK, PG_READAHEAD, PG_RECLAIM, PG_REFERENCED, PG_SWAPBACKED,
     PG_UPTODATE, PageMapping,
 };
-use crate::{Hardware, Mutant, PageRef, Pfn};
+use crate::{Mutant, PageRef, Zone};
 
 /// The flags that a page may have when its last reference goes (`free_pages_check` and `prep_new_page` of v2.6.27
 /// clear them); any other is a bug of who had it.
@@ -31,7 +32,7 @@ static DRAIN: Class = Class::new(25, "drain_all_pages");
 /// A CPU's own list of free pages: its contexts and its interrupts change it.
 static PCP: Class = Class::new(31, "per-CPU free pages");
 
-impl Hardware {
+impl Zone {
     /// `alloc_page`: a page with one reference, its contents undefined. `None` if no frame is free on any list.
     pub async fn alloc_page<'a>(&self, cx: &'a Context) -> Option<PageRef<'a>> {
         let pfn = match self.buffered_rmqueue(cx).await {
@@ -59,15 +60,15 @@ impl Hardware {
 
     /// A frame from this CPU's list, refilled from the free lists when it is empty.
     async fn buffered_rmqueue(&self, cx: &Context) -> Option<Pfn> {
-        let core = self.core(cx.cpu().id());
+        let own = self.cpu(cx.cpu().id());
         cx.local_irq_disable();
         self.touch_list(cx.engine(), cx.cpu().id());
-        if core.pcp.borrow().is_empty() {
+        if own.pcp.borrow().is_empty() {
             let zone = self.zone_lock.lock(cx).await;
-            core.pcp.borrow_mut().refill(&mut self.buddy.get_mut(&zone), &self.memory);
+            own.pcp.borrow_mut().refill(&mut self.buddy.get_mut(&zone), &self.memory);
             zone.unlock().await;
         }
-        let pfn = core.pcp.borrow_mut().pop();
+        let pfn = own.pcp.borrow_mut().pop();
         cx.local_irq_enable();
         pfn
     }
@@ -123,13 +124,13 @@ impl Hardware {
         }
         self.freed.set(self.freed.get() + 1);
         self.uncharge(pfn);
-        let core = self.core(cx.cpu().id());
+        let own = self.cpu(cx.cpu().id());
         cx.local_irq_disable();
         self.touch_list(cx.engine(), cx.cpu().id());
-        let full = core.pcp.borrow_mut().push(pfn);
+        let full = own.pcp.borrow_mut().push(pfn);
         if full {
             let zone = self.zone_lock.lock(cx).await;
-            core.pcp.borrow_mut().drain(&mut self.buddy.get_mut(&zone), &self.memory);
+            own.pcp.borrow_mut().drain(&mut self.buddy.get_mut(&zone), &self.memory);
             zone.unlock().await;
         }
         cx.local_irq_enable();
@@ -142,10 +143,10 @@ impl Hardware {
         let outstanding = u32::try_from(others.len()).expect("at most 256 CPUs");
         let done = Completion::new(&DRAIN, cx.cpu().id().0.into(), outstanding);
         for other in others {
-            let (hardware, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
+            let (zone, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
             let handler = Rc::new(move |engine: &Engine, cpu: &Cpu| {
-                hardware.touch_list(engine, cpu.id());
-                drained.borrow_mut().extend(hardware.take_list(cpu.id()));
+                zone.touch_list(engine, cpu.id());
+                drained.borrow_mut().extend(zone.take_list(cpu.id()));
                 done.complete(engine);
             });
             cx.send_ipi(other, handler).await;
@@ -178,11 +179,11 @@ impl Hardware {
     }
 }
 
-impl Hardware {
+impl Zone {
     /// The step being executed changes the list of `cpu`.
     fn touch_list(&self, engine: &Engine, cpu: CpuId) {
         engine.touch(ObjectId::new(&PCP, u64::from(cpu.0)), OpKind::Store, Effect::NONE);
-        engine.note_found(&*self.core(cpu).pcp.borrow());
+        engine.note_found(&*self.cpu(cpu).pcp.borrow());
     }
 
     /// I4, kept when the engine checks: the page becomes free, or ceases to be. False if it was so before.
@@ -200,7 +201,7 @@ impl Hardware {
 
     /// Every frame of a CPU's list.
     fn take_list(&self, cpu: CpuId) -> Vec<Pfn> {
-        let mut list = self.core(cpu).pcp.borrow_mut();
+        let mut list = self.cpu(cpu).pcp.borrow_mut();
         std::iter::from_fn(|| list.pop()).collect()
     }
 
@@ -220,7 +221,7 @@ impl Hardware {
                 format!("{pfn:?} is {verb} with count {count}, map count {mapcount}, flags {flags:#x} and mapping word {mapping}, all expected to be 0"),
             );
         }
-        self.observe_translations(engine);
+        self.hw.observe_translations(engine);
         self.check_unnamed(engine, pfn, verb);
         unused
     }
@@ -228,13 +229,13 @@ impl Hardware {
     /// I19: no CPU can use a translation that names the frame.
     fn check_unnamed(&self, engine: &Engine, pfn: Pfn, verb: &str) {
         let mut named = false;
-        for cpu in self.may_name(pfn) {
-            let core = self.core(cpu);
+        for cpu in self.hw.may_name(pfn) {
+            let core = self.hw.core(cpu);
             let root = core.root().map(|root| root.asid);
             let names = |frame: Pfn, pages: u64| {
                 (u64::from(frame.0)..u64::from(frame.0) + pages).contains(&u64::from(pfn.0))
             };
-            for (tag, entry) in core.tlb.borrow().iter() {
+            for (tag, entry) in core.tlb().borrow().iter() {
                 if !names(entry.frame, entry.size.base_pages()) {
                     continue;
                 }
@@ -250,7 +251,7 @@ impl Hardware {
                     );
                 }
             }
-            for (level, page, asid, table) in core.walk_caches.borrow().iter() {
+            for (level, page, asid, table) in core.walk_caches().borrow().iter() {
                 named |= table == pfn;
                 if Some(asid) == root && table == pfn {
                     let cache = format!("walk cache of {cpu} for level {level}");
@@ -259,7 +260,7 @@ impl Hardware {
             }
         }
         if !named {
-            self.note_unnamed(pfn);
+            self.hw.note_unnamed(pfn);
         }
     }
 }

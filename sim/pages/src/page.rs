@@ -7,9 +7,10 @@ use std::future::Future;
 use std::panic::Location;
 
 use pagewalk_engine::{Class, Context, Effect, ObjectId, Op, OpKind, Order, Step, Word};
+use pagewalk_mmu::Pfn;
 
+use crate::PhysicalMemory;
 use crate::frames::Page;
-use crate::{Pfn, PhysicalMemory};
 
 /// `page->_count`.
 pub(crate) static COUNT: Class = Class::new(18, "page.count");
@@ -153,7 +154,7 @@ impl<'m> PageWords<'m> {
 }
 
 /// A counted reference to a page, held by a path. It is moved, never copied: given back by an awaited
-/// call ([`crate::Hardware::put_page`]) or handed to a PTE or a batch ([`PageRef::into_pfn`]).
+/// call ([`crate::Zone::put_page`]) or handed to a PTE or a batch ([`PageRef::into_pfn`]).
 /// Dropping it is reported as a leak.
 #[must_use = "a reference is given back or handed on"]
 pub struct PageRef<'a> {

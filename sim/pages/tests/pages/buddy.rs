@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use pagewalk_mmu::{Buddy, MAX_FRAMES, MAX_ORDER, PerCpuPages, Pfn, PhysicalMemory};
+use pagewalk_mmu::Pfn;
+use pagewalk_pages::{Buddy, MAX_FRAMES, MAX_ORDER, PerCpuPages, PhysicalMemory};
 use proptest::prelude::*;
 
 /// The free blocks that `start..end` makes when everything that can join has joined.

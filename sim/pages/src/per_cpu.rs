@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::{Buddy, Pfn, PhysicalMemory, SpecError};
+use pagewalk_mmu::{Pfn, SpecError};
+
+use crate::{Buddy, PhysicalMemory};
 
 /// Free frames kept by one CPU. The front is hot: frames freed last are handed out first; draining takes the coldest.
 #[derive(Clone, Debug, Hash)]

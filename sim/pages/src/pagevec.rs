@@ -6,10 +6,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, Completion, Context, Cpu, CpuId, Effect, Engine, ObjectId, OpKind, SpinGuard};
+use pagewalk_mmu::Pfn;
 
 use crate::lru::{LruList, LruVec};
 use crate::page::{PG_ACTIVE, PG_DIRTY, PG_LOCKED, PG_LRU};
-use crate::{Hardware, Mutant, Pfn};
+use crate::{Mutant, Zone};
 
 /// Pages of a batch on their way to the lists (`PAGEVEC_SIZE`).
 pub const PAGEVEC_SIZE: usize = 14;
@@ -43,7 +44,7 @@ fn taking<T>(taken: &[T]) -> OpKind {
     if taken.is_empty() { OpKind::Load } else { OpKind::Store }
 }
 
-impl Hardware {
+impl Zone {
     /// `spin_lock_irq(&zone->lru_lock)`.
     pub async fn lock_lru<'a>(&'a self, cx: &'a Context) -> SpinGuard<'a> {
         cx.local_irq_disable();
@@ -82,7 +83,7 @@ impl Hardware {
         let object = ObjectId::new(&PAGEVECS, u64::from(cx.cpu().id().0));
         cx.engine().touch(object, OpKind::Store, Effect::NONE);
         let full = {
-            let mut pagevecs = self.core(cx.cpu().id()).pagevecs.borrow_mut();
+            let mut pagevecs = self.cpu(cx.cpu().id()).pagevecs.borrow_mut();
             let adding = &mut pagevecs.adding[list as usize];
             adding.push(pfn);
             cx.engine().note_found(adding.len());
@@ -113,7 +114,7 @@ impl Hardware {
 
     /// What is in the pagevecs of `cpu`, in a step of its own or in its interrupt.
     fn take_pagevecs(&self, engine: &Engine, cpu: CpuId) -> Batches {
-        let taken = self.core(cpu).pagevecs.borrow_mut().take();
+        let taken = self.cpu(cpu).pagevecs.borrow_mut().take();
         engine.note_found(&taken);
         engine.touch(ObjectId::new(&PAGEVECS, u64::from(cpu.0)), taking(&taken), Effect::NONE);
         taken
@@ -136,9 +137,9 @@ impl Hardware {
         let outstanding = u32::try_from(others.len()).expect("at most 256 CPUs");
         let done = Completion::new(&DRAIN, cx.cpu().id().0.into(), outstanding);
         for other in others {
-            let (hardware, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
+            let (zone, drained, done) = (self.shared(), Rc::clone(&drained), Rc::clone(&done));
             let handler = Rc::new(move |engine: &Engine, cpu: &Cpu| {
-                drained.borrow_mut().extend(hardware.take_pagevecs(engine, cpu.id()));
+                drained.borrow_mut().extend(zone.take_pagevecs(engine, cpu.id()));
                 done.complete(engine);
             });
             cx.send_ipi(other, handler).await;
@@ -320,7 +321,7 @@ impl Hardware {
         self.rotated.borrow_mut().push(pfn);
     }
 
-    /// `get_page` in the step of an interrupt, until [`Hardware::put_page_in_step`].
+    /// `get_page` in the step of an interrupt, until [`Zone::put_page_in_step`].
     pub fn get_page_in_step(&self, engine: &Engine, pfn: Pfn) {
         self.memory.words(pfn).count().modify_in_step(engine, OpKind::Rmw, |count| count + 1);
         self.held_by_interrupts.borrow_mut().push(pfn);
@@ -366,7 +367,7 @@ impl Hardware {
 
     /// Pages on their way to the lists, or put aside or held by interrupts, each of which has a reference for it; for observers.
     pub fn observe_pagevecs(&self) -> Vec<Pfn> {
-        let vecs = self.cores().iter().map(|core| core.pagevecs.borrow());
+        let vecs = self.cpus.iter().map(|cpu| cpu.pagevecs.borrow());
         let mut found: Vec<Pfn> = vecs.flat_map(|vecs| vecs.adding.concat()).collect();
         found.extend(self.rotated.borrow().iter().copied());
         found.extend(self.held_by_interrupts.borrow().iter().copied());

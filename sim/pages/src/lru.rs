@@ -4,8 +4,10 @@
 //! `struct page`; the newest page is at the front, reclaim takes from the back. A page on a list carries `PG_lru`. Being on a
 //! list is no reference: a page whose count is 0 may still be linked for a moment, until whoever frees it has unlinked it.
 
+use pagewalk_mmu::Pfn;
+
+use crate::PhysicalMemory;
 use crate::page::{PG_ACTIVE, PG_SWAPBACKED};
-use crate::{Pfn, PhysicalMemory};
 
 /// One of the four lists (`enum lru_list`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

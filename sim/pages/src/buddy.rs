@@ -5,7 +5,9 @@
 //! largest order when the lists cannot serve, so that memory nobody asked for costs nothing. Frame 0 is reserved; as a
 //! link it means none.
 
-use crate::{Page, Pfn, PhysicalMemory};
+use pagewalk_mmu::Pfn;
+
+use crate::{Page, PhysicalMemory};
 
 /// Orders are below this, as in Linux: blocks of up to 2^10 frames, 4 MiB.
 pub const MAX_ORDER: u32 = 11;

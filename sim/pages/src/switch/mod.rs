@@ -7,7 +7,7 @@ mod catalogue;
 
 use std::fmt;
 
-use crate::Hardware;
+use crate::Zone;
 
 use catalogue::{FIXES, MUTANTS};
 pub use catalogue::{FixInfo, MutantInfo};
@@ -273,7 +273,7 @@ impl Switches {
         }
     }
 
-    /// Of the mutants it carries, those that `reached` has not: a bit each, as [`Hardware::reached_mutants`] yields them.
+    /// Of the mutants it carries, those that `reached` has not: a bit each, as [`Zone::reached_mutants`] yields them.
     pub fn mutants_beyond(self, reached: u32) -> impl Iterator<Item = Mutant> {
         self.mutants().filter(move |&mutant| reached & (1 << mutant as u8) == 0)
     }
@@ -290,8 +290,8 @@ impl Default for Switches {
     }
 }
 
-impl Hardware {
-    /// The kernel that runs on this hardware: what its paths ask at the steps that differ.
+impl Zone {
+    /// The kernel that manages the zone: what its paths ask at the steps that differ.
     #[inline(always)]
     pub fn switches(&self) -> Switches {
         self.switches.get()

@@ -2,13 +2,10 @@
 //!
 //! Follows mm/page_alloc.c (`setup_per_zone_pages_min`, `zone_watermark_ok`) of v2.6.27. The machine is one zone.
 
-use std::cell::{Cell, RefCell};
-
 use pagewalk_engine::Context;
+use pagewalk_mmu::Pfn;
 
-use pagewalk_engine::Digest;
-
-use crate::{Hardware, PageRef, Pfn};
+use crate::{PageRef, Zone};
 
 /// How few free frames the allocator lets there be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,30 +34,15 @@ impl Watermarks {
     }
 }
 
-/// The zone's parameters, and the frames that each memory group has.
-#[derive(Default)]
-pub(crate) struct Zone {
-    watermarks: Cell<Watermarks>,
-    charged: RefCell<Vec<u32>>,
-}
-
-pagewalk_engine::keep!(Zone: watermarks, charged);
-
 impl Zone {
-    pub(crate) fn absorb_into(&self, digest: &mut Digest) {
-        self.charged.borrow().iter().for_each(|&frames| digest.absorb(u64::from(frames)));
-    }
-}
-
-impl Hardware {
     /// Sets the watermarks. Before the first step.
     pub fn set_watermarks(&self, watermarks: Watermarks) {
-        self.zone.watermarks.set(watermarks);
+        self.watermarks.set(watermarks);
     }
 
     /// The watermarks; all 0 unless set.
     pub fn watermarks(&self) -> Watermarks {
-        self.zone.watermarks.get()
+        self.watermarks.get()
     }
 
     /// Free frames of the zone, those on per-CPU lists not counted (`NR_FREE_PAGES`); for heuristics.
@@ -94,7 +76,7 @@ impl Hardware {
             return;
         }
         self.memory.page(pfn).group.set(group);
-        let mut charged = self.zone.charged.borrow_mut();
+        let mut charged = self.charged.borrow_mut();
         if charged.len() <= usize::from(group) {
             charged.resize(usize::from(group) + 1, 0);
         }
@@ -105,13 +87,13 @@ impl Hardware {
     pub(crate) fn uncharge(&self, pfn: Pfn) {
         let group = self.memory.page(pfn).group.replace(0);
         if group != 0 {
-            self.zone.charged.borrow_mut()[usize::from(group)] -= 1;
+            self.charged.borrow_mut()[usize::from(group)] -= 1;
         }
     }
 
     /// Frames that group `group` is charged for.
     pub fn charged(&self, group: u16) -> u32 {
-        self.zone.charged.borrow().get(usize::from(group)).copied().unwrap_or(0)
+        self.charged.borrow().get(usize::from(group)).copied().unwrap_or(0)
     }
 
     /// The group that is charged for a page; 0 none.

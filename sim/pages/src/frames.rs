@@ -2,18 +2,17 @@
 //!
 //! Both are allocated by the section when first touched, so that a machine with a tebibyte costs what its program uses.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::fmt;
 
-use pagewalk_engine::{Digest, Effect, Engine, Keep, ObjectId, OpKind, keep};
+use pagewalk_engine::{Digest, Effect, Engine, ObjectId, OpKind, keep};
+
+use pagewalk_mmu::{PerFrame, Pfn, SpecError};
 
 use crate::page::CONTENT;
-use crate::{Pfn, SpecError};
 
 /// Most frames of a machine: 1 TiB.
 pub const MAX_FRAMES: u32 = 1 << 28;
-/// Frames of a section: 128 MiB, as `SECTION_SIZE_BITS` 27 makes it on x86-64 (Linux, `arch/x86/include/asm/sparsemem.h`).
-pub const SECTION_FRAMES: u32 = 1 << 15;
 
 /// What the kernel knows of a frame, Linux's `struct page`.
 ///
@@ -74,60 +73,6 @@ impl fmt::Debug for Page {
             .field("buddy", &self.buddy.get())
             .finish()
     }
-}
-
-/// A table with one `T` per frame, allocated by the section.
-struct PerFrame<T> {
-    frames: u32,
-    sections: Box<[OnceCell<Box<[T]>>]>,
-}
-
-impl<T: Default> PerFrame<T> {
-    fn new(frames: u32) -> Self {
-        let sections = (0..frames.div_ceil(SECTION_FRAMES)).map(|_| OnceCell::new()).collect();
-        Self { frames, sections }
-    }
-
-    #[inline]
-    fn get(&self, pfn: Pfn) -> &T {
-        let section =
-            self.sections[(pfn.0 / SECTION_FRAMES) as usize].get_or_init(|| new_section(self.frames));
-        &section[(pfn.0 % SECTION_FRAMES) as usize]
-    }
-
-    /// The same, without allocating a section not touched yet.
-    fn peek(&self, pfn: Pfn) -> Option<&T> {
-        Some(&self.sections[(pfn.0 / SECTION_FRAMES) as usize].get()?[(pfn.0 % SECTION_FRAMES) as usize])
-    }
-
-    fn touched(&self) -> usize {
-        self.sections.iter().filter(|section| section.get().is_some()).count()
-    }
-}
-
-impl<T: Keep + Default> Keep for PerFrame<T> {
-    fn keep(&self) -> Self {
-        let kept = Self::new(self.frames);
-        for (own, kept) in self.sections.iter().zip(&kept.sections) {
-            if let Some(section) = own.get() {
-                kept.get_or_init(|| section.keep());
-            }
-        }
-        kept
-    }
-
-    fn set_back(&self, kept: &Self) {
-        for (own, kept) in self.sections.iter().zip(&kept.sections) {
-            let Some(section) = own.get() else { continue };
-            section.set_back(kept.get_or_init(|| new_section(self.frames)));
-        }
-    }
-}
-
-#[cold]
-/// A section; of a machine smaller than one, as much as there is.
-fn new_section<T: Default>(frames: u32) -> Box<[T]> {
-    (0..frames.min(SECTION_FRAMES)).map(|_| T::default()).collect()
 }
 
 /// The frames of a machine.

@@ -1,13 +1,14 @@
 //! Pins: references under which a device works on the contents of a page (mm/gup.c; since Linux 5.6 `pin_user_pages`).
 
 use pagewalk_engine::Context;
+use pagewalk_mmu::Pfn;
 
-use crate::{Fix, Hardware, PageRef, Pfn};
+use crate::{Fix, PageRef, Zone};
 
 /// What a pin for writing adds to a page's count, so that it can be told from other references (`GUP_PIN_COUNTING_BIAS`).
 pub const GUP_PIN_COUNTING_BIAS: i32 = 1024;
 
-/// A page that a device works on, held by a path until [`Hardware::unpin_page`].
+/// A page that a device works on, held by a path until [`Zone::unpin_page`].
 #[must_use = "a pin is given back"]
 pub struct Pin<'a> {
     page: PageRef<'a>,
@@ -27,7 +28,7 @@ impl<'a> Pin<'a> {
     }
 }
 
-impl Hardware {
+impl Zone {
     /// `try_grab_page`: pins the page, which has a reference already. Only pins of pages that a device fills (`write`) are told from
     /// references: what a device reads is of the moment at which it reads it. v2.6.27 tells none.
     pub async fn pin_page<'a>(&'a self, cx: &'a Context, pfn: Pfn, write: bool) -> Pin<'a> {
