@@ -116,13 +116,18 @@ impl Case {
         }
     }
 
+    /// Its text, which [`Case::parse`] reads.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a case is plain data with text keys") + "\n"
+    }
+
     /// Writes it.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, file: &Path) -> Result<(), Refusal> {
-        let text = serde_json::to_string_pretty(self).expect("a case is plain data with text keys") + "\n";
-        write_whole(file, text.as_bytes())
+        write_whole(file, self.to_text().as_bytes())
     }
 
     /// Reads and checks one.
@@ -130,17 +135,24 @@ impl Case {
     /// # Errors
     /// If the file is no case, or names what does not exist.
     pub fn load(name: &str) -> Result<Self, Refusal> {
-        let text = read_text(name, "case", MAX_BYTES)?;
-        let case: Self = serde_json::from_str(&text).map_err(|error| {
+        Self::parse(name, &read_text(name, "case", MAX_BYTES)?)
+    }
+
+    /// The case of this text, checked; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// If it is no case, or names what does not exist.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Refusal> {
+        let case: Self = serde_json::from_str(text).map_err(|error| {
             let line_start =
                 text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
             let at = line_start + error.column().saturating_sub(1);
-            Refusal::new(Place::in_text(name, &text, at..at + 1), error.to_string())
+            Refusal::new(Place::in_text(name, text, at..at + 1), error.to_string())
         })?;
         let here = |word: &str| {
             let quoted = format!("\"{word}\"");
             let at = text.find(&quoted).map_or(0..0, |at| at..at + quoted.len());
-            Place::in_text(name, &text, at)
+            Place::in_text(name, text, at)
         };
         if case.schema != SCHEMA {
             return Err(Refusal::new(here(&case.schema), "this is no case")

@@ -260,18 +260,18 @@ impl Subject<'_> {
         self.findings(summary, Some(found), broken, ended, not_reached)
     }
 
-    /// `world` and as many others as there are threads walk through the states. The mutants that none of them has reached.
+    /// `world` and as many others as there are threads walk through the states. The mutants that none of them has reached. Where the
+    /// platform has no threads, or no more, `world` does what they would have done.
     fn walk_together(&self, world: &mut World, graph: &StateGraph) -> Vec<Mutant> {
         let (scenario, kernel) = (self.scenario, self.kernel);
+        let walk_apart = move || {
+            let mut world = World::new(scenario.clone(), kernel);
+            walk(&mut world, graph, LONGEST_RUN);
+            world.mutants_not_reached()
+        };
         std::thread::scope(|scope| {
             let others: Vec<_> = (1..self.search.jobs.get())
-                .map(|_| {
-                    scope.spawn(move || {
-                        let mut world = World::new(scenario.clone(), kernel);
-                        walk(&mut world, graph, LONGEST_RUN);
-                        world.mutants_not_reached()
-                    })
-                })
+                .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, walk_apart).ok())
                 .collect();
             walk(world, graph, LONGEST_RUN);
             let mut not_reached = world.mutants_not_reached();

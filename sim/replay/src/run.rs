@@ -78,13 +78,12 @@ pub struct ReplayedTrace {
 }
 
 impl ReplayedTrace {
-    /// Opens the trace of this number.
-    fn open(name: &str, number: usize, ordered: bool, shared: &Shared) -> Result<Self, Refusal> {
-        let file = TraceFile::open(name).map_err(|error| diagnose(&error))?;
+    /// The trace of this number.
+    fn new(file: TraceFile, number: usize, ordered: bool, shared: &Shared) -> Result<Self, Refusal> {
         let inspected = inspect(&file)?;
         let feed = Feed::new(file.events(), number, ordered).map_err(|error| diagnose(&error))?;
         Ok(Self {
-            name: name.to_owned(),
+            name: file.name().to_owned(),
             decoded: shared.decoded().map(|decoded| decoded.open(&file)),
             file,
             feed: RefCell::new(feed),
@@ -185,14 +184,40 @@ impl Replay {
         shared: Arc<Shared>,
         watchers: Watchers,
     ) -> Result<Finished, Refusal> {
+        let open = |name: &String| TraceFile::open(name).map_err(|error| diagnose(&error));
+        Self::run_files(machine, traces.iter().map(open), options, shared, watchers)
+    }
+
+    /// As [`Replay::run_watched`], with traces that are open already: they may be in memory, so that no file is needed.
+    ///
+    /// # Errors
+    /// If a trace is damaged or holds what cannot be replayed.
+    pub fn run_open(
+        machine: &Machine,
+        traces: Vec<TraceFile>,
+        options: ReplayOptions,
+        shared: Arc<Shared>,
+        watchers: Watchers,
+    ) -> Result<Finished, Refusal> {
+        Self::run_files(machine, traces.into_iter().map(Ok), options, shared, watchers)
+    }
+
+    fn run_files(
+        machine: &Machine,
+        traces: impl Iterator<Item = Result<TraceFile, Refusal>>,
+        options: ReplayOptions,
+        shared: Arc<Shared>,
+        watchers: Watchers,
+    ) -> Result<Finished, Refusal> {
         let engine = build::engine(machine, options.run);
         let hardware = build::hardware(machine);
         let kernel =
             Kernel::new(engine, &hardware, build::kernel(machine, options.run.switches, options.run.verify))
                 .expect("a machine that was checked can be built");
-        let open =
-            |(number, name): (usize, &String)| ReplayedTrace::open(name, number, options.ordered, &shared);
-        let traces: Vec<ReplayedTrace> = traces.iter().enumerate().map(open).collect::<Result<_, _>>()?;
+        let traces = traces
+            .enumerate()
+            .map(|(number, file)| ReplayedTrace::new(file?, number, options.ordered, &shared));
+        let traces: Vec<ReplayedTrace> = traces.collect::<Result<_, _>>()?;
         let watch = Rc::new(Watch::new(EPOCHS));
         let tracer = watchers.tracer.clone();
         watchers.attach(&kernel, (options.origin || tracer.is_some()).then_some(&watch));
