@@ -28,7 +28,9 @@ static NRPAGES: Class = Class::new(69, "mapping->nrpages");
 pub struct PageCache {
     /// The frames and what `struct page` says of them.
     pub zone: Rc<Zone>,
+    /// The nodes of all its trees, which a grace period recycles.
     pub(crate) nodes: Rc<Nodes>,
+    /// How many pages it has, for `/proc/vmstat` and for the limits of dirty memory.
     pub(crate) gauges: Gauges,
 }
 
@@ -87,10 +89,16 @@ impl PageCache {
     }
 }
 
-/// The cached pages of one file.
+/// `struct address_space`: the cached pages of one file, or of all of swap.
+///
+/// `tree_lock` orders changes of the tree; lookups take RCU instead. `page->mapping` of each page names it,
+/// so a page that was found without the lock tells whether it still belongs here.
 pub struct AddressSpace {
     id: u32,
+    /// The page cache that it is part of.
     pub(crate) cache: Rc<PageCache>,
+    /// `page_tree`: pages by index, with tags. Stored to under `tree_lock`, loaded by anybody in a read
+    /// section.
     pub(crate) tree: RadixTree,
     tree_lock: SpinLock,
     /// What `tree_lock` was before lookups went without it.
@@ -149,7 +157,8 @@ impl AddressSpace {
         self.note_added();
     }
 
-    /// Its number.
+    /// The number of its inode, from 1; [`Self::SWAPPER`] for the swap cache. A number is never used again,
+    /// so a page of a file that has gone names no other.
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -167,6 +176,7 @@ impl AddressSpace {
     }
 
     #[inline(always)]
+    /// Where its tree gets nodes from.
     pub(crate) fn nodes(&self) -> &Rc<Nodes> {
         &self.cache.nodes
     }

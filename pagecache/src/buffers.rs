@@ -1,4 +1,6 @@
 //! Buffers of the file system on a page (`PG_private`): one reference, which it may refuse to give up.
+//!
+//! Follows fs/buffer.c and mm/filemap.c of v2.6.27 (`try_to_free_buffers`, `try_to_release_page`).
 
 use pagewalk_engine::Context;
 use pagewalk_mmu::Pfn;
@@ -22,6 +24,7 @@ pub async fn create_empty_buffers(cx: &Context, zone: &Zone, pfn: Pfn) {
     if words.flags().test_bit(cx, PG_PRIVATE).await {
         return;
     }
+    // Before the flag: whoever sees `PG_private` counts the reference in (I5).
     zone.memory.get_page(cx, pfn).await.into_pfn(); // owned by the buffers
     words.flags().set_bit(cx, PG_PRIVATE).await;
 }
@@ -30,6 +33,7 @@ pub async fn create_empty_buffers(cx: &Context, zone: &Zone, pfn: Pfn) {
 pub async fn try_to_release_page(cx: &Context, mapping: &AddressSpace, pfn: Pfn) -> bool {
     let zone = mapping.zone();
     let flags = zone.memory.words(pfn).flags();
+    // The write goes through the buffers: they stay until its end.
     if flags.test_bit(cx, PG_WRITEBACK).await {
         cx.mark("try_to_release_page:writeback");
         return false;
@@ -60,6 +64,7 @@ pub async fn free_orphan_buffers(cx: &Context, zone: &Zone, pfn: Pfn) -> bool {
 
 async fn drop_buffers(cx: &Context, zone: &Zone, pfn: Pfn) {
     if zone.memory.words(pfn).flags().test_and_clear_bit(cx, PG_PRIVATE).await {
+        // Never the last: the caller has one.
         zone.put_page(cx, PageRef::counted(cx, pfn)).await; // the buffers' reference
     }
 }

@@ -1,4 +1,7 @@
 //! `find_get_page`: a page of the cache, with a reference and without a lock.
+//!
+//! Follows mm/filemap.c (`find_get_page`) and include/linux/pagemap.h (`page_cache_get_speculative`) of v2.6.27:
+//! e286781d5f2e brings the protocol, a60637c85893 its use for lookups.
 
 use pagewalk_engine::Context;
 use pagewalk_mmu::Pfn;
@@ -28,6 +31,7 @@ pub async fn find_get_page<'a>(
     if !kernel.has(Fix::LocklessLookup) {
         return find_get_page_locked(cx, mapping, index).await;
     }
+    // Never called from an interrupt: giving a reference back may free a page, and take the locks for that.
     let watch = mapping.watch_lookup(cx, index);
     let mut rounds = Rounds::default();
     let rcu = cx.rcu_read_lock().await; // one section over everything that follows: nodes and their slots stay
@@ -94,6 +98,7 @@ async fn find_get_page_locked<'a>(
     mapping: &AddressSpace,
     index: PageIndex,
 ) -> Option<PageRef<'a>> {
+    // Removers take the lock for writing: found in the tree and referenced are one act under it.
     let tree = mapping.read_lock_tree(cx).await;
     let mut page = None;
     if let Some(slot) = mapping.tree.lookup_slot(cx, mapping.nodes(), index).await

@@ -1,4 +1,6 @@
 //! `find_get_pages`, `_contig` and `_tag`: the next pages of the cache, each found as by a lookup of its own.
+//!
+//! Follows mm/filemap.c of v2.6.27 (`find_get_pages`, `find_get_pages_contig`, `find_get_pages_tag`).
 
 use pagewalk_engine::Context;
 use pagewalk_pages::{Fix, PageRef};
@@ -9,7 +11,9 @@ use crate::retries::Rounds;
 
 /// What became of one slot.
 enum Found<'a> {
+    /// With the reference of step 2 of a lookup, and found in its slot by step 3.
     Page(PageRef<'a>),
+    /// Removed since the slots were collected.
     Nothing,
     /// The tree has changed its shape under the slot.
     LookAgain,
@@ -48,6 +52,16 @@ pub async fn find_get_pages_tag<'a>(
     gang(cx, mapping, start, most, Some(tag), false).await
 }
 
+/// The three of them: lookups of several indexes in one read section.
+///
+///  1. begin a read section: the nodes whose slots are kept stay until its end;
+///  2. collect the addresses of the slots (`radix_tree_gang_lookup_slot`);
+///  3. look each of them up, as [`crate::find_get_page`] does;
+///  4. begin again if the tree has changed its shape and nothing is held yet;
+///  5. end the section: references keep the pages from here on.
+///
+/// Between 2 and the last lookup pages come and go. Each one returned was in its slot at some moment of the
+/// call; that all were there at one moment nobody says.
 async fn gang<'a>(
     cx: &'a Context,
     mapping: &AddressSpace,
@@ -60,12 +74,18 @@ async fn gang<'a>(
         return gang_locked(cx, mapping, start, most, tag, contiguous).await;
     }
     let mut rounds = Rounds::default();
+    // 1. A node that is retired meanwhile keeps its slots until the section ends (I33, I34). In return
+    // nothing here sleeps.
     let rcu = cx.rcu_read_lock().await;
     let mut pages: Vec<PageRef<'a>> = Vec::new();
     'restart: loop {
+        // 2. Places, not pages. Tags are read here and not compared again: a caller asks each page for its
+        // flag.
         let slots = mapping.tree.gang_lookup_slot(cx, mapping.nodes(), start, most, tag).await;
         for slot in slots {
             let next = contiguous.then(|| start + pages.len() as u64);
+            // 3. One after the other; a page that is frozen holds up those behind it for the few steps of its
+            // freezer.
             match get_speculative(cx, mapping, slot, next, &mut rounds).await {
                 Found::Page(page) => pages.push(page),
                 Found::Nothing => {}
@@ -76,11 +96,13 @@ async fn gang<'a>(
                     rounds.next(cx, "find_get_pages").await;
                     continue 'restart;
                 }
+                // A short list is right as well: callers go on behind the last index that they got.
                 Found::LookAgain => break,
             }
         }
         break;
     }
+    // 5. After this a kept address of a slot may be anything (R10).
     rcu.unlock().await;
     pages
 }
@@ -94,11 +116,15 @@ async fn get_speculative<'a>(
     rounds: &mut Rounds,
 ) -> Found<'a> {
     let zone = mapping.zone();
+    // The tree is not walked again as long as the slot shows a page: a slot of a retired node goes on to show
+    // its last one (R08).
     let mut entry = slot.load(cx).await; // 1
     loop {
         rounds.next(cx, "find_get_pages").await;
         let pfn = match entry {
             Entry::Empty => return Found::Nothing,
+            // The root has got a node above its only page, or the node says that it is retired (27d20fddc8af,
+            // Linux 2.6.37).
             Entry::Node(_) => return Found::LookAgain,
             Entry::Item(pfn) => pfn,
         };
@@ -114,12 +140,17 @@ async fn get_speculative<'a>(
             if slot.load(cx).await == entry {
                 return Found::Page(page); // 3
             }
+            // A stranger's, or the same page elsewhere. The stranger may have put it meanwhile: this may be
+            // the last reference.
             cx.mark("find_get_pages:moved");
             zone.put_page(cx, page).await;
             entry = slot.load(cx).await;
             continue;
         }
         cx.mark("find_get_pages:count-was-0");
+        // Frozen or free. Since e8c82c2e23e3 (Linux 2.6.29) the slot is read from memory again, and shows that it
+        // was emptied. v2.6.27 lets the compiler keep the old value (R07). `retry`
+        // waits for a change of these words: if nobody is left to change one, I27 is broken.
         if zone.switches().has(Fix::RereadSlot) {
             cx.retry(&[slot.id(), words.count().id()]).await;
             entry = slot.load(cx).await;
@@ -129,7 +160,8 @@ async fn get_speculative<'a>(
     }
 }
 
-/// Linux 2.6.22: all of it under `tree_lock`.
+/// Linux 2.6.22: all of it under `tree_lock`, taken for reading. With it held no page of the tree is frozen
+/// or removed, so a plain `get_page` does and nothing is compared again.
 async fn gang_locked<'a>(
     cx: &'a Context,
     mapping: &AddressSpace,

@@ -22,24 +22,30 @@ pub(crate) struct Gauges {
 pagewalk_engine::keep!(Gauges: file_pages, file_dirty, swapcached, writeback);
 
 impl Gauges {
+    /// Adds all four to a digest of the machine's state.
     pub(crate) fn absorb_into(&self, digest: &mut Digest) {
         for gauge in [&self.file_pages, &self.file_dirty, &self.swapcached, &self.writeback] {
             digest.absorb(gauge.get().cast_unsigned());
         }
     }
 
+    /// `NR_FILE_PAGES`, without the swap cache: pages in the trees of files.
     pub(crate) fn nr_file_pages(&self) -> u64 {
         self.file_pages.get().max(0).cast_unsigned()
     }
 
+    /// Pages in the swap cache.
     pub(crate) fn nr_swapcached(&self) -> u64 {
         self.swapcached.get().max(0).cast_unsigned()
     }
 
+    /// `NR_WRITEBACK`, without the swap cache: pages of files that are being written.
     pub(crate) fn nr_writeback(&self) -> u64 {
         self.writeback.get().max(0).cast_unsigned()
     }
 
+    /// `NR_FILE_DIRTY`: dirty pages of files that a disk is behind. One under writeback counts as well if it
+    /// was dirtied again.
     pub(crate) fn nr_file_dirty(&self) -> u64 {
         self.file_dirty.get().max(0).cast_unsigned()
     }

@@ -1,4 +1,6 @@
 //! Looks at the tree that take no reference: is a page there, and where is the next that is not.
+//!
+//! Follows lib/radix-tree.c of v2.6.27 (`radix_tree_next_hole`) and its callers in mm/readahead.c.
 
 use pagewalk_engine::Context;
 use pagewalk_pages::Fix;
@@ -13,6 +15,7 @@ pub async fn page_is_cached(cx: &Context, mapping: &AddressSpace, index: PageInd
         tree.unlock().await;
         return found;
     }
+    // Steps 2 and 3 of a lookup are for the page. Here only the slot is of interest, which RCU keeps.
     let rcu = cx.rcu_read_lock().await;
     let found = mapping.tree.lookup_slot(cx, mapping.nodes(), index).await.is_some();
     rcu.unlock().await;
@@ -28,6 +31,8 @@ pub async fn next_hole(
     most: u64,
 ) -> Option<PageIndex> {
     let mut next = index;
+    // A section for each index: pages may appear and go between two looks, and readahead reads one too many
+    // then.
     for _ in 0..most {
         if !page_is_cached(cx, mapping, next).await {
             break;

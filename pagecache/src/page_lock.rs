@@ -1,4 +1,8 @@
 //! `lock_page` and the waits for a page's bits. Only with a reference to the page.
+//!
+//! Follows mm/filemap.c of v2.6.27. The lock belongs to the page's place: who holds it keeps the page from
+//! being read, truncated, mapped by a fault, and taken out of its tree. It does not keep others from looking
+//! it up, storing to it or unmapping it.
 
 use pagewalk_engine::Context;
 use pagewalk_mmu::Pfn;
@@ -29,12 +33,16 @@ pub async fn unlock_page(cx: &Context, zone: &Zone, pfn: Pfn) {
 
 /// `wait_on_page_locked`: sleeps until the lock is free, without taking it.
 pub async fn wait_on_page_locked(cx: &Context, zone: &Zone, pfn: Pfn) {
+    // When this returns somebody else may have the lock again: what was to be read is read, and no more is
+    // said.
     zone.memory.words(pfn).flags().wait_on_bit(cx, PG_LOCKED).await;
 }
 
 /// `wait_on_page_writeback`: sleeps until the page is under no writeback.
 pub async fn wait_on_page_writeback(cx: &Context, zone: &Zone, pfn: Pfn) {
     let flags = zone.memory.words(pfn).flags();
+    // A wake is for whoever waits at this page's hash bucket, and it may be late: the bit is read again after
+    // each (R32).
     if zone.mutant(Mutant::WritebackWakeOnce) {
         return flags.sleep_on_bit(cx, PG_WRITEBACK).await; // MUTANT writeback-wake-once
     }

@@ -11,7 +11,16 @@ use pagewalk_pages::{Fix, PG_DIRTY, PG_RECLAIM, PG_WRITEBACK};
 use crate::address_space::{AddressSpace, TREE_LOCK};
 use crate::radix::Tag;
 
-/// Writeback of a locked page begins.
+/// `set_page_writeback`: writeback of a locked page begins.
+///
+///  1. lock the tree;
+///  2. set the bit and the tag;
+///  3. clear the dirty tag, unless the page was dirtied again since `PG_dirty` was cleared;
+///  4. unlock the tree.
+///
+/// The dirty tag has stayed until here on purpose: between the clearing of `PG_dirty` and 2 whoever looks for
+/// dirty pages finds this one, and waits for its lock. Without a tag an `fsync` would pass it by, and not
+/// wait for its write.
 pub async fn set_page_writeback(cx: &Context, mapping: &AddressSpace, pfn: Pfn) {
     let words = mapping.zone().memory.words(pfn);
     mapping.check_page_locked(cx, pfn);
@@ -139,7 +148,8 @@ impl AddressSpace {
         }
     }
 
-    /// `test_clear_page_writeback`.
+    /// `test_clear_page_writeback`: bit and tag in one hold, so that who finds neither knows that the write
+    /// has ended.
     fn test_clear_page_writeback(&self, engine: &Engine, pfn: Pfn) {
         let flags = self.zone().memory.words(pfn).flags();
         let before = flags

@@ -16,9 +16,12 @@ pub(crate) const SWP_USED: u32 = 1 << 0;
 /// Pages may be allocated from it (`SWP_WRITEOK`).
 pub(crate) const SWP_WRITEOK: u32 = 1 << 1;
 
-/// A swap area.
+/// A swap area (`struct swap_info_struct`): a device, and the counts of its entries. Belongs to `swap_lock`,
+/// except where a field says otherwise.
 pub(crate) struct SwapArea {
+    /// Where its pages are written to.
     pub(crate) device: Device,
+    /// Areas of a higher one are filled first.
     pub(crate) priority: i16,
     /// `flags`, read without the lock.
     pub(crate) flags: Cell<u32>,
@@ -30,6 +33,7 @@ pub(crate) struct SwapArea {
     highest_bit: Cell<u32>,
     /// Where the search for a free offset begins.
     cluster_next: Cell<u32>,
+    /// Offsets whose count is not 0; an area is empty, and may be taken off, at 0.
     pub(crate) inuse_pages: Cell<u32>,
     /// Who looks at the area without the lock, and keeps it from going away (`percpu_ref`, Linux 5.1).
     pub(crate) users: Cell<u32>,
@@ -41,6 +45,7 @@ pagewalk_engine::keep!(SwapArea: device, flags, map, lowest_bit, highest_bit, cl
     fixed priority);
 
 impl SwapArea {
+    /// In use and empty.
     pub(crate) fn new(spec: &SwapAreaSpec) -> Self {
         let pages = spec.pages.clamp(1, SwapEntry::MAX_OFFSET - 1);
         Self {
@@ -109,10 +114,12 @@ impl SwapArea {
         self.flags.set(SWP_USED | SWP_WRITEOK);
     }
 
+    /// The stamp of what was last written at an offset; 0 before.
     pub(crate) fn content(&self, offset: u32) -> u64 {
         self.contents.borrow().get(&offset).copied().unwrap_or(0)
     }
 
+    /// The device has written a page.
     pub(crate) fn set_content(&self, offset: u32, stamp: u64) {
         self.contents.borrow_mut().insert(offset, stamp);
     }

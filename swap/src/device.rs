@@ -53,7 +53,7 @@ impl Device {
         Self { spec, queue: RefCell::new(queue) }
     }
 
-    /// Its parameters.
+    /// What it was made with: latencies in cycles, bandwidth, channels.
     #[must_use]
     pub fn spec(&self) -> &DeviceSpec {
         &self.spec

@@ -15,9 +15,13 @@ pub async fn get_swap_page(cx: &Context, swap: &Swap) -> Option<SwapEntry> {
     let held = swap.lock(cx).await;
     let mut found = None;
     if swap.nr_swap_pages() > 0 {
+        // Taken from the total before it is found, as in v2.6.27: who reads the total without the lock sees
+        // one less, never one that is gone.
         swap.add_free(cx, &held, -1).await;
         found = walk_swap_list(swap, &held);
         match found {
+            // The count is the caller's until it has put a page into the swap cache at the entry, and the
+            // swap cache's from then on (I11).
             Some(entry) => swap.set_count(cx, &held, entry, 1).await,
             None => swap.add_free(cx, &held, 1).await,
         }

@@ -38,6 +38,6 @@ pub struct SwapAreaSpec {
     pub pages: u32,
     /// Areas of a higher priority are filled first; those of one priority in turn.
     pub priority: i16,
-    /// What is behind it.
+    /// What its pages are written to, and how long that takes.
     pub device: DeviceSpec,
 }

@@ -9,7 +9,8 @@ use pagewalk_pagecache::{AddressSpace, PageCache};
 use crate::area::{SWAP_MAP_MAX, SWP_USED, SwapArea};
 use crate::{SwapAreaSpec, SwapEntry};
 
-/// `swap_lock`.
+/// `swap_lock`: one lock for all areas and their maps. Taken under a PTL; takes `tree_lock` of the swap cache
+/// inside.
 pub static SWAP_LOCK: Class = Class::new(40, "swap_lock");
 /// `swap_info->flags`.
 static FLAGS: Class = Class::new(41, "swap_info->flags");
@@ -27,12 +28,14 @@ pub(crate) struct SwapList {
     pub(crate) next: usize,
 }
 
-/// Swap, all of it.
+/// Swap: its areas, and the swap cache over all of them.
 pub struct Swap {
     /// The swap cache: the pages that have a copy, or will have one, at a swap entry.
     pub swapper_space: Rc<AddressSpace>,
     swap_lock: SpinLock,
+    /// `swap_list`, under `swap_lock`.
     pub(crate) list: Guarded<SwapList>,
+    /// `swap_info`: an entry names an area by its place here, also when the area has been taken off.
     pub(crate) areas: Vec<SwapArea>,
     nr_swap_pages: Cell<u64>,
     total_swap_pages: Cell<u64>,
@@ -103,6 +106,7 @@ impl Swap {
         self.total_swap_pages.set(self.total_swap_pages.get().saturating_add_signed(pages));
     }
 
+    /// `nr_swap_pages`: free entries of all areas in use. Stored under `swap_lock`, read by anybody.
     pub(crate) fn nr_swap_word(&self) -> Word<'_, u64> {
         Word::new(&self.nr_swap_pages, ObjectId::new(&NR_SWAP_PAGES, 0))
     }

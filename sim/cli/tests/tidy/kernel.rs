@@ -78,6 +78,42 @@ fn kernel_paths_know_no_observer() {
     nothing_wrong("watched", &wrong);
 }
 
+/// Packages and directories of kernel paths, whose text is there to be read beside Linux's.
+const KERNEL_TEXT: &[&str] = &[
+    "pagecache/src/",
+    "swap/src/",
+    "sim/kernel/src/fs/",
+    "sim/kernel/src/migrate/",
+    "sim/kernel/src/paths/",
+    "sim/kernel/src/shmem/",
+    "sim/kernel/src/swap/",
+    "sim/kernel/src/vmscan/",
+];
+
+/// Percent of the lines of kernel text that are comments, at least.
+const COMMENTS: usize = 22;
+
+/// A line of kernel text says what happens; why in this order, and what other CPUs may do meanwhile, only a comment says.
+#[test]
+fn kernel_paths_say_why() {
+    let (mut lines, mut comments) = (0, 0);
+    for (path, text) in rust_files() {
+        let inside =
+            KERNEL_TEXT.iter().any(|place| path.strip_prefix(place).is_some_and(|f| !f.contains('/')));
+        let told = without_tests(&text).lines().map(str::trim).filter(|line| !line.is_empty() && inside);
+        for line in told {
+            lines += 1;
+            comments += usize::from(line.starts_with("//"));
+        }
+    }
+    assert!(lines > 5_000, "the search finds the kernel paths: {lines} lines");
+    let share = comments * 100 / lines;
+    assert!(
+        share >= COMMENTS,
+        "{comments} of {lines} lines of kernel text are comments: {share} %, not {COMMENTS}"
+    );
+}
+
 /// Two classes of one number would be one to the engine.
 #[test]
 fn every_class_of_objects_has_a_number_and_a_name_of_its_own() {

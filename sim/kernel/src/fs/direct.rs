@@ -29,6 +29,13 @@ fn aligned(offset: u64, len: u64, buffer: Vaddr) -> Result<(), Errno> {
 
 /// A direct read: what is dirty in the cache goes to the disk first, then the disk fills the program's pages.
 ///
+///  1. lock out writers and truncation (`i_mutex`);
+///  2. write what is dirty in the range, and wait;
+///  3. pin the program's pages, let the disk fill them, mark them dirty, unpin them.
+///
+/// A store through a mapping between 2 and 3 may be missed: cached and direct I/O agree only where a program
+/// orders them.
+///
 /// # Errors
 /// `EINVAL` if a place is not page-aligned, `EFAULT` if the buffer is not mapped for writing.
 pub(crate) async fn direct_read(
@@ -54,6 +61,13 @@ pub(crate) async fn direct_read(
 
 /// A direct write: mappings and cached pages of the range go, before and after the disk has written.
 ///
+///  1. unmap the range, which brings dirty bits of PTEs to the pages;
+///  2. write what is dirty, and wait: nothing older may reach the disk after 4;
+///  3. take the pages out of the cache;
+///  4. pin the program's pages and let the disk read them;
+///  5. move `i_size`, if the file has grown;
+///  6. take the pages out of the cache once more.
+///
 /// # Errors
 /// `EINVAL` if a place is not page-aligned, `EFAULT` if the buffer is not mapped.
 pub(crate) async fn direct_write(
@@ -75,10 +89,13 @@ pub(crate) async fn direct_write(
     filemap_write_and_wait(current, inode, first, last).await;
     let done = if invalidate_inode_pages2_range(current, inode, first, last).await {
         let done = transfer(current, inode, Direction::Write, first, last - first + 1, buffer).await;
+        // 5. After the disk has the data: whoever sees the new size may read up to it.
         if done.is_ok() && offset + len > inode.i_size().read_once(current).await {
             inode.i_size().write_once(current, offset + len).await;
         }
         // Readers may have brought old pages back meanwhile. One that was dirtied stays, and will be written over this.
+        // 6. Readahead and faults take no `i_mutex`; a program that writes from a mapping of the range itself
+        // brings them back by 4's own faults.
         if invalidate_inode_pages2_range(current, inode, first, last).await {
             kernel.probe().file_settle_direct(&ticket, inode.id(), first, last + 1);
         }
@@ -105,6 +122,9 @@ async fn transfer(
         let mut pinned: Vec<Pin<'_>> = Vec::new();
         let mut tickets: Vec<PinTicket> = Vec::new();
         let mut fault = false;
+        // All pages of the request before it begins, as the disk cannot fault. `mmap_sem` is released between
+        // two of them: the pages may stem from different states of the address space, each right when it was
+        // pinned.
         for n in 0..chunk {
             let address = Vaddr(buffer.0 + (moved + n) * BASE_PAGE_BYTES);
             match get_user_pages(current, address, direction == Direction::Read).await {
@@ -123,6 +143,10 @@ async fn transfer(
             transfer_and_wait(current, inode, direction, first + moved, frames, Some(tickets.into())).await;
         }
         for page in pinned {
+            // After the disk has filled it. A device sets no dirty bit in a PTE; the flag that
+            // `get_user_pages` set may have been cleared by a writeback since. Until the unpin the count
+            // keeps reclaim from dropping the page (R04). v2.6.27 holds the page lock here
+            // (`set_page_dirty_lock`), so that the page stays its file's.
             if direction == Direction::Read && !fault {
                 set_page_dirty(current, page.pfn()).await;
             }

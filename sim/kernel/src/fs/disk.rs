@@ -28,11 +28,11 @@ static BLOCKS: Class = Class::new(58, "disk contents");
 pub struct DiskStat {
     /// Requests to read, and pages read by them (`pgpgin` counts KiB).
     pub reads: Cell<u64>,
-    /// Pages read.
+    /// Pages of 4 KiB that they have read.
     pub pages_read: Cell<u64>,
-    /// Requests to write.
+    /// Requests to write, of the cache and of direct I/O.
     pub writes: Cell<u64>,
-    /// Pages written.
+    /// Pages of 4 KiB that they have written.
     pub pages_written: Cell<u64>,
     /// Cycles for which at least one request was under way or waiting, summed over requests: the time requests took.
     pub busy: Cell<u64>,
@@ -40,10 +40,12 @@ pub struct DiskStat {
 
 pagewalk_engine::keep!(DiskStat: reads, pages_read, writes, pages_written, busy);
 
-/// Which way a request goes.
+/// Which way a request goes, seen from memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
+    /// From the disk into frames.
     Read,
+    /// From frames to the disk.
     Write,
 }
 
@@ -52,14 +54,19 @@ pub(crate) type EndIo = Rc<dyn Fn(&Kernel, &Cpu, Pfn, u64)>;
 
 /// One request: contiguous pages of a file, and the frames they come from or go to.
 pub(crate) struct Bio {
+    /// The file.
     pub(crate) inode: Rc<Inode>,
+    /// Whether the frames are filled or written.
     pub(crate) direction: Direction,
     /// The first page's place in the file.
     pub(crate) first: u64,
+    /// For each page from `first` on its frame. Whoever submits it keeps them: by the page lock, by
+    /// writeback, or by pins.
     pub(crate) frames: Vec<Pfn>,
     /// The frames are the program's own pages, not the cache's, pinned with these tickets where the request reads: then that is what the
     /// program ought to find. What such a request writes is what the file ought to hold from now on.
     pub(crate) direct: Option<Rc<[PinTicket]>>,
+    /// Called for each page when the request ends.
     pub(crate) end_io: EndIo,
 }
 
@@ -68,12 +75,14 @@ pub(crate) struct Disk {
     device: Device,
     /// Contents that are not the initial ones: by file and page.
     blocks: RefCell<BTreeMap<(u32, u64), u64>>,
+    /// What it has done so far.
     pub(crate) stat: DiskStat,
 }
 
 pagewalk_engine::keep!(Disk: device, blocks, stat);
 
 impl Disk {
+    /// An idle disk, with every file as it was before the run.
     pub(crate) fn new(spec: DeviceSpec) -> Self {
         Self { device: Device::new(spec), blocks: RefCell::default(), stat: DiskStat::default() }
     }

@@ -23,7 +23,7 @@ pub enum Advice {
 pub(crate) struct ReadaheadState {
     /// Where the current window begins.
     pub(crate) start: u64,
-    /// Its size.
+    /// Its size in pages; 0 before the first.
     pub(crate) size: u64,
     /// With this many pages of it left, the next window is begun.
     pub(crate) async_size: u64,
@@ -37,6 +37,7 @@ pub(crate) struct ReadaheadState {
 /// readahead, in Linux as here.
 pub struct File {
     inode: Rc<Inode>,
+    /// `f_ra`: the window of its last sequential reader.
     pub(crate) ra: Cell<ReadaheadState>,
     /// What `posix_fadvise` said. It sets the largest window; what `madvise` said belongs to the area.
     pub(crate) advice: Cell<Advice>,
@@ -47,7 +48,7 @@ pub struct File {
 pagewalk_engine::keep!(File: ra, advice; fixed inode, foreign);
 
 impl File {
-    /// Opens `inode`.
+    /// Opens `inode` for a program: an open file description of its own, without readahead so far.
     pub fn open(inode: &Rc<Inode>) -> Rc<Self> {
         Self::opened(inode, false)
     }
@@ -68,7 +69,7 @@ impl File {
         }
     }
 
-    /// The file it is.
+    /// The file that it opens: pages, size and locks are there, and shared by all that have it open.
     pub fn inode(&self) -> &Rc<Inode> {
         &self.inode
     }

@@ -68,7 +68,7 @@ impl Inode {
         &self.path
     }
 
-    /// What is behind it.
+    /// Whether a disk is behind it, or swap.
     pub fn kind(&self) -> InodeKind {
         self.kind
     }

@@ -94,7 +94,7 @@ pub(crate) struct ReadBatch<'a> {
 }
 
 impl<'a> ReadBatch<'a> {
-    /// Nothing yet.
+    /// A batch for one file, still empty.
     pub(crate) fn new(inode: &'a Rc<Inode>) -> Self {
         Self { inode, first: 0, frames: Vec::new() }
     }
@@ -113,7 +113,7 @@ impl<'a> ReadBatch<'a> {
         current.kernel().zone.put_page(current, page).await;
     }
 
-    /// Starts the reads.
+    /// Starts to read the run that was collected; its pages are unlocked at its end.
     pub(crate) async fn submit(&mut self, current: &Task) {
         if !self.frames.is_empty() {
             read_pages(current, self.inode, self.first, std::mem::take(&mut self.frames)).await;

@@ -20,7 +20,8 @@ struct Mapped {
     shared: bool,
 }
 
-/// The files mapped in a range, and whether all of the range is mapped.
+/// The files mapped in a range, and whether all of the range is mapped. Each is kept by a reference of its
+/// own (`get_file`): when the list is used, its area may be gone.
 async fn files_in(current: &Task, start: Vaddr, len: u64) -> Result<(Vec<Mapped>, bool), Errno> {
     let past = start.checked_add(len).and_then(|end| end.align_up(PageSize::BASE)).ok_or(Errno::Einval)?;
     let range = VaddrRange::new(start.align_down(PageSize::BASE), past).ok_or(Errno::Einval)?;
@@ -36,20 +37,29 @@ async fn files_in(current: &Task, start: Vaddr, len: u64) -> Result<(Vec<Mapped>
         });
         (mapped.collect(), areas.covers(range))
     };
+    // Before any of the files is written or read. `fsync` takes `i_mutex`, which comes before `mmap_sem` in
+    // the lock order; and a thread that waits to change the address space would make every fault wait behind
+    // it, for as long as the disk takes.
     mmap_sem.up_read().await;
     Ok((mapped, whole))
 }
 
-/// `msync`. The address space is not locked while a file is written.
+/// `msync`: with `sync` (`MS_SYNC`) the shared files of the range are on the disk when it returns. The
+/// address space is not locked while a file is written. Without `sync` nothing is begun: since 2.6.19 the
+/// kernel knows which pages of shared mappings are dirty (d08b3851da41), and the flusher writes them.
 pub(crate) async fn do_msync(current: &Task, start: Vaddr, len: u64, sync: bool) -> Result<(), Errno> {
     let (mapped, whole) = files_in(current, start, len).await?;
+    // The whole file, not the part that is mapped: `do_fsync` of v2.6.27 knows no ranges. A private mapping
+    // has nothing to give to the file.
     for part in mapped.iter().filter(|part| sync && part.shared) {
         do_fsync(current, &part.file).await;
     }
+    // A gap is an error only after everything around it was done.
     if whole { Ok(()) } else { Err(Errno::Enomem) }
 }
 
-/// `madvise`.
+/// `madvise`: advice for a range of memory. It never changes what the program finds there, with one exception:
+/// private memory that is dropped (`MADV_DONTNEED`) comes back as zeros, or as the file has it.
 pub(crate) async fn do_madvise(
     current: &Task,
     start: Vaddr,
@@ -62,6 +72,8 @@ pub(crate) async fn do_madvise(
         AdviceCall::WillNeed => {}
     }
     let (mapped, whole) = files_in(current, start, len).await?;
+    // Into the cache, not into the tables: the program's faults find them there. v2.6.27 holds `mmap_sem` for
+    // reading meanwhile.
     for part in &mapped {
         force_page_cache_readahead(current, &part.file, part.first, part.pages).await;
     }

@@ -18,6 +18,15 @@ use crate::paths::touch_user;
 use crate::task::Task;
 
 /// `do_generic_file_read`: up to `len` bytes from `offset` on, into the program's `buffer`. Yields how many bytes there were.
+///
+///  1. find the page, and read ahead if it is not there;
+///  2. begin the next window at a page that carries `PG_readahead`;
+///  3. if it is not up to date, lock it, check that it is still the file's, and read it;
+///  4. read `i_size`;
+///  5. mark the page used, and copy.
+///
+/// No lock is held from 4 on. Writes, truncation and reclaim go on beside the copy. The reference keeps the frame,
+/// and the contents of any moment of the call are a right answer.
 pub(crate) async fn do_generic_file_read(
     current: &Task,
     file: &Rc<File>,
@@ -33,6 +42,8 @@ pub(crate) async fn do_generic_file_read(
     while position < end {
         current.cond_resched().await;
         let index = page_of(position);
+        // 1. to 3. Where the file ends is asked only at 4: v2.6.27 reads a page beyond the end, and finds out
+        // then.
         let Some(page) = find_or_read_page(current, file, index, past_last - index).await else { continue };
         // The size is read after the page was found up to date: what was read before a truncation stays legal, what is
         // beyond the end now is not returned.
@@ -42,9 +53,13 @@ pub(crate) async fn do_generic_file_read(
             current.kernel().zone.put_page(current, page).await;
             break;
         }
+        // 5. Once for a page, however small the reads are: a reader of single bytes would make every page an
+        // active one.
         if previous != Some(index) || position.is_multiple_of(BASE_PAGE_BYTES) {
             mark_page_accessed(current, &page).await;
         }
+        // Without the page lock, so a write to the page may be seen in part: nothing promises that calls are
+        // atomic.
         copy_to_user(
             current,
             &ticket,
@@ -77,14 +92,19 @@ async fn find_or_read_page<'a>(
     let mapping = &file.inode().mapping;
     let mut found = find_get_page(current, mapping, index).await;
     if found.is_none() {
+        // Sleeps. What it has read may be reclaimed or truncated before the second look: then this page is
+        // read alone.
         page_cache_sync_readahead(current, file, index, wanted).await;
         found = find_get_page(current, mapping, index).await;
     }
     let Some(page) = found else { return no_cached_page(current, file, index).await };
     let flags = current.kernel().zone.memory.words(page.pfn()).flags();
+    // 2. Before the wait for this page: the disk works on the next window while the program uses this one.
     if flags.test_bit(current, PG_READAHEAD).await {
         page_cache_async_readahead(current, file, page.pfn(), index, wanted).await;
     }
+    // Without the lock. The flag comes after the contents, in Linux by a barrier on both sides (R34, I25),
+    // and truncation leaves it set: whoever has the page may go on to read it.
     if flags.test_bit(current, PG_UPTODATE).await {
         return Some(page);
     }
@@ -100,9 +120,11 @@ async fn page_not_up_to_date<'a>(
 ) -> Option<PageRef<'a>> {
     let zone = &current.kernel().zone;
     let words = zone.memory.words(page.pfn());
+    // 3. Whoever reads a page has it locked until the read has ended.
     lock_page(current, zone, page.pfn()).await;
     if words.mapping().read_once(current).await == 0 {
         // Truncated while we waited.
+        // The reference keeps the frame, not its place: what we read into it now no other reader would find.
         current.mark("do_generic_file_read:truncated");
         unlock_page(current, zone, page.pfn()).await;
         zone.put_page(current, page).await;
@@ -113,6 +135,7 @@ async fn page_not_up_to_date<'a>(
         unlock_page(current, zone, page.pfn()).await;
         return Some(page);
     }
+    // Still locked, so that no second read of it begins; the end of this one unlocks the page.
     readpage(current, file.inode(), index, page.pfn()).await;
     wait_for_page(current, page).await
 }
@@ -137,6 +160,8 @@ pub(crate) async fn page_cache_read(
     page: &PageRef<'_>,
     index: u64,
 ) -> bool {
+    // Over insertion and read, since Linux 5.15 (730633f0b7f9): a hole that is punched between the two would
+    // free the blocks that are read.
     let lock = inode.filemap_invalidate_lock_shared(current).await;
     let added = add_to_page_cache_lru(current, page, inode, index).await.is_ok();
     if added {

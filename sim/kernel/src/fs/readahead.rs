@@ -68,16 +68,27 @@ pub(crate) async fn page_cache_async_readahead(
     if flags.test_bit(current, PG_WRITEBACK).await {
         return; // the mark's bit has another meaning there
     }
+    // Before the window is read, so that a second reader who gets here does not begin it, too.
     flags.clear_bit(current, PG_READAHEAD).await;
     ondemand_readahead(current, file, true, index, wanted).await;
 }
 
+/// `ondemand_readahead`: which pages to read, by where the reader is.
+///
+///  1. where the last window, or its mark, makes a sequential reader expected: the next window, larger;
+///  2. a small read elsewhere: just that, and the window stays another reader's;
+///  3. at a mark that belongs to no window: a window behind what is cached;
+///  4. otherwise, at the start of a file or of a large read: the first window.
+///
+/// Threads that share a file share its window, and take no lock for it, as in Linux. They spoil each other's
+/// guesses and nothing else: what is read is looked up again by whoever wants it.
 async fn ondemand_readahead(current: &Task, file: &File, marked: bool, index: u64, wanted: u64) {
     let max = file.ra_pages(current);
     let mut ra = file.ra.get();
     let expected = index == ra.start + ra.size - ra.async_size || index == ra.start + ra.size;
     if index > 0 && expected {
         // The expected place of a sequential reader: push the window forward.
+        // 1. With `async_size` as long as the window: its first page gets the mark.
         ra.start += ra.size;
         ra.size = next_window(ra.size, max);
         ra.async_size = ra.size;
@@ -85,11 +96,13 @@ async fn ondemand_readahead(current: &Task, file: &File, marked: bool, index: u6
         let follows = ra.prev_page.map_or(index == 0, |previous| index.wrapping_sub(previous) <= 1);
         if !marked && !follows && wanted <= max {
             // A small random read: as it is, without touching the state.
+            // 2. Also if it is in the middle of somebody's sequential run.
             do_page_cache_readahead(current, file, index, wanted, 0).await;
             return;
         }
         if marked {
             // A mark without a valid window, as interleaved readers leave it: go on behind what is cached.
+            // 3. The cached run tells how far an earlier window has come, whoever had it.
             let hole = next_hole(current, &file.inode().mapping, index, max + 1).await;
             let Some(start) = hole.filter(|start| start - index <= max) else { return };
             ra.start = start;
@@ -115,6 +128,8 @@ pub(crate) async fn do_page_cache_readahead(
     lookahead: u64,
 ) {
     let inode = file.inode();
+    // Once, without a lock. A truncation that comes after leaves pages of zeros beyond the end, clean and
+    // mapped by nobody (I26).
     let size = inode.i_size().read_once(current).await;
     if size == 0 || inode.kind() == InodeKind::Shmem {
         return; // memory without a disk is not read ahead
@@ -123,6 +138,8 @@ pub(crate) async fn do_page_cache_readahead(
     let mut missing = Vec::new();
     for n in 0..pages {
         let Some(index) = start.checked_add(n).filter(|&index| index <= last) else { break };
+        // A look without a reference. A page that goes after it is missing from the window; one that comes
+        // makes the insertion fail, which gives ours back.
         if page_is_cached(current, &inode.mapping, index).await {
             continue;
         }
@@ -130,12 +147,15 @@ pub(crate) async fn do_page_cache_readahead(
             current.mark("__do_page_cache_readahead:no-memory");
             break;
         };
+        // If this page is cached already nobody gets the mark, and the run ends in a miss.
         if n == pages - lookahead {
             current.kernel().zone.memory.words(page.pfn()).flags().set_bit(current, PG_READAHEAD).await;
         }
         missing.push((index, page));
     }
     // Reading begins when every page is allocated, as there: an allocation may wait for memory.
+    // Taken after the allocations, which may wait for reclaim; held from the first insertion to the last
+    // request, so that no hole is punched under pages that are still to be read (730633f0b7f9, Linux 5.15).
     let lock = inode.filemap_invalidate_lock_shared(current).await;
     let mut batch = ReadBatch::new(inode);
     for (index, page) in missing {

@@ -19,6 +19,13 @@ use crate::paths::touch_user;
 use crate::task::Task;
 
 /// `generic_file_aio_write`: `len` bytes from the program's `buffer` to `offset`. One writer of a file at a time.
+///
+///  1. lock out other writers and truncation (`i_mutex`);
+///  2. touch the program's buffer, a page's worth at a time;
+///  3. get the page of the file, locked (`write_begin`);
+///  4. copy;
+///  5. mark the page up to date, move `i_size`, mark the page dirty, unlock it (`write_end`);
+///  6. wait if too much is dirty.
 pub(crate) async fn generic_file_write(
     current: &Task,
     file: &Rc<File>,
@@ -35,11 +42,15 @@ pub(crate) async fn generic_file_write(
         let stop = ((page_of(position) + 1) * BASE_PAGE_BYTES).min(end);
         let chunk = stop - position;
         // The buffer first: a fault on it must not wait for the lock of the page that is written (fault_in_pages_readable).
+        // 2. If the buffer is a mapping of this very page, the fault would wait for the lock that its own
+        // thread holds. The buffer may be reclaimed again before 4: Linux copies with page faults off and
+        // comes back to 2; here the copy does not go by PTEs.
         if let Some(buffer) = buffer {
             touch_user(current, Vaddr(buffer.0 + (position - offset)), chunk, false).await;
         }
         write_page(current, inode, position, chunk).await;
         position = stop;
+        // 6. With the page unlocked and only `i_mutex` held, which writeback does not take.
         balance_dirty_pages(current).await;
         current.cond_resched().await;
     }
@@ -54,10 +65,13 @@ async fn write_page(current: &Task, inode: &Rc<Inode>, position: u64, len: u64) 
     let page = write_begin(current, inode, index, whole).await;
     let kernel = current.kernel();
     // The copy, one step: a page written whole does not depend on what the frame held before.
+    // 4. Readers who find the page up to date take no lock, and may see any part of this.
     kernel.write_file_page(current, page.pfn(), inode.id(), index, whole).await;
     current.charge(copy_cost(current, len));
     // write_end: up to date before dirty, the size before the lock is released.
+    // 5. Whoever locks the page next has to see the new size: Linux's writeback zeroes what lies beyond it.
     kernel.zone.memory.words(page.pfn()).flags().set_bit(current, PG_UPTODATE).await;
+    // Nobody else changes the size between look and store: `i_mutex`.
     if position + len > inode.i_size().read_once(current).await {
         inode.i_size().write_once(current, position + len).await;
     }
@@ -71,10 +85,13 @@ async fn write_page(current: &Task, inode: &Rc<Inode>, position: u64, len: u64) 
 async fn write_begin<'a>(current: &'a Task, inode: &Rc<Inode>, index: u64, whole: bool) -> PageRef<'a> {
     let page = grab_cache_page(current, inode, index).await;
     let kernel = current.kernel();
+    // The buffers take a reference of their own (`PG_private`), which reclaim has to drop before it may
+    // freeze the count.
     if inode.kind() == InodeKind::Disk {
         create_empty_buffers(current, &kernel.zone, page.pfn()).await;
     }
     let flags = kernel.zone.memory.words(page.pfn()).flags();
+    // A part is written: the rest has to be the disk's before 5 says that the page is up to date.
     if !whole && !flags.test_bit(current, PG_UPTODATE).await {
         if index < pages_of(inode.i_size().read_once(current).await) {
             read_locked_page(current, inode, index, page.pfn()).await;
@@ -93,6 +110,8 @@ pub(super) async fn grab_cache_page<'a>(current: &'a Task, inode: &Rc<Inode>, in
         if let Some(page) = find_lock_page(current, &inode.mapping, index).await {
             return page;
         }
+        // Between the miss and the insertion a reader or a fault may add the page: `i_mutex` is no lock of
+        // the cache.
         let page = kernel.alloc_page(current, "a page of a file").await;
         if add_to_page_cache_lru(current, &page, inode, index).await.is_ok() {
             return page;

@@ -30,6 +30,8 @@ pub(crate) async fn pagevec_release(current: &Task, pages: Vec<PageRef<'_>>) {
 
 /// `set_page_dirty`: the page differs from what backs it. A page without a file on a disk only gets the flag.
 pub(crate) async fn set_page_dirty(current: &Task, pfn: Pfn) {
+    // The page need not be locked. Whether it is still this file's is asked again under `tree_lock`, where the
+    // tag is set.
     let kernel = current.kernel();
     let mapping = kernel.zone.memory.words(pfn).mapping().read_once(current).await;
     let flags = kernel.zone.memory.words(pfn).flags();
@@ -77,6 +79,10 @@ pub(crate) async fn write_cache_pages(current: &Task, inode: &Rc<Inode>, first: 
 }
 
 /// The same, up to `most` pages (`nr_to_write`). Yields how many it has begun to write.
+///
+///  1. collect some pages by their dirty tag;
+///  2. write each of them that is still dirty, under its lock (`write_one_page`);
+///  3. go on behind the last one.
 pub(crate) async fn write_some_pages(
     current: &Task,
     inode: &Rc<Inode>,
@@ -90,6 +96,8 @@ pub(crate) async fn write_some_pages(
     let mut written = 0;
     let mut next = first;
     loop {
+        // 1. Tags are set and cleared under `tree_lock`, flags are not: the tag is where to look, the flag
+        // decides.
         let pages = find_get_pages_tag(current, &inode.mapping, next, PAGEVEC_SIZE, Tag::Dirty).await;
         if pages.is_empty() {
             return written;
@@ -97,6 +105,7 @@ pub(crate) async fn write_some_pages(
         let mut beyond = false;
         for page in pages {
             let index = current.kernel().zone.memory.words(page.pfn()).index().read_once(current).await;
+            // Our reference keeps the index as it is, even of a page that has been truncated since.
             beyond |= index > last;
             next = next.max(index.saturating_add(1));
             if !beyond && written < most {
@@ -104,6 +113,8 @@ pub(crate) async fn write_some_pages(
             }
             current.kernel().zone.put_page(current, page).await;
         }
+        // 3. Never back, so a program that dirties what is behind us does not keep us here. One that dirties
+        // ahead of us does, until 2.6.36 tags at the start what is to be written (f446daaea9d4).
         if beyond || next > last || written >= most {
             return written;
         }
@@ -111,7 +122,13 @@ pub(crate) async fn write_some_pages(
     }
 }
 
-/// One page of the loop, locked while it is looked at. True if it is being written.
+/// One page of the loop. True if it is being written.
+///
+///  1. lock it;
+///  2. leave it if it is not this file's any more;
+///  3. wait for a write of it that is under way, or leave it;
+///  4. clear the flag, in its PTEs first (`clear_page_dirty_for_io`);
+///  5. write it, which unlocks it.
 async fn write_one_page(
     current: &Task,
     inode: &Rc<Inode>,
@@ -122,14 +139,19 @@ async fn write_one_page(
     let kernel = current.kernel();
     let (zone, pfn) = (&kernel.zone, page.pfn());
     lock_page(current, zone, pfn).await;
+    // 2. Truncated while we waited for its lock. There is nothing to write, not even for `fsync`: the data is
+    // gone by the program's own wish.
     if zone.memory.words(pfn).mapping().read_once(current).await != inode.mapping.page_mapping() {
         current.mark("write_cache_pages:gone");
         unlock_page(current, zone, pfn).await;
         return false;
     }
+    // 3. That write may have begun before the store that `fsync` has to bring to the disk. Without `wait` the
+    // page keeps its flag, and the next run gets it.
     if wait {
         wait_on_page_writeback(current, zone, pfn).await;
     }
+    // Nobody begins a write without the page lock: what is seen now holds until 5 (R33).
     let busy = zone.memory.words(pfn).flags().test_bit(current, pagewalk_pages::PG_WRITEBACK).await;
     if busy || !clear_page_dirty_for_io(current, inode, pfn).await {
         current.mark("write_cache_pages:clean-by-now");
@@ -150,6 +172,9 @@ pub(crate) async fn writepage(current: &Task, inode: &Rc<Inode>, pfn: Pfn, index
     set_page_writeback(current, &inode.mapping, pfn).await; // 1
     unlock_page(current, &kernel.zone, pfn).await; // 2
     let of = Rc::clone(inode);
+    // From 2 on neither lock nor reference is ours. The bit alone keeps the page in its tree and its frame
+    // from being freed: truncation and reclaim wait for it or leave the page (I24). The end of the write
+    // takes no reference either before Linux 5.10 (R31).
     let end_io: EndIo = Rc::new(move |kernel: &Kernel, cpu: &Cpu, pfn, _| {
         end_page_writeback(&kernel.engine, cpu.id(), &of.mapping, pfn);
     });
@@ -170,6 +195,8 @@ pub(crate) async fn filemap_fdatawait(current: &Task, inode: &Rc<Inode>, first: 
     let zone = &current.kernel().zone;
     let mut next = first;
     while next <= last {
+        // A page whose write ends before we look is not waited for, and one that begins anew behind us is
+        // not, either: that write is for later stores.
         let pages = find_get_pages_tag(current, &inode.mapping, next, PAGEVEC_SIZE, Tag::Writeback).await;
         if pages.is_empty() {
             return;
@@ -192,9 +219,11 @@ pub(crate) async fn filemap_write_and_wait(current: &Task, inode: &Rc<Inode>, fi
     filemap_fdatawait(current, inode, first, last).await;
 }
 
-/// `sync`: every file.
+/// `sync`: what is dirty in any file when it begins is on the disks when it returns.
 pub(crate) async fn do_sync(current: &Task) {
     let inodes = current.kernel().inodes.all();
+    // All are begun before the first is waited for, so that the disk has the writes of all files to choose
+    // from.
     for inode in &inodes {
         write_cache_pages(current, inode, 0, u64::MAX, true).await;
     }
@@ -219,6 +248,7 @@ impl Kernel {
             return;
         }
         self.next_flush.set(cpu.clock() + interval);
+        // The last run has not ended: dirty pages wait for the next interval.
         if self.flusher_runs.replace(true) {
             return;
         }

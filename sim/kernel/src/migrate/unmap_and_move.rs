@@ -16,7 +16,7 @@ use crate::paths::{page_mapped, try_to_unmap};
 use crate::task::Task;
 use crate::vmscan::{Owner, page_mapping};
 
-/// How it went.
+/// How an attempt to move a page has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moved {
     /// It has moved.
@@ -49,6 +49,7 @@ pub(super) async fn unmap_and_move(current: &Task, pfn: Pfn, new: Pfn, force: bo
     if words.count().read_once(current).await == 1 {
         return Moved::Freed; // 1. only the isolation's
     }
+    // 2. Somebody who has the lock may wait for memory: the first tries do not wait for them.
     if !trylock_page(current, zone, pfn).await {
         if !force {
             return Moved::Again;
@@ -83,6 +84,9 @@ async fn move_locked(current: &Task, pfn: Pfn, new: Pfn) -> Moved {
         }
         return Moved::No;
     }
+    // 4. From here to 7 a fault that meets an entry sleeps for the page lock, which we hold
+    // (`migration_entry_wait`). The entries hold no reference, so the count falls to what the freeze at 5
+    // expects (I30).
     try_to_unmap(current, pfn, true).await; // 4
     let moved = if page_mapped(current, pfn).await {
         current.mark("unmap_and_move:still-mapped");
@@ -90,6 +94,8 @@ async fn move_locked(current: &Task, pfn: Pfn, new: Pfn) -> Moved {
     } else {
         move_to_new_page(current, pfn, new).await // 5
     };
+    // 7. In every case, before the page is unlocked: an entry that stays behind would name a page that nobody
+    // migrates (I30, R64).
     remove_migration_ptes(current, pfn, if moved { new } else { pfn }).await; // 7
     if moved {
         leave(current, pfn).await;
@@ -107,6 +113,7 @@ async fn move_to_new_page(current: &Task, pfn: Pfn, new: Pfn) -> bool {
     let owner = page_mapping(current, pfn).await;
     to.flags().set_bit(current, PG_LOCKED).await; // nobody knows it
     let anon = matches!(PageMapping::decode(from.mapping().read_once(current).await), PageMapping::Anon(_));
+    // Before 5, after which faults find the new page in the swap cache.
     if anon {
         to.index().write_once(current, from.index().read_once(current).await).await;
         to.mapping().write_once(current, from.mapping().read_once(current).await).await;
@@ -122,6 +129,8 @@ async fn move_to_new_page(current: &Task, pfn: Pfn, new: Pfn) -> bool {
         to.flags().clear_bit(current, PG_LOCKED).await;
         return false;
     }
+    // 6. Nobody stores meanwhile: no PTE maps the old page, and who looks up the new one waits for its lock, as it is
+    // not up to date yet. References to the old one were ruled out by the freeze (R62).
     zone.memory.copy_page(current, pfn, new).await; // 6
     current.charge(current.kernel().hw.costs().copy_page);
     migrate_page_copy(current, &owner, pfn, new).await;

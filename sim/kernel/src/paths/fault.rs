@@ -23,21 +23,28 @@ pub(crate) use crate::latency::FaultKind as Resolved;
 
 /// `struct vm_fault`: one fault on its way through the paths.
 pub(crate) struct Fault<'a> {
+    /// Whose tables are to be changed: the task's own, or that of the memory a device wants
+    /// (`get_user_pages`).
     pub(crate) mm: &'a Rc<Mm>,
+    /// Held for reading from the search for the area to the end of the fault: no area changes, no table goes.
     pub(crate) mmap_sem: &'a ReadGuard<'a>,
+    /// The area that `address` is in.
     pub(crate) vma: &'a Rc<Vma>,
+    /// Where the access was, not rounded to a page.
     pub(crate) address: Vaddr,
+    /// The table with the PTE: it is there, whatever the PTE says.
     pub(crate) table: Table,
+    /// Whether the access is a store.
     pub(crate) write: bool,
 }
 
 impl Fault<'_> {
-    /// The PTE.
+    /// The PTE of the address. It is read and written by steps: the hardware changes it without the PTL.
     pub(crate) fn pte<'c>(&self, current: &'c Task) -> Word<'c, Pte> {
         pte_word(current, self.table, self.address)
     }
 
-    /// Locks the PTL.
+    /// Locks the PTL of the table, under which every change of the PTE by software is made.
     pub(crate) async fn lock<'c>(&self, current: &'c Task) -> SpinGuard<'c> {
         self.table.ptl(current).await
     }
@@ -71,6 +78,15 @@ pub(crate) async fn do_page_fault(current: &Task, fault: PageFault) -> Result<()
 }
 
 /// The area of the fault and, if the program may do what it attempted there, the fault.
+///
+///  1. take `mmap_sem` for reading: threads fault beside each other, but not beside `mmap`, `munmap` and
+///     `fork`;
+///  2. find the area, and check what it allows;
+///  3. resolve the fault (`handle_mm_fault`);
+///  4. release `mmap_sem`.
+///
+/// Between the access and 1 another thread may have changed the mapping: what counts is the area that is
+/// found now.
 pub(crate) async fn fault_in(
     current: &Task,
     mm: &Rc<Mm>,
@@ -83,6 +99,8 @@ pub(crate) async fn fault_in(
         mmap_sem.up_read().await;
         return Err(Signal::Segv);
     };
+    // 3. Whatever it decides, the CPU repeats the access. So a fault that finds somebody else's work done
+    // does nothing, and one that has done too little comes again.
     let resolved = handle_mm_fault(current, mm, &mmap_sem, &vma, fault.vaddr, fault.kind.is_write()).await;
     mmap_sem.up_read().await;
     resolved.map(|kind| (kind, vma))
@@ -97,6 +115,8 @@ pub(crate) async fn handle_mm_fault(
     address: Vaddr,
     write: bool,
 ) -> Result<Resolved, Signal> {
+    // Two faults may both find no table; the second one's goes, under `page_table_lock`. Afterwards only an
+    // unmapping takes the table away, and that takes `mmap_sem` for writing.
     let table = alloc_table(current, mm, address).await;
     let fault = Fault { mm, mmap_sem, vma, address, table, write };
     let resolved = handle_pte_fault(current, &fault).await?;
@@ -123,8 +143,17 @@ pub(crate) async fn handle_mm_fault(
 }
 
 /// `handle_pte_fault`: what to do is decided on an unlocked look at the PTE, and checked again under the PTL.
+///
+///  1. read the PTE, without its lock;
+///  2. no page, or a swap entry: allocate or read one, which sleeps, and compare before it is mapped;
+///  3. a migration entry: wait until the page has moved;
+///  4. a page: lock the table, and compare;
+///  5. copy the page, or give the permission, that the store needs;
+///  6. or note the use.
 async fn handle_pte_fault(current: &Task, fault: &Fault<'_>) -> Result<Resolved, Signal> {
     let word = fault.pte(current);
+    // 1. It goes along with the fault. Reclaim, migration and other threads may change the PTE at every step
+    // up to the PTL; `pte_same` asks there whether the decision still holds (R51).
     let orig = word.read_once(current).await;
     if orig.is_none() {
         return match fault.vma.file() {
@@ -146,9 +175,12 @@ async fn handle_pte_fault(current: &Task, fault: &Fault<'_>) -> Result<Resolved,
         ptl.unlock().await;
         return Ok(Resolved::Spurious);
     }
+    // 5. The PTL goes along: `do_wp_page` decides under the lock that compared.
     if fault.write && !orig.is_writable() {
         return Ok(do_wp_page(current, fault, orig, ptl).await);
     }
+    // 6. Nothing was wrong with the PTE by now: another thread was here, or this CPU's TLB denied more than
+    // the tables.
     let entry = orig.accessed(true).dirty(orig.is_dirty() || fault.write);
     ptep_set_access_flags(current, fault, orig, entry).await;
     ptl.unlock().await;
@@ -177,8 +209,13 @@ pub(crate) async fn ptep_set_access_flags(current: &Task, fault: &Fault<'_>, ori
 async fn do_anonymous_page(current: &Task, fault: &Fault<'_>) -> Resolved {
     let Fault { mm, vma, address, .. } = *fault;
     let kernel = current.kernel();
+    // First, because it sleeps. The page has to name its `anon_vma` before a walk of the reverse mapping can
+    // meet it.
     anon_vma_prepare(current, mm, fault.mmap_sem, vma).await;
+    // 1. The zeros are there before the PTE is: no thread of the program reads the frame's former contents.
     let page = kernel.alloc_zeroed_page(current, "anonymous memory").await; // 1
+    // 2. From here to 5 neither reclaim nor migration, which come by the reverse mapping, can look at this
+    // PTE.
     let ptl = fault.lock(current).await; // 2
     let word = fault.pte(current);
     if !word.read_once(current).await.is_none() {
@@ -187,6 +224,8 @@ async fn do_anonymous_page(current: &Task, fault: &Fault<'_>) -> Resolved {
         kernel.zone.put_page(current, page).await;
         return Resolved::Spurious;
     }
+    // 3. Before 4: the hardware finds the page as soon as the PTE is stored, and then it may be touched and
+    // dirtied.
     mm.add_rss(PageKind::Anon);
     page_add_new_anon_rmap(current, page.pfn(), vma, address).await; // 3
     word.write_once(current, vma_pte(page.into_pfn(), vma.prot).accessed(true).dirty(fault.write)).await; // 4

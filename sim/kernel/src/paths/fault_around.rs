@@ -16,11 +16,19 @@ use crate::fs::{File, ReadaheadState, pages_of};
 use crate::mm::{PageKind, pte_word};
 use crate::task::Task;
 
-/// Maps the pages of the aligned block around the fault that are cached, up to date, and locked by nobody. True if the
-/// fault's own is among them, or somebody has mapped it.
+/// `do_fault_around`: maps the pages of the aligned block around the fault that are cached, up to date, and locked
+/// by nobody. True if the fault's own is among them, or somebody has mapped it.
+///
+///  1. collect the cached pages of the block, each with a reference;
+///  2. lock the PTL;
+///  3. map those that may be mapped;
+///  4. look whether the fault's own is mapped now;
+///  5. unlock the PTL;
+///  6. put the references that no PTE has taken over.
 pub(crate) async fn do_fault_around(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> bool {
     let (first, last) = block(current, fault);
     let wanted = usize::try_from(last - first + 1).expect("at most one table of entries");
+    // 1. Before the PTL: the lookups go round where a count is frozen. 3.15 walks the tree with the PTL held.
     let pages = find_get_pages(current, &file.inode().mapping, first, wanted).await;
     let ptl = fault.lock(current).await;
     let mut unused = Vec::new();
@@ -29,8 +37,10 @@ pub(crate) async fn do_fault_around(current: &Task, fault: &Fault<'_>, file: &Rc
             unused.push(page);
         }
     }
+    // 4. Whoever has mapped it: the program's next try finds out whether that is enough.
     let mapped = !fault.pte(current).read_once(current).await.is_none();
     ptl.unlock().await;
+    // 6. Without the PTL, because a last reference frees the page, which takes two locks more.
     for page in unused {
         current.kernel().zone.put_page(current, page).await;
     }
@@ -61,12 +71,16 @@ async fn map_page<'a>(
     let (zone, inode) = (&current.kernel().zone, file.inode());
     let words = zone.memory.words(page.pfn());
     let flags = words.flags().read_once(current).await;
+    // A page with the readahead mark needs a fault of its own: that is what begins the next window.
     if flags & 1 << PG_UPTODATE == 0 || flags & 1 << PG_READAHEAD != 0 {
         return Some(page);
     }
+    // The page lock comes before the PTL in the lock order: here it can only be tried.
     if !trylock_page(current, zone, page.pfn()).await {
         return Some(page);
     }
+    // With the page locked, as in `filemap_fault`: a truncation shrinks the file first and takes this lock to
+    // remove the page. Without the look at the size the PTE would stay beyond the end (R21, I26).
     let index = words.index().read_once(current).await;
     let ours = words.mapping().read_once(current).await == inode.mapping.page_mapping() && index <= last;
     let inside = ours && index < pages_of(inode.i_size().read_once(current).await);
@@ -74,6 +88,7 @@ async fn map_page<'a>(
     let mut left = Some(page);
     if inside
         && let Some(word) = word
+        // None: neither another thread's PTE nor a private copy in swap, nor a migration entry.
         && word.read_once(current).await.is_none()
         && let Some(page) = left.take()
     {

@@ -24,6 +24,7 @@ pub(crate) async fn do_linear_fault(
     fault: &Fault<'_>,
     file: &Rc<File>,
 ) -> Result<Resolved, Signal> {
+    // A store needs a page of its own, or its page marked dirty: one at a time.
     if !fault.write
         && current.kernel().config().fault_around_pages > 1
         && do_fault_around(current, fault, file).await
@@ -47,10 +48,14 @@ async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<
     let index = fault.vma.index_of(fault.address);
     let (page, major) = filemap_fault(current, file, index, fault.vma.advice).await?; // 1
     let pfn = page.pfn();
+    // 2. With the page locked, so of a page that is in the file, and up to date. Before the PTL, because it
+    // allocates.
     let copy = match fault.write && !fault.vma.shared {
         true => Some(copy_of(current, fault, pfn).await), // 2
         false => None,
     };
+    // 3. Inside the page lock: truncation shrinks the file, unmaps, and then locks each page. So it either
+    // waits for us and unmaps what we map, or we have seen the new end (R20, R21).
     let ptl = fault.lock(current).await; // 3
     if !fault.pte(current).read_once(current).await.is_none() {
         current.mark("__do_fault:somebody-was-faster");
@@ -63,16 +68,20 @@ async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<
         return Ok(Resolved::Spurious);
     }
     if let Some((copy, ticket)) = copy {
+        // The file's page gets no mapping: it is only a lookup's reference that we put.
         map_copy(current, fault, copy, &ticket).await; // 4
         ptl.unlock().await; // 5
         unlock_page(current, &kernel.zone, pfn).await;
         kernel.zone.put_page(current, page).await;
     } else {
+        // PTE before map count, as in v2.6.27: for a step the count is one too small, which only holders of
+        // the PTL can see (I13).
         fault.mm.add_rss(PageKind::File);
         fault.pte(current).write_once(current, file_pte(pfn, fault.vma, fault.write)).await; // 4
         page_add_file_rmap(current, pfn).await;
         // The PTE has the reference of the lookup. Who marks the page dirty has one of its own.
         page.into_pfn();
+        // Before the PTL is released: a zap may take the PTE, and its reference, right afterwards.
         let dirty_page = match fault.write {
             true => Some(kernel.zone.memory.get_page(current, pfn).await),
             false => None,
@@ -91,6 +100,8 @@ async fn do_fault(current: &Task, fault: &Fault<'_>, file: &Rc<File>) -> Result<
 async fn unlock_and_dirty(current: &Task, pfn: Pfn, dirty_page: Option<PageRef<'_>>) {
     let zone = &current.kernel().zone;
     let before = zone.switches().has(Fix::DirtyBeforeUnlock);
+    // Unlocked and not dirty yet, the page has a writable PTE that a writeback or a truncation may clean: a
+    // flag set after that is set on a clean page, or on one that is in no file.
     if dirty_page.is_some() && before {
         set_page_dirty(current, pfn).await;
     }
@@ -100,6 +111,7 @@ async fn unlock_and_dirty(current: &Task, pfn: Pfn, dirty_page: Option<PageRef<'
             set_page_dirty(current, pfn).await;
         }
         zone.put_page(current, page).await;
+        // Without any page lock: see there.
         balance_dirty_pages(current).await;
     }
 }

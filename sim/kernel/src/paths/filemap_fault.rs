@@ -36,6 +36,8 @@ pub(crate) async fn filemap_fault<'a>(
     advice: Advice,
 ) -> Result<(PageRef<'a>, bool), Signal> {
     let (kernel, inode) = (current.kernel(), file.inode());
+    // 1. Without a lock: the size may shrink right after. That is what 4 is for; this only saves reading a
+    // page in vain.
     if index >= pages_of(inode.i_size().read_once(current).await) {
         current.mark("filemap_fault:beyond-the-end");
         return Err(Signal::Bus); // 1
@@ -45,6 +47,7 @@ pub(crate) async fn filemap_fault<'a>(
         let found = match inode.kind() {
             InodeKind::Disk => find_page(current, file, (index, advice), &mut major).await, // 2
             InodeKind::Shmem => {
+                // Comes locked and up to date.
                 let (page, read) = shmem_getpage(current, inode, index).await;
                 major |= read;
                 Some(page)
@@ -52,11 +55,13 @@ pub(crate) async fn filemap_fault<'a>(
         };
         let Some(page) = found else { continue };
         let flags = kernel.zone.memory.words(page.pfn()).flags();
+        // 3. Locked, it is under no read: the last one has failed.
         if !flags.test_bit(current, PG_UPTODATE).await {
             read_again(current, inode, index, page).await; // 3
             major = true;
             continue;
         }
+        // 4. See R21 for what comes of leaving this out.
         let beyond = index >= pages_of(inode.i_size().read_once(current).await); // 4
         if beyond && !kernel.mutant(Mutant::FaultNoIsizeRecheck) {
             current.mark("filemap_fault:truncated");
@@ -64,6 +69,7 @@ pub(crate) async fn filemap_fault<'a>(
             kernel.zone.put_page(current, page).await;
             return Err(Signal::Bus);
         }
+        // Still locked: the caller unlocks it after it has stored the PTE (d00806b18315, R20).
         mark_page_accessed(current, &page).await;
         let mut ra = file.ra.get();
         ra.prev_page = Some(index);
@@ -80,7 +86,10 @@ async fn find_page<'a>(
     major: &mut bool,
 ) -> Option<PageRef<'a>> {
     let inode = file.inode();
+    // Locked, so that it stays the file's; a hit that is under a read waits for its end here.
     let mut page = find_lock_page(current, &inode.mapping, index).await;
+    // Hits and misses of all threads that fault on the file count together, without a lock: it is a guess
+    // about the program.
     if page.is_some() && !*major && advice != Advice::Random {
         let ra = file.ra.get();
         file.ra.set(ReadaheadState { mmap_miss: ra.mmap_miss.saturating_sub(1), ..ra });
@@ -132,6 +141,8 @@ async fn read_around(current: &Task, file: &Rc<File>, index: u64) {
 async fn page_cache_read(current: &Task, inode: &Rc<Inode>, index: u64) -> bool {
     let kernel = current.kernel();
     let page = kernel.alloc_page(current, "a page of a file").await;
+    // The cache has a reference of its own. The page is locked until its read ends, and looked up anew by the
+    // caller.
     let added = fs::page_cache_read(current, inode, &page, index).await;
     kernel.zone.put_page(current, page).await;
     added

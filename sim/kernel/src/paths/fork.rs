@@ -18,18 +18,30 @@ use crate::task::Task;
 use crate::tlb::flush_tlb_mm;
 
 /// `fork` as far as memory goes: yields the child's address space, with one user.
+///
+///  1. lock the parent's address space, and the child's;
+///  2. for each area, make the child's and put it into the reverse mapping;
+///  3. copy the PTEs of areas that have had anonymous pages;
+///  4. flush the parent's TLBs;
+///  5. unlock both.
 pub(crate) async fn do_fork(current: &Task) -> Rc<Mm> {
     let kernel = current.kernel();
     let parent = current.mm();
+    // 1. No fault of the parent adds or copies a page while its tables are read. Its other threads run on,
+    // and store through PTEs that are writable still.
     let mmap_sem = parent.mmap_sem.down_write(current).await;
     let child = Mm::alloc(kernel, current).await;
     child.join_group(parent.group.get());
+    // Nobody else has the child. But swapoff finds it by mmlist, from the first swap entry on, and waits
+    // here.
     let child_sem = child.mmap_sem.down_write_nested(current).await;
     kernel.probe().fork_begins(&parent, &child);
     let areas: Vec<Rc<Vma>> = parent.areas.get(&mmap_sem).iter().cloned().collect();
     for vma in areas {
         let copy = Rc::new(Vma::clone(&vma));
         child.areas.get_mut(&child_sem).insert(Rc::clone(&copy));
+        // 2. Before the PTEs: a walk of the reverse mapping that begins now finds the child's, as soon as
+        // they are there.
         vma_link_file(current, &child, &copy).await;
         anon_vma_link(current, &child, &copy).await;
         // Without anonymous pages there is nothing that a fault would not bring back from the file.
@@ -40,6 +52,8 @@ pub(crate) async fn do_fork(current: &Task) -> Rc<Mm> {
     let heap = *parent.heap.get(&mmap_sem);
     *child.heap.get_mut(&child_sem) = heap;
     // The parent lost write permission: no CPU may keep it once fork returns.
+    // 4. Once, for all areas. Until then threads of the parent may store through old translations; the child,
+    // which must not see it any more, does not run before fork returns (I20).
     flush_tlb_mm(current, &parent).await;
     kernel.probe().fork_ends(&parent, &child);
     child_sem.up_write().await;
@@ -75,6 +89,7 @@ async fn copy_page_range(current: &Task, fork: &Fork<'_>) {
             Err(resume) => address = resume,
             Ok(source) => {
                 let end = next_boundary(&format, address, 2).min(range.end());
+                // Before the PTLs, because it sleeps.
                 let target = alloc_table(current, fork.child, address).await;
                 copy_pte_range(current, fork, (target, source), address, end).await;
                 address = end;
@@ -98,11 +113,15 @@ async fn copy_pte_range(
     let mut prealloc = None;
     let mut address = start;
     while address < end {
+        // Child before parent is the lock order. The parent's keeps reclaim and migration from changing an
+        // entry between the look at it and its copy; the child's keeps them from the copy.
         let child_ptl = target.ptl(current).await;
         let parent_ptl = source.lock(current).lock_nested(current).await;
         while address < end && copy_one_pte(current, fork, (target, source), address, &mut prealloc).await {
             address = Vaddr(address.0 + BASE_PAGE_BYTES);
         }
+        // Between here and the next hold the rest of the parent's entries may change: `copy_one_pte` begins
+        // with a new look.
         parent_ptl.unlock().await;
         child_ptl.unlock().await;
         if address < end && prealloc.is_none() {
@@ -124,15 +143,21 @@ async fn copy_swap_pte(
 ) {
     let kernel = current.kernel();
     if let Some(entry) = pte.swap_entry().and_then(SwapEntry::from_word) {
+        // 1. Under the parent's PTL, so its PTE has a count and the entry is not freed. Counted before the
+        // child's PTE is stored: two PTEs with one count lose the entry at the first swap-in (R56, I11).
         swap_duplicate(current, &kernel.swap, entry).await;
         if !kernel.mutant(Mutant::SwapoffMissesMm) {
             // Before the entry can be seen in the child's tables.
+            // swapoff looks for owners along mmlist, and with nobody left but this child would search for
+            // ever (R61).
             kernel.mmlist_add(current, child).await;
         }
         kernel.stat.nr_swap_ptes.add(1);
     }
     if let Some((pfn, true)) = pte.migration_entry() {
         pte = Pte::migration(pfn, false);
+        // The migration ends with PTEs as its entries say: writable in parent and child, the page would be
+        // shared for storing (I29). The walk that ends it waits for these PTLs.
         source.write_once(current, pte).await;
     }
     pte_word(current, target, address).write_once(current, pte).await;
@@ -164,16 +189,22 @@ async fn copy_one_pte<'a>(
         return true;
     }
     if page_needs_cow_for_dma(current, fork, pte.pfn()).await {
+        // 2. A device's pin is to a frame. If the parent copied at its next store, it would go on with
+        // another frame than the device.
         let Some(new) = prealloc.take() else { return false };
         copy_present_page(current, fork, target, address, (pte.pfn(), new)).await; // 2
         return true;
     }
+    // 3. In both before the child's is stored. What TLBs of the parent still allow is flushed at the end of
+    // fork.
     if pte.is_writable() {
         pte = word.modify(current, |pte| pte.writable(false)).await.writable(false); // 3. ptep_set_wrprotect
     }
+    // 4. The parent's PTE has a reference while its lock is held, so this one is not from 0.
     let page: PageRef<'_> = zone.memory.get_page(current, pte.pfn()).await; // 4
     page_dup_rmap(current, page.pfn()).await;
     fork.child.add_rss(page_kind(current, fork.vma, page.pfn()).await);
+    // 5. Not used by the child yet. Its dirty bit goes along: either PTE may be the last to tell.
     pte_word(current, target, address).write_once(current, pte.accessed(false)).await; // 5
     page.into_pfn(); // the reference is the child's PTE's now
     true

@@ -14,7 +14,8 @@ use crate::mm::Mm;
 use crate::task::Task;
 use crate::tlb::flush_tlb_range;
 
-/// A batch.
+/// A batch (`struct mmu_gather`): references of cleared PTEs, and tables, that wait for a flush of every TLB
+/// (R36).
 pub(crate) struct MmuGather<'a> {
     mm: &'a Rc<Mm>,
     whole: VaddrRange,

@@ -22,7 +22,7 @@ pub struct MapRequest {
     pub len: u64,
     /// What the program may do.
     pub prot: Prot,
-    /// What it is for.
+    /// What is behind it: memory of its own, or a file.
     pub kind: VmaKind,
     /// `MAP_SHARED`. Without a file: memory that its forks share, which is a file without a name.
     pub shared: bool,
@@ -42,7 +42,11 @@ pub(crate) async fn do_mmap(current: &Task, request: MapRequest) -> Result<Vaddr
     mapped.map(VaddrRange::start)
 }
 
-/// `do_mmap_pgoff`. Holds `mmap_sem` for writing.
+/// `do_mmap_pgoff`: the area is there, and its pages come with faults. Holds `mmap_sem` for writing.
+///
+///  1. find room, or take the place that was asked for;
+///  2. unmap what is there;
+///  3. put the area in, as part of its neighbours where they are alike.
 pub(crate) async fn map_locked(
     current: &Task,
     mm: &Rc<Mm>,
@@ -61,6 +65,7 @@ pub(crate) async fn map_locked(
     if request.pgoff.checked_add(range.len() >> BASE_SHIFT).is_none() {
         return Err(Errno::Einval);
     }
+    // 2. With its flush: no CPU finds the old pages at addresses that are new (I20).
     unmap_locked(current, mm, mmap_sem, range).await;
     let vma = match request.kind {
         VmaKind::File(file) => Vma::of_file(range, request.prot, file, request.shared, request.pgoff),
@@ -85,6 +90,7 @@ pub(crate) async fn insert_vma(
     vma: Vma,
     old: Option<Rc<Vma>>,
 ) {
+    // One area instead of two means one lock and one look for every walk of the reverse mapping.
     let (previous, next) = {
         let areas = mm.areas.get(mmap_sem);
         let previous = areas.find_prev(vma.range.start()).filter(|previous| previous.merges_with(&vma));
@@ -104,6 +110,7 @@ pub(crate) async fn insert_vma(
     replace_vmas(current, mm, mmap_sem, &replaced, [merged]).await;
 }
 
+/// Both areas as one, with the `anon_vma` of the one that has one: they merge only if no two differ.
 fn join(first: &Vma, second: &Vma) -> Vma {
     let range = VaddrRange::new(first.range.start(), second.range.end()).expect("neighbours in order");
     let anon_vma = if first.anon_vma.get().is_some() { &first.anon_vma } else { &second.anon_vma };
@@ -130,6 +137,8 @@ pub(crate) async fn replace_vmas(
         let last = unlink_file_vma(current, vma).await;
         debug_assert!(last.is_none(), "areas are replaced by areas of the same file");
     }
+    // `mmap_sem` keeps everybody from looking into the tree of areas. Walks of the reverse mapping do not look there,
+    // so for them the new areas had to join before.
     let mut areas = mm.areas.get_mut(mmap_sem);
     old.iter().for_each(|vma| areas.remove(vma));
     new.into_iter().for_each(|vma| areas.insert(vma));

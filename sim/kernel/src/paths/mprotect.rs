@@ -23,6 +23,8 @@ pub(crate) async fn mprotect(current: &Task, start: Vaddr, len: u64, prot: Prot)
     }
     let range = user_range(start, len, current.kernel().hw.format().user_end())?;
     let mm = current.mm();
+    // Faults wait. Reclaim, writeback and the hardware do not: PTEs change under their PTL only, and by
+    // exchange.
     let mmap_sem = mm.mmap_sem.down_write(current).await;
     let covered = mm.areas.get(&mmap_sem).covers(range);
     if covered {
@@ -48,11 +50,17 @@ async fn mprotect_fixup(
     split_vma(current, mm, mmap_sem, range.end()).await;
     let vma = mm.areas.get(mmap_sem).find_vma(range.start()).cloned().expect("the range is mapped");
     let changed = Vma { prot, ..Vma::clone(&vma) };
+    // The area before its PTEs: a fault that comes after all of this decides by the area.
     insert_vma(current, mm, mmap_sem, changed.clone(), Some(vma)).await;
     change_protection(current, mm, range, &changed).await;
 }
 
 /// `change_protection`: every PTE of the range gets the new protection, then every TLB forgets the old one.
+///
+///  1. lock a table;
+///  2. exchange each PTE for none, and store it with the new protection;
+///  3. unlock the table;
+///  4. flush the range everywhere, once for all tables.
 async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, vma: &Vma) {
     let format = *current.kernel().hw.format();
     let mut address = range.start();
@@ -65,6 +73,8 @@ async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, vma: 
             }
         };
         let end = next_boundary(&format, address, 2).min(range.end());
+        // 1. Writeback that comes between the two stores of 2 waits here, or passes over what looks like no
+        // entry, if it does not lock (R27).
         let ptl = table.ptl(current).await;
         for at in VaddrRange::new(address, end).expect("a part of the range").addresses() {
             let word = pte_word(current, table, at);
@@ -81,6 +91,8 @@ async fn change_protection(current: &Task, mm: &Rc<Mm>, range: VaddrRange, vma: 
         ptl.unlock().await;
         address = end;
     }
+    // 4. Until then other CPUs may use the old permission. What they store is not lost, as the page stays
+    // mapped; but it has to be over when the call returns (I20).
     flush_tlb_range(current, mm, range).await;
 }
 

@@ -32,12 +32,22 @@ pub(crate) async fn do_mremap(
     let old = user_range(old_start, old_len, limit)?;
     let new_len = page_align(new_len)?;
     let mm = current.mm();
+    // No fault of this address space runs beside the move, so nobody maps a page at the new place that is
+    // still at the old one. Reclaim, migration, truncation and writeback come by the reverse mapping and take
+    // no `mmap_sem`: the locks in `move_ptes` are for those.
     let mmap_sem = mm.mmap_sem.down_write(current).await;
     let moved = remap_locked(current, &mm, &mmap_sem, old, new_len, new_start).await;
     mmap_sem.up_write().await;
     moved
 }
 
+/// `do_mremap`, under `mmap_sem`.
+///
+///  1. check that the old range lies in one area, and apart from the new one;
+///  2. unmap what is too much of it;
+///  3. grow in place, if that is asked and possible;
+///  4. or find a new place, or unmap what is there;
+///  5. move.
 async fn remap_locked(
     current: &Task,
     mm: &Rc<Mm>,
@@ -57,6 +67,7 @@ async fn remap_locked(
     {
         return Err(Errno::Einval);
     }
+    // 2. Before a move: less has to be moved, and an end that is cut off was asked for in any case.
     let mut old = old;
     if new_len < old.len() {
         let kept = VaddrRange::with_len(old.start(), new_len).expect("shorter than the old range");
@@ -69,6 +80,7 @@ async fn remap_locked(
         return Ok(old.start());
     }
     if target.is_none() && can_grow_in_place(mm, mmap_sem, &whole, old, new_len, limit) {
+        // 3. With the page indices that follow: the reverse mapping computes addresses from them.
         let tail = VaddrRange::with_len(old.end(), new_len - old.len()).expect("checked to fit");
         let pgoff =
             whole.index_of(whole.range.start()) + (tail.start().0 - whole.range.start().0) / BASE_PAGE_BYTES;
@@ -77,6 +89,8 @@ async fn remap_locked(
         insert_vma(current, mm, mmap_sem, grown, None).await;
         return Ok(old.start());
     }
+    // 4. Room for all of the new length: source and target never overlap, or a move would clear PTEs that it has
+    // just stored.
     let start = match target {
         Some(start) => start,
         None => mm.areas.get(mmap_sem).unmapped_area(new_len, limit).ok_or(Errno::Enomem)?,
@@ -107,6 +121,8 @@ async fn move_vma(current: &Task, mm: &Rc<Mm>, mmap_sem: &WriteGuard<'_>, old: V
     let pgoff = vma.index_of(old.start());
     let moved = Vma { range: new, pgoff, ..Vma::clone(&vma) };
     current.kernel().probe().mapped(mm, &moved);
+    // Before any PTE is moved. While the move lasts both areas are in the reverse mapping: a walk looks at
+    // the old and at the new place, and has to see each PTE at one of them (R64).
     insert_vma(current, mm, mmap_sem, moved, None).await;
     current.kernel().probe().move_begins(mm, old, new.start());
     move_page_tables(current, mm, &vma, old, new.start()).await;
@@ -122,6 +138,8 @@ async fn move_page_tables(current: &Task, mm: &Rc<Mm>, vma: &Vma, old: VaddrRang
     let format = *current.kernel().hw.format();
     let mut address = old.start();
     while address < old.end() {
+        // With no lock but `mmap_sem`. In between, a part of the pages is at the new place and the rest at
+        // the old.
         current.cond_resched().await;
         let from = match find_table(current, mm, address).await {
             Ok(table) => table,
@@ -131,6 +149,7 @@ async fn move_page_tables(current: &Task, mm: &Rc<Mm>, vma: &Vma, old: VaddrRang
             }
         };
         let target = Vaddr(new_start.0 + (address.0 - old.start().0));
+        // Before the locks, because it sleeps.
         let to = alloc_table(current, mm, target).await;
         let extent = (next_boundary(&format, address, 2).min(old.end()).0 - address.0)
             .min(next_boundary(&format, target, 2).0 - target.0)
@@ -161,15 +180,20 @@ async fn move_ptes(
     extent: u64,
 ) {
     let i_mmap = match vma.file() {
+        // 1. Truncation zaps under it: in one hold it cannot look at the new place before the PTE gets there, and
+        // at the old one after.
         Some(file) => Some(file.inode().i_mmap.lock(current).await), // 1
         None => None,
     };
     let kernel = current.kernel();
     let shared = vma.anon_vma.get();
+    // Without it, v2.6.27 lets migration miss an entry between its old and its new place (R64, 108d6642ad81).
     let anon_vma = match &shared {
         Some(anon_vma) if kernel.switches().has(Fix::MovePtesRmapLock) => Some(anon_vma.lock(current).await),
         _ => None,
     };
+    // 2. Nobody else takes the PTLs of two tables of one address space, so the order among them is of no
+    // concern to others; at fork it is child before parent.
     let old_ptl = from.ptl(current).await; // 2
     let new_ptl = if from == to { None } else { Some(to.lock(current).lock_nested(current).await) };
     for offset in (0..extent).step_by(BASE_PAGE_BYTES as usize) {
@@ -178,8 +202,13 @@ async fn move_ptes(
         if word.read_once(current).await.is_none() {
             continue;
         }
+        // 3. Exchanged, because the hardware may set the dirty bit until it is gone (R28). Flushed before 4 and
+        // under the locks: a translation of the old place would outlive the page, once a truncation has zapped it
+        // at the new place. From Linux 3.2 to 4.18 one flush follows the locks instead (7b6efc2bc4f1): that is R37.
         let pte = word.xchg(current, Pte::NONE).await; // 3
         flush_tlb_page(current, mm, address).await;
+        // 4. Swap and migration entries move like pages. The reference, the mapping and the swap count that
+        // belong to the PTE belong to it at its new place; nothing is counted.
         pte_word(current, to, target).write_once(current, pte).await; // 4
     }
     // 5

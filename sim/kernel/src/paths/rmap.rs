@@ -15,6 +15,8 @@ pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, 
     let page = kernel.zone.memory.words(pfn);
     page.flags().modify(current, |flags| flags | 1 << PG_UPTODATE | 1 << PG_SWAPBACKED).await;
     let anon_vma = vma.anon_vma.get().expect("prepared before the fault allocated");
+    // A plain store: nobody else maps the page, and the PTL keeps walks from this PTE until all three words
+    // are there.
     page.mapcount().write_once(current, 1).await;
     page.mapping().write_once(current, PageMapping::Anon(anon_vma.id()).encode()).await;
     page.index().write_once(current, vma.index_of(address)).await;
@@ -24,6 +26,7 @@ pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, 
 }
 
 /// `page_add_anon_rmap`: an anonymous page gets one mapping more; with its first one it belongs to the area's `anon_vma` again.
+/// Whoever calls it has the page locked (`do_swap_page`, `try_to_unuse`, the end of a migration).
 /// Holds the PTL.
 pub(crate) async fn page_add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, address: Vaddr) {
     let kernel = current.kernel();
@@ -51,6 +54,8 @@ pub(crate) async fn page_dup_rmap(current: &Task, pfn: Pfn) {
 }
 
 /// `page_remove_rmap`: one mapping less. Holds the PTL.
+/// The page may be unmapped for anybody from here on: reclaim may find it so, and `do_wp_page` of another
+/// process may take it for its own. So it comes after the flush where a copy is made (R44).
 pub(crate) async fn page_remove_rmap(current: &Task, pfn: Pfn, kind: PageKind) {
     let before = current.kernel().zone.memory.words(pfn).mapcount().fetch_add(current, -1).await;
     if before <= 0 {
@@ -70,7 +75,8 @@ pub(crate) async fn page_remove_rmap(current: &Task, pfn: Pfn, kind: PageKind) {
     }
 }
 
-/// `page_mapped`.
+/// `page_mapped`: whether a PTE maps the page. It holds for longer than the step only under a lock that keeps
+/// faults and zaps from the page: a page lock keeps faults away, a PTL both from one place.
 pub(crate) async fn page_mapped(current: &Task, pfn: Pfn) -> bool {
     current.kernel().zone.memory.words(pfn).mapcount().read_once(current).await > 0
 }

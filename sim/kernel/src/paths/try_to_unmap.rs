@@ -26,12 +26,14 @@ pub(crate) enum Unmapped {
     Fail,
 }
 
-/// Takes the page, which the caller has locked, out of every page table. With `migration` its PTEs become migration entries;
-/// without, those of an anonymous page become swap entries, and it is in the swap cache.
+/// `try_to_unmap`: takes the page, which the caller has locked, out of every page table. With `migration` its PTEs
+/// become migration entries; without, those of an anonymous page become swap entries, and it is in the swap cache.
 pub(crate) async fn try_to_unmap(current: &Task, pfn: Pfn, migration: bool) -> Unmapped {
     let mut failed = false;
     rmap_walk(current, pfn, async |place| {
         failed = !try_to_unmap_one(current, pfn, &place, migration).await;
+        // Once nobody maps it the rest of the places need no look: with the page locked no fault adds a
+        // mapping.
         !failed && page_mapped(current, pfn).await
     })
     .await;
@@ -57,6 +59,8 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     let Some((ptl, word, pte)) = page_check_address(current, place, false, names(pfn)).await else {
         return true; // 1
     };
+    // 2. Reclaim has found it unused a moment ago: it is in use after all. A page that has to move gets no
+    // such reprieve.
     if !migration && pte.is_accessed() {
         current.mark("try_to_unmap_one:young");
         word.modify(current, |pte| pte.accessed(false)).await; // 2
@@ -64,6 +68,9 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
         ptl.unlock().await;
         return false;
     }
+    // 3. What TLBs still allow ends with the flush, and with it the last store that goes by this PTE (R29).
+    // Until then a fault on the address waits for the PTL. 2.6.27 flushes here, under the lock, for each
+    // page; batches that put it off need a way to be waited for (R38).
     let old = word.xchg(current, Pte::NONE).await; // 3
     flush_tlb_page(current, &place.mm, place.address).await;
     if is_exclusive(current, &place.mm, pfn).await
@@ -82,11 +89,13 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     if kind == PageKind::Anon && words.flags().test_bit(current, PG_SWAPCACHE).await {
         let entry =
             SwapEntry::from_word(words.private().read_once(current).await).expect("in the swap cache");
+        // 5. Counted before the entry is in a table: a zap that finds it there takes a count (R55, I11).
         if kernel.mutant(Mutant::SwapPteBeforeDup) {
             late = Some(entry); // MUTANT swap-pte-before-dup
         } else {
             swap_duplicate(current, &kernel.swap, entry).await;
         }
+        // On mmlist before, too: swapoff looks for the entry's owners there (R61, I31).
         kernel.mmlist_add(current, &place.mm).await;
         place.mm.sub_rss(PageKind::Anon);
         kernel.stat.nr_swap_ptes.add(1);
@@ -98,6 +107,8 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     } else {
         place.mm.sub_rss(kind); // 5. a file's: the PTE stays none
     }
+    // 6. After the flush and still under the PTL. The reference goes last: while a page looks mapped, it has
+    // one for that.
     page_remove_rmap(current, pfn, kind).await; // 6
     free_page(current, pfn).await;
     if let Some(entry) = stored {

@@ -23,9 +23,12 @@ pub(crate) async fn get_user_pages<'a>(
     write: bool,
 ) -> Option<(Pin<'a>, PinTicket)> {
     let mm = current.mm();
+    // Held over look and fault: the area and its tables stay. Once it is released the pin is all there is:
+    // `munmap`, truncation and reclaim may take the page away from the program, but not free it.
     let mmap_sem = mm.mmap_sem.down_read(current).await;
     let vma = mm.areas.get(&mmap_sem).find_vma(address).cloned();
     let allowed = |vma: &Rc<Vma>| if write { vma.prot.write } else { vma.prot.read };
+    // Before the pin. A fork takes `mmap_sem` for writing, so it sees the pin and the mark, or neither.
     if write && current.kernel().switches().has(Fix::ForkCopiesPinned) {
         mm.set_has_pinned(current.engine());
     }
@@ -56,11 +59,16 @@ async fn pin<'a>(
     let mut wanted = write;
     loop {
         current.cond_resched().await;
+        // 1. Under the PTL, not on trust in the fault of the last round: the page may be gone again.
         if let Some(found) = follow_page(current, mm, address, wanted, write).await {
             return Some(found); // 1
         }
+        // 2. Between this fault and the next look nobody holds the PTL. Reclaim, or another thread's
+        // `MADV_DONTNEED`, may clear the PTE again: hence the loop, without a bound.
         let resolved = handle_mm_fault(current, mm, mmap_sem, vma, address, wanted).await.ok()?; // 2
         let may_write = matches!(resolved, Resolved::Copied | Resolved::Permission);
+        // Since 19be0eaffa3a (Linux 4.9) what is remembered is that a copy was made (`FOLL_COW`), and the PTE
+        // has to be dirty: the look stays one for writing (R45).
         if may_write && !current.kernel().switches().has(Fix::FollWriteCow) {
             wanted = false;
         }
@@ -68,6 +76,12 @@ async fn pin<'a>(
 }
 
 /// `follow_page`: the page that the tables have, if its entry is good enough; `fill` says that a device will write to it.
+///
+///  1. find the table and lock it;
+///  2. refuse an entry that is not present, or not writable where that is asked;
+///  3. take the reference;
+///  4. mark the page dirty, if it will be written to, and used;
+///  5. unlock the table.
 async fn follow_page<'a>(
     current: &'a Task,
     mm: &Mm,
@@ -76,6 +90,7 @@ async fn follow_page<'a>(
     fill: bool,
 ) -> Option<(Pin<'a>, PinTicket)> {
     let zone = &current.kernel().zone;
+    // 1. A lockless walk, as `get_user_pages_fast` does it, is not modelled (R49).
     let table = find_table(current, mm, address).await.ok()?;
     let ptl = table.ptl(current).await;
     let pte = pte_word(current, table, address).read_once(current).await;
@@ -83,8 +98,12 @@ async fn follow_page<'a>(
         ptl.unlock().await;
         return None;
     }
+    // 3. The PTE has a reference as long as its lock is held, so the count is not 0 and a plain increment
+    // does.
     let page = zone.pin_page(current, pte.pfn(), fill).await;
     let ticket = if fill { current.kernel().probe().pinned(mm, address) } else { PinTicket::default() };
+    // 4. Reclaim and writeback must not take the page for clean while a device fills it. The flag may be
+    // cleared again before the device has finished: callers mark the page once more after the transfer.
     if write && !pte.is_dirty() && !zone.memory.words(pte.pfn()).flags().test_bit(current, PG_DIRTY).await {
         set_page_dirty(current, pte.pfn()).await;
     }
@@ -100,6 +119,7 @@ pub(crate) async fn touch_user(current: &Task, address: Vaddr, len: u64, write: 
     let Some(end) = address.checked_add(len) else { return false };
     let mut next = address;
     while next < end {
+        // More than once where reclaim unmaps the page between fault and access.
         while let Err(fault) = touch_page(current, next, kind).await {
             let mm = current.mm();
             current.enter_kernel(current.kernel().config().fault_entry);
@@ -119,6 +139,7 @@ pub(crate) async fn touch_user(current: &Task, address: Vaddr, len: u64, write: 
 async fn touch_page(current: &Task, vaddr: Vaddr, kind: AccessKind) -> Result<(), PageFault> {
     let root = load_mm(current).await;
     let cx: &Context = current;
+    // No interrupt comes between translation and access, so no flush of this CPU's TLB does.
     cx.begin_instruction();
     let touched = access(current, root, vaddr, kind).await;
     cx.end_instruction();

@@ -24,9 +24,13 @@ pub(crate) struct ZapDetails {
 
 /// What is zapped, and with what.
 pub(crate) struct Zap<'a, 'b> {
+    /// The address space, whose resident pages are counted down.
     pub(crate) mm: &'a Mm,
+    /// The area, inside which the range lies.
     pub(crate) vma: &'a Vma,
+    /// Which pages of the area go; `None`: all.
     pub(crate) details: Option<ZapDetails>,
+    /// Gets the references of cleared PTEs, until the flush.
     pub(crate) gather: &'a mut MmuGather<'b>,
 }
 

@@ -47,12 +47,15 @@ pub(crate) async fn swap_readpage(current: &Task, entry: SwapEntry, pfn: Pfn) {
 ///  4. send the request.
 pub(crate) async fn swap_writepage(current: &Task, pfn: Pfn) {
     let kernel = current.kernel();
+    // 1. Nobody would read what is written: the programs have gone, or have the page back.
     if free_page_swap(current, &kernel.swap, pfn).await {
         current.mark("swap_writepage:nobody-wants-it");
         return unlock_page(current, &kernel.zone, pfn).await; // 1
     }
     let word = kernel.zone.memory.words(pfn).private().read_once(current).await;
     let entry = SwapEntry::from_word(word).expect("a page that stays in the swap cache has an entry");
+    // 2. In this order: between an unlock and the flag a fault could map the page, a program dirty it, and
+    // reclaim begin a second write (R33).
     set_page_writeback(current, &kernel.swap.swapper_space, pfn).await; // 2
     unlock_page(current, &kernel.zone, pfn).await; // 3
     kernel.stat.pswpout.add(1);

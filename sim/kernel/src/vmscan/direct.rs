@@ -1,4 +1,6 @@
 //! `try_to_free_pages`: an allocation that finds too little memory reclaims some itself.
+//!
+//! Follows mm/vmscan.c of v2.6.27 (`try_to_free_pages`, `do_try_to_free_pages`).
 
 use super::shrink_zone::shrink_zones;
 use super::{DEF_PRIORITY, SWAP_CLUSTER_MAX, ScanControl};
@@ -36,10 +38,19 @@ pub(crate) async fn shrink_all(current: &Task) {
 }
 
 /// `do_try_to_free_pages`: with each round a larger part of the lists is looked at, in the end all of them.
+///
+///  1. look at a 4096th of each list, and at twice as much in each round that follows;
+///  2. stop at 32 freed pages, or as many as are wanted;
+///  3. wait for the disks where looks find little to free.
+///
+/// The caller may hold `mmap_sem`, `i_mutex` and page locks: that is why nothing in reclaim waits for any of
+/// these.
 async fn do_try_to_free_pages(current: &Task, mut sc: ScanControl, wanted: u64) -> u64 {
     for priority in (0..=DEF_PRIORITY).rev() {
         let before = sc.nr_scanned;
         shrink_zones(current, priority, &mut sc).await;
+        // 2. More than one page, so that the next 31 allocations need not come here. Others may take them
+        // first: the allocation tries again and does not rely on them.
         if sc.nr_reclaimed >= wanted {
             break;
         }

@@ -27,9 +27,9 @@ pub(crate) struct ScanControl {
     pub(crate) group: Option<u16>,
     /// Whether kswapd reclaims.
     pub(crate) kswapd: bool,
-    /// Pages looked at.
+    /// Pages taken off an inactive list, or met there while they were being freed, in all rounds.
     pub(crate) nr_scanned: u64,
-    /// Pages freed.
+    /// Pages freed, in all rounds: what the caller compares with what it wants.
     pub(crate) nr_reclaimed: u64,
 }
 

@@ -1,4 +1,6 @@
 //! `shrink_page_list`: what becomes of pages that reclaim has taken off the lists.
+//!
+//! Follows mm/vmscan.c of v2.6.27.
 
 use std::rc::Rc;
 
@@ -55,6 +57,7 @@ pub(super) async fn page_mapping_inuse(current: &Task, pfn: Pfn) -> bool {
         return true;
     }
     match PageMapping::decode(words.mapping().read_once(current).await) {
+        // `shrink_active_list` asks without the page lock: the file may have gone since its number was read.
         PageMapping::File(id) => match current.kernel().inode_of(id) {
             Some(inode) => inode.i_mmap.mapping_mapped(current).await,
             None => false,
@@ -120,19 +123,28 @@ async fn activate_locked(current: &Task, pfn: Pfn) {
 async fn shrink_page(current: &Task, pfn: Pfn) -> Result<(), Stays> {
     let kernel = current.kernel();
     let words = kernel.zone.memory.words(pfn);
+    // 1. A try, because a sleep here would hold up the whole batch, and because the owner of the lock may be
+    // waiting for memory, that is for us.
     if !trylock_page(current, &kernel.zone, pfn).await {
         current.mark("shrink_page_list:locked");
         return Err(Stays::Keep); // 1
     }
+    // 2. `writepage` sets the flag before it unlocks, so it cannot appear while we have the lock. Freed under
+    // writeback, the frame would go to the disk with a stranger's contents (I24).
     if words.flags().test_bit(current, PG_WRITEBACK).await {
         current.mark("shrink_page_list:writeback");
         return Err(Stays::KeepLocked); // 2
     }
+    // 3. The PTEs forget their use, so that the next look sees what came after this one. `PG_referenced`
+    // alone does not save a page of a file that nobody maps: its second use has activated it already
+    // (`mark_page_accessed`).
     let referenced = page_referenced(current, pfn, true).await > 0;
     if referenced && page_mapping_inuse(current, pfn).await {
         current.mark("shrink_page_list:referenced");
         return Err(Stays::ActivateLocked); // 3
     }
+    // 4. Before 5, because the PTEs are going to name the entry: a fault between the first and the last of
+    // them has to find the page there.
     let mapping = PageMapping::decode(words.mapping().read_once(current).await);
     if matches!(mapping, PageMapping::Anon(_))
         && !words.flags().test_bit(current, PG_SWAPCACHE).await
@@ -141,6 +153,8 @@ async fn shrink_page(current: &Task, pfn: Pfn) -> Result<(), Stays> {
         current.mark("shrink_page_list:no-swap");
         return Err(Stays::ActivateLocked); // 4
     }
+    // 5. Before the look at `PG_dirty`. Threads store through PTEs without a fault until each is cleared and
+    // flushed; `try_to_unmap` then moves the dirty bit to the page (R29).
     let mut owner = page_mapping(current, pfn).await;
     if !matches!(owner, Owner::None) && page_mapped(current, pfn).await {
         match try_to_unmap(current, pfn, false).await {
@@ -153,10 +167,12 @@ async fn shrink_page(current: &Task, pfn: Pfn) -> Result<(), Stays> {
         }
     }
     if words.flags().test_bit(current, PG_DIRTY).await {
+        // Used by calls, of a file that nobody maps: one more round before it costs a write.
         if referenced {
             return Err(Stays::KeepLocked);
         }
         write_out(current, pfn, &owner).await?; // 6
+        // The page was unlocked for a while: it may have been truncated, or have left the swap cache.
         owner = page_mapping(current, pfn).await;
     }
     free_clean_page(current, pfn, &owner).await
@@ -177,6 +193,9 @@ async fn write_out(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), Stays>
     if flags.read_once(current).await & busy != 0 || !trylock_page(current, zone, pfn).await {
         return Err(Stays::Keep);
     }
+    // Once more under the lock: between the first look and the lock somebody may have dirtied the page, or
+    // begun to write it. A store by a reference that comes even later is seen by `__remove_mapping`, which
+    // freezes first and looks then (R04).
     if flags.read_once(current).await & busy != 0 { Err(Stays::KeepLocked) } else { Ok(()) }
 }
 
@@ -185,6 +204,7 @@ async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), 
     let kernel = current.kernel();
     let zone = &kernel.zone;
     let words = zone.memory.words(pfn);
+    // 7. The freeze at 8 expects two references, the cache's and ours: the buffers' has to go before it.
     if words.flags().test_bit(current, PG_PRIVATE).await {
         let released = match owner.mapping(current) {
             Some(mapping) => try_to_release_page(current, mapping, pfn).await,
@@ -194,6 +214,8 @@ async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), 
             current.mark("shrink_page_list:buffers-stay");
             return Err(Stays::ActivateLocked); // 7
         }
+        // Truncated while its buffers refused to go. It is in no tree, so there is no slot to empty; a lookup
+        // that knew its former place may still raise its count for a moment.
         if matches!(owner, Owner::None) && words.count().read_once(current).await == 1 {
             current.mark("shrink_page_list:orphan");
             unlock_page(current, zone, pfn).await;
@@ -207,14 +229,19 @@ async fn free_clean_page(current: &Task, pfn: Pfn, owner: &Owner) -> Result<(), 
         }
     }
     let Some(mapping) = owner.mapping(current) else { return Err(Stays::KeepLocked) };
+    // Before 8, after which the page does not say any more where it was.
     let entry = match owner {
         Owner::Swap => SwapEntry::from_word(words.private().read_once(current).await),
         Owner::File(_) | Owner::None => None,
     };
+    // 8. The one look at the count that decides. Lookups take references without a lock, and the freeze makes
+    // "nobody has it" and "nobody gets it" one act (R03).
     if !__remove_mapping(current, mapping, pfn).await {
         return Err(Stays::KeepLocked); // 8
     }
     if let Some(entry) = entry {
+        // After `tree_lock`, never between A and B: `free_swap_and_cache` looks the page up with `swap_lock`
+        // held, and goes round as long as the count is frozen (R17).
         swap_free(current, &kernel.swap, entry).await;
     }
     // Its count is 0: nobody can find it, and nobody has it who could care about the lock.
