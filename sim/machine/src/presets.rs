@@ -5,7 +5,7 @@
 pub struct Preset {
     /// The name for `--machine`.
     pub name: &'static str,
-    /// The text of `configs/machines/NAME.ron`.
+    /// The text of `configs/machines/NAME.ron`; the package reaches it through its link `machines`.
     pub text: &'static str,
 }
 
@@ -13,7 +13,7 @@ macro_rules! presets {
     ($($name:literal),* $(,)?) => {
         &[$(Preset {
             name: $name,
-            text: include_str!(concat!("../../../configs/machines/", $name, ".ron")),
+            text: include_str!(concat!("../machines/", $name, ".ron")),
         }),*]
     };
 }
