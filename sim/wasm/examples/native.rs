@@ -1,4 +1,4 @@
-//! The same lines natively: `cargo run -p pagewalk-wasm --example native -- FILE...`, scenarios and traces.
+//! The same lines natively: `cargo run --release -p pagewalk-wasm --example native -- FILE...`, scenarios and traces.
 
 use std::process::ExitCode;
 
