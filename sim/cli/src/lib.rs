@@ -9,6 +9,7 @@ pub mod exit;
 pub mod explore;
 mod invariants;
 pub mod kernel_args;
+mod named;
 mod races;
 pub mod replay;
 pub mod report;

@@ -1,5 +1,6 @@
 //! `pagewalk trace`: capturing, importing, making and looking at traces.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -8,14 +9,15 @@ use clap::{Args, Subcommand, ValueEnum};
 use pagewalk_input::{Place, Refusal};
 use pagewalk_replay::diagnose;
 use pagewalk_trace::{
-    GeneratorSpec, Log, LogOptions, TraceError, TraceFile, TraceSummary, TraceWriter, decompress,
-    export_text, generate, has_calls, import_lackey, import_logs, import_text,
+    GeneratorSpec, IMPORTERS, ImportOptions, Importer, Log, PendingFile, TraceError, TraceFile, TraceSummary,
+    TraceWriter, decompress, export_text, generate, sniff,
 };
 use serde_json::json;
 
 use crate::capture::{self, CaptureArgs};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
+use crate::named::one_of;
 use crate::replay::write_answer;
 use crate::style::ColorChoice;
 
@@ -43,9 +45,9 @@ Needs Valgrind. Programs run about a hundred times slower than otherwise.")]
         /// The logs of one command, one for each process, plain or compressed with gzip or zstd; - reads standard input
         #[arg(required = true, value_name = "LOG")]
         logs: Vec<String>,
-        /// What the logs are
-        #[arg(long, value_enum, default_value_t = LogFormat::Lackey)]
-        format: LogFormat,
+        /// What the logs are [default: what they begin like]
+        #[arg(long, value_parser = one_of(IMPORTERS.iter().map(|format| (format.name(), format.about(), Format(*format)))))]
+        format: Option<Format>,
         /// Record so many accesses and end there
         #[arg(long, value_name = "ACCESSES")]
         max: Option<u64>,
@@ -82,12 +84,14 @@ struct Output {
     level: i32,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum LogFormat {
-    /// Valgrind's lackey with --trace-mem=yes, with or without system calls and threads; mappings that no call made are inferred
-    Lackey,
-    /// The text twin of the native format
-    Text,
+/// A format to import.
+#[derive(Clone, Copy)]
+struct Format(&'static dyn Importer);
+
+impl fmt::Debug for Format {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.0.name())
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,33 +136,31 @@ fn open_log(log: &str) -> io::Result<Box<dyn Read>> {
     if log == "-" { decompress(io::stdin()) } else { decompress(File::open(log)?) }
 }
 
-fn import(names: &[String], format: LogFormat, max: Option<u64>, output: &Output) -> Result<(), Refusal> {
+fn import(
+    names: &[String],
+    format: Option<Format>,
+    max: Option<u64>,
+    output: &Output,
+) -> Result<(), Refusal> {
     let mut logs = Vec::new();
-    let mut calls = names.len() > 1 || max.is_some();
     for name in names {
         let name = if name == "-" { "standard input" } else { name };
         let refused = |error: io::Error| {
             Refusal::new(Place::File { file: name.to_owned() }, format!("cannot be read: {error}"))
         };
         let input = open_log(if name == "standard input" { "-" } else { name }).map_err(refused)?;
-        let (has_calls, input) = has_calls(input).map_err(refused)?;
-        calls |= has_calls;
         logs.push(Log { name: name.to_owned(), input });
     }
+    let (importer, logs) = match format {
+        Some(Format(importer)) => (importer, logs),
+        None => sniff(logs).map_err(|error| diagnose(&error).help("--format NAME says what the logs are"))?,
+    };
     let trace = || {
-        let mut writer = TraceWriter::create(&output.output, output.level)?;
-        match logs.pop() {
-            Some(log) if format == LogFormat::Text && logs.is_empty() => {
-                import_text(log.input, &log.name, &mut writer)?;
-            }
-            Some(log) if !calls => import_lackey(log.input, &log.name, &mut writer)?,
-            last => {
-                logs.extend(last);
-                let options = LogOptions { look: true, max_accesses: max, ..LogOptions::default() };
-                import_logs(logs, options, &mut writer)?;
-            }
-        }
-        writer.finish()
+        let mut file = PendingFile::create(&output.output)?;
+        let mut writer = TraceWriter::within(&mut file, output.level)?;
+        importer.import(logs, ImportOptions { max_accesses: max, look: true }, &mut writer)?;
+        writer.finish()?;
+        file.commit()
     };
     trace().map_err(|error| diagnose(&error))?;
     info(&output.output.display().to_string(), InfoFormat::Text)

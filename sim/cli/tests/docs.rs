@@ -4,13 +4,15 @@
 //! command by command, in a directory that holds copies of `traces/` and `configs/`; blocks of one document share it.
 //!
 //! What stands between a comment `<!-- pagewalk ... -->` and `<!-- end -->` is the output of that command, to be shown as it is: a
-//! table. Behind `<!-- steps of FUNCTION in FILE -->` it is the numbered list in the comment above that function.
+//! table. Behind `<!-- formats to import -->` it is a table of the library's importers. Behind `<!-- steps of FUNCTION in FILE -->` it is the numbered list in the comment above that function.
 //!
 //! Set `PAGEWALK_UPDATE_DOCS=1` to write the true output into the documents instead.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use pagewalk_trace::{IMPORTERS, Importer};
 
 const PROMPT: &str = "$ pagewalk ";
 
@@ -113,6 +115,13 @@ fn produced(comment: &str, directory: &Path) -> Option<String> {
     let asked = comment.strip_prefix("<!-- ")?.strip_suffix(" -->")?;
     if let Some(command) = asked.strip_prefix("pagewalk ") {
         return Some(output(command, directory));
+    }
+    if asked == "formats to import" {
+        let row = |format: &&dyn Importer| format!("| `{}` | {} |\n", format.name(), format.about());
+        return Some(
+            "| format | what it is |\n|---|---|\n".to_owned()
+                + &IMPORTERS.iter().map(row).collect::<String>(),
+        );
     }
     let (function, file) = asked.strip_prefix("steps of ")?.split_once(" in ")?;
     Some(steps(function, file))

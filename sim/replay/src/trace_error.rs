@@ -29,6 +29,11 @@ pub fn diagnose(error: &TraceError) -> Refusal {
         TraceError::Record { what, why } => {
             Refusal::new(Place::File { file: what.clone() }, format!("cannot be recorded: {why}"))
         }
+        TraceError::Input { file, found, expected } => {
+            Refusal::new(Place::File { file: file.clone() }, "cannot be imported")
+                .found(found)
+                .expected(expected)
+        }
         TraceError::Spec { name, found, expected } => {
             Refusal::new(Place::File { file: format!("generator parameter `{name}`") }, "out of range")
                 .found(found)

@@ -47,6 +47,16 @@ pub enum TraceError {
         /// The rule it breaks.
         why: String,
     },
+    /// An input that no importer takes, or not together with the others.
+    #[error("{file}: found {found}, expected {expected}")]
+    Input {
+        /// The input, as the user named it.
+        file: String,
+        /// What it is.
+        found: String,
+        /// What an import needs.
+        expected: String,
+    },
     /// A generator's parameters are outside their ranges.
     #[error("generator parameter `{name}`: found {found}, expected {expected}")]
     Spec {
@@ -73,6 +83,11 @@ impl TraceError {
         expected: impl Into<String>,
     ) -> Self {
         Self::Format { file: file.to_owned(), offset, found: found.into(), expected: expected.into() }
+    }
+
+    /// An input that cannot be imported as it is given.
+    pub(crate) fn input(file: &str, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Input { file: file.to_owned(), found: found.into(), expected: expected.into() }
     }
 
     /// A record that breaks the rule `why`.

@@ -50,16 +50,30 @@ pub fn import_lackey<W: Write>(
     name: &str,
     writer: &mut TraceWriter<W>,
 ) -> Result<(), TraceError> {
+    import_lackey_up_to(None, input, name, writer)
+}
+
+/// The same up to so many accesses: the log behind the last of them is not read.
+pub(crate) fn import_lackey_up_to<W: Write>(
+    max_accesses: Option<u64>,
+    input: impl Read,
+    name: &str,
+    writer: &mut TraceWriter<W>,
+) -> Result<(), TraceError> {
     let mut lines = Lines::new(input, name);
     let mut import = Import::default();
+    let max = max_accesses.unwrap_or(u64::MAX);
     loop {
         let pid = import.pid;
-        import.accesses += lines.accesses(u64::MAX, |access| {
+        import.accesses += lines.accesses(max - import.accesses, |access| {
             import.pages.touch(access)?;
             writer.access(pid.unwrap_or(1), pid.unwrap_or(1), access)
         })?;
         if import.accesses > 0 {
             import.pid.get_or_insert(1);
+        }
+        if import.accesses == max {
+            break;
         }
         let Some(line) = lines.next()? else { break };
         match parse(line) {
@@ -157,6 +171,11 @@ impl Import {
         });
         Ok(())
     }
+}
+
+/// Whether a line can stand in a log.
+pub(crate) fn is_line(line: &[u8]) -> bool {
+    !matches!(parse(line), Line::Wrong(..))
 }
 
 fn parse(line: &[u8]) -> Line<'_> {

@@ -7,6 +7,7 @@
 mod error;
 mod event;
 mod files;
+mod importers;
 mod info;
 mod lackey;
 mod lines;
@@ -20,6 +21,7 @@ mod valgrind;
 pub use error::TraceError;
 pub use event::Event;
 pub use files::{Advice, FileTable, MAX_FILE_SIZE, MAX_TRANSFER};
+pub use importers::{AnyTraceWriter, IMPORTERS, ImportOptions, Importer, sniff};
 pub use info::{TouchedRange, TraceSummary};
 pub use lackey::{MAX_GAP_PAGES, import_lackey};
 pub use lines::decompress;

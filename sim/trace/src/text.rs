@@ -7,10 +7,11 @@ mod parse;
 mod print;
 
 pub use parse::import_text;
+pub(crate) use parse::import_text_up_to;
 pub use print::export_text;
 
 /// First line of a text trace.
-const FIRST_LINE: &str = "pagewalk-trace 1";
+pub(crate) const FIRST_LINE: &str = "pagewalk-trace 1";
 
 /// Quotes a string so that it is one word of a line.
 fn quote(text: &str) -> String {

@@ -7,6 +7,7 @@ mod errors;
 mod explore;
 mod fault_model;
 mod help;
+mod import;
 mod interrupt;
 mod invariants;
 mod order;

@@ -51,6 +51,11 @@ impl PendingFile {
         self.persist().map_err(|(name, e)| TraceError::io(&name, e))
     }
 
+    /// The name it will have.
+    pub(super) fn target(&self) -> &Path {
+        &self.target
+    }
+
     pub(super) fn persist(self) -> Result<(), (String, std::io::Error)> {
         let name = self.target.display().to_string();
         let file = self.temporary.into_inner().map_err(|e| (name.clone(), e.into_error()))?;

@@ -74,6 +74,17 @@ impl TraceWriter<PendingFile> {
     }
 }
 
+impl<'f> TraceWriter<&'f mut dyn Write> {
+    /// Starts a trace in a file that the caller commits once the trace is finished.
+    ///
+    /// # Errors
+    /// If the file refuses the header.
+    pub fn within(file: &'f mut PendingFile, level: i32) -> Result<Self, TraceError> {
+        let name = file.target().display().to_string();
+        Self::start(file, |_| Ok(()), name, level)
+    }
+}
+
 impl<W: Write> TraceWriter<W> {
     /// Starts a trace in any writer.
     ///

@@ -24,14 +24,27 @@ pub fn import_text<W: Write>(
     name: &str,
     writer: &mut TraceWriter<W>,
 ) -> Result<(), TraceError> {
+    import_text_up_to(None, input, name, writer)
+}
+
+/// The same up to so many accesses: the text behind the last of them is not read.
+pub(crate) fn import_text_up_to<W: Write>(
+    max_accesses: Option<u64>,
+    input: impl Read,
+    name: &str,
+    writer: &mut TraceWriter<W>,
+) -> Result<(), TraceError> {
     let mut lines = Lines::new(input, name);
     let first = lines.next()?.map(<[u8]>::to_vec);
     if first.as_deref() != Some(FIRST_LINE.as_bytes()) {
         let found = first.map_or("an empty text".to_owned(), |line| token(&line, 1));
         return Err(lines.error(1, found, "the first line `pagewalk-trace 1`"));
     }
-    let mut state = State { thread: None, provenance: Provenance::default() };
-    while let Some(line) = lines.next()? {
+    let left = max_accesses.unwrap_or(u64::MAX);
+    let mut state = State { thread: None, left, provenance: Provenance::default() };
+    while state.left > 0
+        && let Some(line) = lines.next()?
+    {
         let mut words = Words { line, at: 0, token_at: 0 };
         let result = state.line(&mut words, writer);
         if let Err(fault) = result {
@@ -69,6 +82,8 @@ pub(super) type Parsed<T> = Result<T, Fault>;
 struct State {
     /// Process and thread of the lines that follow.
     thread: Option<(u32, u32)>,
+    /// Accesses that may still be recorded.
+    left: u64,
     provenance: Provenance,
 }
 
@@ -87,7 +102,9 @@ impl State {
         words.word();
         let (addr, len) = words.address_and_length()?;
         words.end()?;
-        Ok(writer.access(pid, tid, RawAccess { addr, len, op })?)
+        writer.access(pid, tid, RawAccess { addr, len, op })?;
+        self.left -= 1;
+        Ok(())
     }
 
     fn other<W: Write>(&mut self, words: &mut Words<'_>, writer: &mut TraceWriter<W>) -> Parsed<()> {

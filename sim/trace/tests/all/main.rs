@@ -3,6 +3,7 @@
 
 mod common;
 mod frame;
+mod importers;
 mod info;
 mod lackey;
 mod make;

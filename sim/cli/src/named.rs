@@ -1,0 +1,18 @@
+//! Options whose values are names from a list that a library has: possible values, help and refusals follow from the list.
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+/// A parser that takes one name of `list`: each with its sentence and what it stands for.
+pub(crate) fn one_of<T>(
+    list: impl IntoIterator<Item = (&'static str, &'static str, T)>,
+) -> impl TypedValueParser<Value = T>
+where
+    T: Clone + Send + Sync + 'static,
+{
+    let list: Vec<_> = list.into_iter().collect();
+    let values = list.iter().map(|&(name, about, _)| PossibleValue::new(name).help(about));
+    PossibleValuesParser::new(values).map(move |typed| {
+        let known = list.iter().find(|(name, ..)| *name == typed);
+        known.expect("only names of the list are taken").2.clone()
+    })
+}
