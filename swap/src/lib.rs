@@ -41,3 +41,10 @@ pub struct SwapAreaSpec {
     /// What its pages are written to, and how long that takes.
     pub device: DeviceSpec,
 }
+
+impl Default for SwapAreaSpec {
+    /// 512 MiB on the usual drive.
+    fn default() -> Self {
+        Self { pages: 131_072, priority: 0, device: DeviceSpec::default() }
+    }
+}

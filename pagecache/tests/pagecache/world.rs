@@ -30,7 +30,8 @@ impl World {
     ) -> Self {
         let config = EngineConfig { cpus, schedule, seed, checks: true, ..EngineConfig::default() };
         let hw = Hardware::new(&HardwareSpec::minimal(cpus, frames)).expect("possible hardware");
-        let zone = Zone::new(&hw, &ZoneSpec::default()).expect("a possible zone");
+        let zone = Zone::new(&hw, &ZoneSpec { pcp_batch: 1, pcp_high: 64, ..ZoneSpec::default() })
+            .expect("a possible zone");
         zone.set_switches(kernel);
         let cache = PageCache::new(&zone, 1 << 16);
         Self { engine: Engine::new(config), zone, cache }

@@ -29,7 +29,7 @@ struct Race {
 impl Race {
     fn new(index: u64, schedule: Schedule) -> Self {
         let hw = Hardware::new(&HardwareSpec::minimal(3, 64)).expect("a possible machine");
-        let spec = ZoneSpec { track_contents: false, ..ZoneSpec::default() };
+        let spec = ZoneSpec { pcp_batch: 1, pcp_high: 64, track_contents: false };
         let zone = Zone::new(&hw, &spec).expect("a possible zone");
         let cache = PageCache::new(&zone, 64);
         let mapping = cache.address_space(1);

@@ -41,6 +41,11 @@ impl<const MIN: u64, const MAX: u64> Int<MIN, MAX> {
     }
 }
 
+/// A cost or a time in cycles of the CPU.
+pub type Cycles = Int<0, 1_000_000_000>;
+/// A cost that cannot be zero, so that simulated time always advances.
+pub type SomeCycles = Int<1, 1_000_000_000>;
+
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Int<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Whole<const MIN: u64, const MAX: u64>;

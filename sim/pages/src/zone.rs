@@ -31,8 +31,9 @@ pub struct ZoneSpec {
 }
 
 impl Default for ZoneSpec {
+    /// Of 512 MiB: zone_batchsize and setup_pageset of Linux 2.6.27 mm/page_alloc.c.
     fn default() -> Self {
-        Self { pcp_batch: 1, pcp_high: 64, track_contents: true }
+        Self { pcp_batch: 31, pcp_high: 186, track_contents: true }
     }
 }
 

@@ -221,9 +221,9 @@ impl fmt::Debug for DecodedTraces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::RunOptions;
     use crate::progress::Shared;
     use crate::run::{Replay, ReplayOptions};
+    use crate::run_options::RunOptions;
     use pagewalk_machine::Machine;
 
     const TCC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../traces/tcc.pwt");

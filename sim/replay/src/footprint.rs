@@ -12,9 +12,9 @@ use pagewalk_machine::{Frames, Machine};
 use pagewalk_pages::Watermarks;
 
 use super::amounts::MemoryAmount;
-use super::build::RunOptions;
 use super::progress::Shared;
 use super::run::{Replay, ReplayOptions};
+use super::run_options::RunOptions;
 use crate::report::Footprint;
 
 /// Frames of the machine on which the footprint is found: 64 GiB.

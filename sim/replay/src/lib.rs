@@ -4,7 +4,6 @@
 mod account;
 pub mod amounts;
 mod batch;
-pub mod build;
 pub mod decoded;
 mod feed;
 mod file_calls;
@@ -17,6 +16,7 @@ mod place;
 mod progress;
 pub mod report;
 mod run;
+mod run_options;
 mod shared_ranges;
 mod syscalls;
 mod thread;
@@ -24,10 +24,10 @@ mod trace_error;
 pub mod watch;
 
 pub use self::account::account;
-pub use self::build::RunOptions;
 pub use self::decoded::access;
 pub use self::inspect::check;
 pub use self::place::Placement;
 pub use self::progress::{Progress, Shared, Unwatched};
 pub use self::run::{Finished, Replay, ReplayOptions, ReplayedTrace, Watchers};
+pub use self::run_options::RunOptions;
 pub use self::trace_error::diagnose;

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use pagewalk_engine::{ContextId, CpuId, Stop};
 use pagewalk_input::Refusal;
 use pagewalk_kernel::{AntagonistSpec, Errno, Kernel, Mm, Observer, Segv, Task};
-use pagewalk_machine::Machine;
+use pagewalk_machine::{Machine, Parts};
 use pagewalk_trace::{EventRecord, ThreadInfo, TraceError, TraceFile};
 
 use super::batch::Batch;
-use super::build::{self, RunOptions};
 use super::decoded::DecodedTrace;
 use super::feed::{Feed, Process};
 use super::files::Files;
 use super::inspect::inspect;
 use super::place::Placement;
 use super::progress::Shared;
+use super::run_options::RunOptions;
 use super::thread::run_thread;
 use crate::perfetto::Tracer;
 use crate::report::Footprint;
@@ -209,11 +209,8 @@ impl Replay {
         shared: Arc<Shared>,
         watchers: Watchers,
     ) -> Result<Finished, Refusal> {
-        let engine = build::engine(machine, options.run);
-        let hardware = build::hardware(machine);
-        let kernel =
-            Kernel::new(engine, &hardware, build::kernel(machine, options.run.switches, options.run.verify))
-                .expect("a machine that was checked can be built");
+        let Parts { engine, hardware, kernel } = options.run.parts(machine);
+        let kernel = Kernel::new(engine, &hardware, kernel).expect("a machine that was checked can be built");
         let traces = traces
             .enumerate()
             .map(|(number, file)| ReplayedTrace::new(file?, number, options.ordered, &shared));

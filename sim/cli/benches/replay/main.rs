@@ -12,7 +12,7 @@ use floor::Floor;
 use pagewalk_engine::{Class, CpuId, Engine, EngineConfig, ObjectId, Schedule, Word};
 use pagewalk_machine::Machine;
 use pagewalk_mmu::{Access, Asid, PageSize, Pfn, Position, RunEnd, TlbEntry, TlbHierarchy, run_hits};
-use pagewalk_replay::build::{RunOptions, tlb};
+use pagewalk_replay::RunOptions;
 use pagewalk_replay::{Replay, ReplayOptions, Shared, access};
 use pagewalk_trace::{GeneratorSpec, Pattern, TraceFile, TraceWriter, generate};
 
@@ -104,7 +104,7 @@ fn replay_against_floors(name: &str) {
     let mut decoded = Vec::new();
     decode(&path, |block| decoded.extend_from_slice(block));
     let n = decoded.len() as f64;
-    let spec = tlb(&Machine::default().tlb);
+    let spec = Machine::default().tlb.spec();
     let hierarchy = || TlbHierarchy::new(&spec).expect("the default machine");
     let mut candidates: Vec<Candidate<'_>> = vec![
         (

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use pagewalk_engine::{CpuId, Stop};
 use pagewalk_kernel::{File, Inode, Kernel, Mm, Task, Transfer, sys_exit, sys_read};
-use pagewalk_machine::Machine;
+use pagewalk_machine::{Machine, Parts};
 use pagewalk_mmu::BASE_PAGE_BYTES;
 use pagewalk_pages::Switches;
-use pagewalk_replay::build::{self, RunOptions};
+use pagewalk_replay::RunOptions;
 
 /// Pages that each reader reads.
 pub(crate) const PAGES: u64 = 64;
@@ -81,10 +81,8 @@ fn measure(kernel: Switches, setup: Setup) -> Point {
     ];
     machine.set_all(&options).expect("valid options");
     let run = RunOptions { switches: kernel, ..RunOptions::default() };
-    let engine = build::engine(&machine, run);
-    let hardware = build::hardware(&machine);
-    let kernel =
-        Kernel::new(engine, &hardware, build::kernel(&machine, kernel, false)).expect("a possible machine");
+    let Parts { engine, hardware, kernel } = run.parts(&machine);
+    let kernel = Kernel::new(engine, &hardware, kernel).expect("a possible machine");
     let inode = kernel.open_inode("/data", setup.cpus * PAGES * BASE_PAGE_BYTES);
     let spent: Rc<RefCell<Vec<u64>>> = Rc::default();
     let readers = (Rc::clone(&inode), Rc::clone(&spent));

@@ -16,7 +16,7 @@ fn import(scratch: &Scratch, words: &[&str]) -> (Answer, Option<String>) {
     let _ = fs::remove_file(&out);
     let answer = pagewalk(&[&["trace", "import", "-o", &out], words].concat());
     let told = fs::exists(&out)
-        .unwrap()
+        .expect("its directory can be read")
         .then(|| pagewalk(&["trace", "info", &out, "--format", "records"]).expect(0));
     (answer, told)
 }

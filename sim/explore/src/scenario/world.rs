@@ -146,6 +146,8 @@ impl World {
             // Reclaim and writeback are operations: they do not come of themselves when few frames are free or many dirty.
             pages_min: Some(0),
             dirty_ratio: 0,
+            // One process, which no CPU leaves and comes back to.
+            pcid: false,
             ..KernelConfig::default()
         };
         Kernel::new(engine, &hardware, config).expect("a possible machine")

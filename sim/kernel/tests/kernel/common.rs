@@ -44,7 +44,7 @@ impl Default for Setup {
             walk_caches: WalkCacheSpec { levels: vec![Some(WalkCacheGeometry { entries: 4, ways: 4 }); 3] },
             pcp: (4, 12),
             // Every frame may be used: what is kept back is for tests of its own.
-            config: KernelConfig { pages_min: Some(0), ..KernelConfig::default() },
+            config: KernelConfig { pages_min: Some(0), pcid: false, ..KernelConfig::default() },
         }
     }
 }

@@ -1,26 +1,10 @@
-//! Machine descriptions: the presets, `--set`, origins, the table of parameters, and `pagewalk config`.
+//! Machine descriptions: the presets, `--set`, origins, the table of parameters.
 
-use clap::Parser;
-use pagewalk_cli::config_cmd::{Answer, ConfigArgs, answer};
-use pagewalk_cli::diagnostic::Diagnostic;
-use pagewalk_cli::exit::Exit;
-use pagewalk_cli::style::Paint;
 use pagewalk_machine::parameters::{Kind, PARAMETERS, find, markdown};
 use pagewalk_machine::{Frames, Machine, Origin, PRESETS, Replacement, Ways, parse_machine_str};
 
-#[derive(Parser)]
-struct Command {
-    #[command(flatten)]
-    config: ConfigArgs,
-}
-
-fn config(args: &[&str]) -> Answer {
-    let command = Command::try_parse_from([&["config"], args].concat()).expect("a command line of the tests");
-    answer(&command.config, Paint::PLAIN, Paint::PLAIN)
-}
-
 fn preset(name: &str) -> Machine {
-    Machine::load(name).unwrap_or_else(|problem| panic!("{}", problem.to_text(Paint::PLAIN)))
+    Machine::load(name).unwrap_or_else(|problem| panic!("{}", problem))
 }
 
 fn values(machine: &Machine) -> Vec<(String, String)> {
@@ -143,7 +127,7 @@ fn values_may_be_set_as_people_write_them() {
         "tlb.l2=[]",
         "tlb.l2=[(entries: 8, ways: 2)]",
     ] {
-        machine.set(option).unwrap_or_else(|problem| panic!("{}", problem.to_text(Paint::PLAIN)));
+        machine.set(option).unwrap_or_else(|problem| panic!("{}", problem));
     }
     assert_eq!(machine.memory.frames, Frames::new(131_072).unwrap());
     assert_eq!(
@@ -173,20 +157,9 @@ fn every_shown_value_can_be_set_again() {
         let mut copy = machine.clone();
         for leaf in machine.leaves() {
             let option = format!("{}={}", leaf.path, leaf.text());
-            copy.set(&option).unwrap_or_else(|problem| panic!("{}", problem.to_text(Paint::PLAIN)));
+            copy.set(&option).unwrap_or_else(|problem| panic!("{}", problem));
         }
         assert_eq!(values(&copy), values(&machine));
-    }
-}
-
-#[test]
-fn shown_ron_reads_back_as_the_same_machine() {
-    for name in PRESETS.iter().map(|preset| preset.name) {
-        let shown = config(&["show", name, "--format", "ron"]);
-        assert_eq!(shown.exit, Exit::Held);
-        let read = parse_machine_str("shown", &shown.stdout);
-        let read = read.unwrap_or_else(|problem| panic!("{}", problem.to_text(Paint::PLAIN)));
-        assert_eq!(values(&read), values(&preset(name)));
     }
 }
 
@@ -208,35 +181,6 @@ fn origins_name_the_line_or_the_option_or_the_default() {
 }
 
 #[test]
-fn config_answers_look_as_recorded() {
-    let shown = config(&["show", "tiny", "--origin", "--set", "cpus=1"]);
-    insta::assert_snapshot!("show_tiny", shown.stdout.replace("preset tiny", "P"));
-    insta::assert_snapshot!("explain_one", config(&["explain", "costs.line_transfer"]).stdout);
-    insta::assert_snapshot!("explain_list", config(&["explain", "tlb.l1d[0]"]).stdout);
-    insta::assert_snapshot!("explain_json", config(&["explain", "scheduler", "--format", "json"]).stdout);
-    let json = config(&["show", "--format", "json", "--origin", "--set", "cpus=1"]).stdout;
-    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["machine"]["cpus"], 1);
-    assert_eq!(json["origins"]["cpus"]["kind"], "option");
-}
-
-#[test]
-fn config_exits_as_documented() {
-    assert_eq!(config(&["check", "default", "tiny"]).exit, Exit::Held);
-    assert_eq!(config(&["check", "default", "no-such-file.ron"]).exit, Exit::BadInput);
-    assert_eq!(config(&["show", "--set", "cpus=0"]).exit, Exit::Usage);
-    let unknown = config(&["explain", "costs.invlgp"]);
-    assert_eq!(unknown.exit, Exit::Usage);
-    assert!(unknown.stderr.contains("did you mean `costs.invlpg`?"), "{}", unknown.stderr);
-    let json = config(&["check", "no-such-file.ron", "--format", "json"]);
-    assert!(json.stderr.is_empty());
-    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(json["files"][0]["right"], false);
-    assert!(find("tlb.").unwrap().len() > 12);
-    assert_eq!(find("").unwrap().len(), PARAMETERS.len());
-}
-
-#[test]
 fn the_documentation_holds_the_table_of_parameters() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/machines.md");
     let text = std::fs::read_to_string(path).unwrap();
@@ -248,4 +192,10 @@ fn the_documentation_holds_the_table_of_parameters() {
     for name in PRESETS.iter().map(|preset| preset.name) {
         assert!(text.contains(&format!("`{name}`")), "docs/machines.md does not name {name}");
     }
+}
+
+#[test]
+fn sections_and_lists_name_their_parameters() {
+    assert!(find("tlb.").unwrap().len() > 12);
+    assert_eq!(find("").unwrap().len(), PARAMETERS.len());
 }

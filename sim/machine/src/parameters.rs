@@ -1,37 +1,52 @@
 //! The table of parameters: what each means, its unit and range, its default and why. `config explain`, the
 //! messages about `--set`, and `docs/machines.md` are all made from it.
 
-mod hardware;
-mod operation;
-
 use std::fmt;
 
 use pagewalk_input::nearest;
 
-use self::hardware::HARDWARE;
-use self::operation::OPERATION;
 use super::Machine;
 use super::paths::general;
+use super::sections::{Allowed, ROWS};
 
 /// Every parameter of a machine, in the order a description gives them.
 pub const PARAMETERS: &[Parameter] = &{
-    let mut all = [HARDWARE[0]; HARDWARE.len() + OPERATION.len()];
-    let mut at = 0;
-    while at < all.len() {
-        all[at] = if at < HARDWARE.len() { HARDWARE[at] } else { OPERATION[at - HARDWARE.len()] };
-        at += 1;
+    let mut all = [Machine::ROWS[0]; count()];
+    let (mut section, mut at) = (0, 0);
+    while section <= ROWS.len() {
+        let rows = rows_of(section);
+        let mut row = 0;
+        while row < rows.len() {
+            all[at] = rows[row];
+            (row, at) = (row + 1, at + 1);
+        }
+        section += 1;
     }
     all
 };
 
-const fn row(
+/// The rows of one section; those of none come first.
+const fn rows_of(section: usize) -> &'static [Parameter] {
+    if section == 0 { Machine::ROWS } else { ROWS[section - 1] }
+}
+
+const fn count() -> usize {
+    let (mut section, mut count) = (0, 0);
+    while section <= ROWS.len() {
+        count += rows_of(section).len();
+        section += 1;
+    }
+    count
+}
+
+/// A parameter whose values are of type `T`.
+pub(crate) const fn row<T: Allowed>(
     path: &'static str,
     unit: &'static str,
-    kind: Kind,
     about: &'static str,
     source: &'static str,
 ) -> Parameter {
-    Parameter { path, unit, kind, about, source }
+    Parameter { path, unit, kind: T::KIND, about, source }
 }
 
 /// What values a parameter takes.
