@@ -8,6 +8,7 @@ use pagewalk_machine::parameters::{self, Parameter};
 use pagewalk_machine::{Leaf, Machine, PRESETS};
 use serde_json::{Value, json};
 
+use crate::answer_format::AnswerFormat;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::style::{ColorChoice, Paint, WIDTH, group, wrap};
@@ -28,8 +29,8 @@ enum ConfigCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<String>,
         /// How to answer
-        #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
-        format: TextOrJson,
+        #[arg(long, value_enum, default_value_t = AnswerFormat::Text)]
+        format: AnswerFormat,
     },
     /// Show every parameter of a machine
     #[command(after_help = preset_help())]
@@ -56,14 +57,6 @@ enum ConfigCommand {
         #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
         format: ExplainFormat,
     },
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum TextOrJson {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,12 +160,12 @@ pub fn answer(args: &ConfigArgs, stdout: Paint, stderr: Paint) -> Answer {
     }
 }
 
-fn check(files: &[String], format: TextOrJson, stdout: Paint, stderr: Paint) -> Answer {
+fn check(files: &[String], format: AnswerFormat, stdout: Paint, stderr: Paint) -> Answer {
     let mut answer = Answer::held(String::new());
     let mut results = Vec::new();
     for file in files {
         match Machine::load(file) {
-            Ok(machine) if format == TextOrJson::Text => {
+            Ok(machine) if format == AnswerFormat::Text => {
                 let good = stdout.accent("right");
                 answer.stdout += &format!("{good}   {file}   {}\n", summary(&machine));
             }
@@ -182,15 +175,15 @@ fn check(files: &[String], format: TextOrJson, stdout: Paint, stderr: Paint) -> 
             Err(problem) => {
                 answer.exit = problem.exit();
                 match format {
-                    TextOrJson::Text => answer.stderr += &problem.to_text(stderr),
-                    TextOrJson::Json => {
+                    AnswerFormat::Text => answer.stderr += &problem.to_text(stderr),
+                    AnswerFormat::Json => {
                         results.push(json!({ "file": file, "right": false, "problem": problem }));
                     }
                 }
             }
         }
     }
-    if format == TextOrJson::Json {
+    if format == AnswerFormat::Json {
         answer.stdout = pretty(&json!({ "schema": "pagewalk.config-check/1", "files": results }));
     }
     answer

@@ -1,5 +1,6 @@
 //! The program `pagewalk`: its command line, its answers as text and as exit codes, and captures.
 
+pub mod answer_format;
 mod capture;
 pub mod cli;
 pub mod config_cmd;

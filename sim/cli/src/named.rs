@@ -2,10 +2,11 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-/// A parser that takes one name of `list`: each with its sentence and what it stands for.
-pub(crate) fn one_of<T>(
-    list: impl IntoIterator<Item = (&'static str, &'static str, T)>,
-) -> impl TypedValueParser<Value = T>
+/// A name, what it is, and what it stands for.
+pub(crate) type Named<T> = (&'static str, &'static str, T);
+
+/// A parser that takes one name of `list`.
+pub(crate) fn one_of<T>(list: impl IntoIterator<Item = Named<T>>) -> impl TypedValueParser<Value = T>
 where
     T: Clone + Send + Sync + 'static,
 {

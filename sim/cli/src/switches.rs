@@ -71,8 +71,8 @@ pub fn nearest_name(typed: &str) -> Option<&'static str> {
 
 /// Which presets have a fix, as `fixed, linux-2.6.27`.
 fn presets_with(fix: Fix) -> String {
-    let with = Switches::PRESETS.iter().filter(|(_, preset)| preset.has(fix));
-    with.map(|&(name, _)| name).collect::<Vec<_>>().join(", ")
+    let with = Switches::PRESETS.iter().filter(|preset| preset.switches.has(fix));
+    with.map(|preset| preset.name).collect::<Vec<_>>().join(", ")
 }
 
 impl Rows {
@@ -117,7 +117,7 @@ impl Rows {
             let info = fix.info();
             let on: serde_json::Map<String, Value> = Switches::PRESETS
                 .iter()
-                .map(|(name, kernel)| ((*name).to_owned(), json!(kernel.has(fix))))
+                .map(|preset| (preset.name.to_owned(), json!(preset.switches.has(fix))))
                 .collect();
             json!({
                 "name": info.name, "commit": info.commit, "version": info.version, "race": info.race,

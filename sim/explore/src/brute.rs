@@ -1,8 +1,11 @@
 //! Every schedule, one after the other, without any reduction: what the reduced search is measured against.
 
-use pagewalk_engine::{Engine, Executed, Explorer};
+use std::rc::Rc;
 
-use crate::model::{Limits, Model, Run, Summary, run_once, verdict_of};
+use pagewalk_engine::{Engine, Executed, Explorer, Stop};
+
+use crate::model::{Limits, Model, Run, Summary};
+use crate::strategy::{Ran, Strategy, drive};
 use crate::trace::{Trace, Unfinished};
 
 struct Enumeration {
@@ -26,35 +29,35 @@ pub fn enumerate(model: &mut dyn Model, limits: Limits, visit: &mut dyn FnMut(&R
         cut: false,
         unfinished: Unfinished::default(),
     };
-    let mut summary = Summary::default();
-    loop {
-        (all.depth, all.cut) = (0, false);
-        all.trace.clear();
-        let (engine, stop) = run_once(model, 0, &mut all);
-        all.unfinished.push_to(&mut all.trace);
-        summary.runs += 1;
-        summary.steps += all.trace.events().len() as u64;
-        let mut go_on = true;
-        if all.cut {
-            summary.cut += 1;
-        } else {
-            summary.classes += 1;
-            let verdict = verdict_of(model, &engine, stop);
-            summary.failing += u64::from(!verdict.is_clean());
-            go_on = visit(&Run { class: all.trace.class(), verdict: &verdict, trace: &all.trace });
+    drive(model, &mut all, limits, &mut |all, verdict| {
+        visit(&Run { class: all.trace.class(), verdict, trace: &all.trace })
+    })
+}
+
+impl Strategy for Enumeration {
+    fn begin(&mut self) -> u64 {
+        (self.depth, self.cut) = (0, false);
+        self.trace.clear();
+        0
+    }
+
+    fn end(&mut self, _: &Rc<Engine>, _: &Stop) -> Ran {
+        self.unfinished.push_to(&mut self.trace);
+        if self.cut { Ran::Cut } else { Ran::Whole }
+    }
+
+    fn steps(&self) -> usize {
+        self.trace.events().len()
+    }
+
+    fn advance(&mut self) -> bool {
+        while self.stack.last().is_some_and(|&(_, left)| left == 0) {
+            self.stack.pop();
         }
-        while all.stack.last().is_some_and(|&(_, left)| left == 0) {
-            all.stack.pop();
-        }
-        let Some((chosen, left)) = all.stack.last_mut() else {
-            summary.complete = summary.cut == 0;
-            return summary;
-        };
+        let Some((chosen, left)) = self.stack.last_mut() else { return false };
         *chosen = left.trailing_zeros() as usize;
         *left &= *left - 1;
-        if !go_on || !model.goes_on() || summary.runs >= limits.runs {
-            return summary;
-        }
+        true
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pagewalk_engine::{Actor, CpuId};
 use pagewalk_input::{Place, Refusal, read_text, write_whole};
-use pagewalk_pages::{Fix, Mutant, Switches};
+use pagewalk_pages::{Fix, KernelPreset, Mutant, Switches};
 use serde::{Deserialize, Serialize};
 
 use crate::read::MAX_BYTES;
@@ -178,7 +178,7 @@ impl Case {
     }
 
     fn preset(&self) -> Option<Switches> {
-        Switches::PRESETS.iter().find(|(name, _)| *name == self.kernel).map(|&(_, preset)| preset)
+        KernelPreset::from_name(&self.kernel).map(|preset| preset.switches)
     }
 
     /// The kernel's names.

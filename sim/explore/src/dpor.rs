@@ -14,14 +14,17 @@ use pagewalk_engine::{
 
 use crate::depend::{Access, related};
 use crate::fault::Fault;
-use crate::model::{Limits, Model, Run, Summary, run_once, verdict_of};
+use crate::model::{Limits, Model, Run, Summary};
 use crate::node::{Node, mask, same};
 use crate::race::{plan_reversals, plan_woken};
+use crate::strategy::{Ran, Strategy, drive};
 use crate::trace::Trace;
 
 /// The search: a stack of choice points, of which each run follows the first ones and adds new ones.
 struct Search {
     stack: Vec<Node>,
+    /// How many of them the last run has followed without a change.
+    first_new: usize,
     depth: usize,
     /// The steps of the last run. Those before the choice that was changed are the steps of the next.
     trace: Trace,
@@ -54,35 +57,58 @@ pub fn exhaust_with(
     visit: &mut dyn FnMut(&Run<'_>) -> bool,
 ) -> Summary {
     let mut search = Search::new(model.cpus(), limits, fault);
-    let mut summary = Summary::default();
-    loop {
-        let first_new = search.stack.len() - usize::from(search.reruns_last());
-        search.begin();
-        let (engine, stop) = run_once(model, 0, &mut search);
-        search.note_end(&engine, &stop);
-        plan_reversals(&search.trace, &mut search.stack, first_new, &search.pending);
-        plan_woken(&search.trace, &mut search.stack, first_new);
-        summary.runs += 1;
-        summary.steps += search.trace.events().len() as u64;
-        let mut go_on = true;
-        if search.sleep_blocked {
-            summary.sleep_blocked += 1;
-        } else if search.cut {
-            summary.cut += 1;
-        } else {
-            summary.classes += 1;
-            let verdict = verdict_of(model, &engine, stop);
-            summary.failing += u64::from(!verdict.is_clean());
-            let trace = search.right.as_ref().unwrap_or(&search.trace);
-            go_on = visit(&Run { class: trace.class(), verdict: &verdict, trace });
+    drive(model, &mut search, limits, &mut |search, verdict| {
+        let trace = search.right.as_ref().unwrap_or(&search.trace);
+        visit(&Run { class: trace.class(), verdict, trace })
+    })
+}
+
+impl Strategy for Search {
+    fn begin(&mut self) -> u64 {
+        self.first_new = self.stack.len() - usize::from(self.reruns_last());
+        self.depth = 0;
+        self.last = None;
+        self.sleep_blocked = false;
+        self.cut = false;
+        let same = self.stack.len().saturating_sub(1);
+        self.trace.truncate(same);
+        if let Some(right) = &mut self.right {
+            right.truncate(same);
         }
-        if !search.advance() {
-            summary.complete = summary.cut == 0;
-            return summary;
+        self.pending.clear();
+        0
+    }
+
+    fn end(&mut self, engine: &Rc<Engine>, stop: &Stop) -> Ran {
+        self.note_end(engine, stop);
+        plan_reversals(&self.trace, &mut self.stack, self.first_new, &self.pending);
+        plan_woken(&self.trace, &mut self.stack, self.first_new);
+        match () {
+            () if self.sleep_blocked => Ran::Asleep,
+            () if self.cut => Ran::Cut,
+            () => Ran::Whole,
         }
-        if !go_on || !model.goes_on() || summary.runs >= limits.runs {
-            return summary;
+    }
+
+    fn steps(&self) -> usize {
+        self.trace.events().len()
+    }
+
+    fn advance(&mut self) -> bool {
+        while let Some(index) = self.stack.len().checked_sub(1) {
+            let node = &mut self.stack[index];
+            if let Some(event) = self.trace.events().get(index) {
+                node.done.push(Rc::clone(&event.access));
+            }
+            let left = node.pending();
+            if left != 0 {
+                node.chosen = left.trailing_zeros() as usize;
+                node.label = None;
+                return true;
+            }
+            self.stack.pop();
         }
+        false
     }
 }
 
@@ -90,6 +116,7 @@ impl Search {
     fn new(cpus: usize, limits: Limits, fault: Option<Fault>) -> Self {
         Self {
             stack: Vec::new(),
+            first_new: 0,
             depth: 0,
             trace: Trace::broken(cpus, fault),
             fault,
@@ -115,19 +142,6 @@ impl Search {
     fn waiting_count(&self, stop: &Stop) -> bool {
         let stuck = matches!(stop, Stop::Deadlock(_)) && !self.has(Fault::DeadlockForgotten);
         stuck || (self.sleep_blocked && !self.has(Fault::SleepBlockedForgotten))
-    }
-
-    fn begin(&mut self) {
-        self.depth = 0;
-        self.last = None;
-        self.sleep_blocked = false;
-        self.cut = false;
-        let same = self.stack.len().saturating_sub(1);
-        self.trace.truncate(same);
-        if let Some(right) = &mut self.right {
-            right.truncate(same);
-        }
-        self.pending.clear();
     }
 
     /// A run has ended in `stop`.
@@ -176,24 +190,6 @@ impl Search {
         let anything = [Touch { object: ObjectId::new(&ANYTHING, 0), kind: op.kind, effect }];
         let touched: &[Touch] = if self.has(Fault::UnfinishedForgotten) { &[] } else { &anything };
         self.executed(engine, &Executed { actor, context: None, op, effect, touched, irqs_off: false });
-    }
-
-    /// Moves on to the next choice; false when nothing is left.
-    fn advance(&mut self) -> bool {
-        while let Some(index) = self.stack.len().checked_sub(1) {
-            let node = &mut self.stack[index];
-            if let Some(event) = self.trace.events().get(index) {
-                node.done.push(Rc::clone(&event.access));
-            }
-            let left = node.pending();
-            if left != 0 {
-                node.chosen = left.trailing_zeros() as usize;
-                node.label = None;
-                return true;
-            }
-            self.stack.pop();
-        }
-        false
     }
 
     fn new_node(&mut self, enabled: u64) -> Option<usize> {

@@ -29,6 +29,7 @@ mod search;
 mod shrink;
 mod states;
 mod strategy;
+mod strategy_kind;
 mod tell;
 mod trace;
 
@@ -50,6 +51,7 @@ pub use shrink::{Shrunk, shrink, switches};
 pub use states::{
     BrokenState, CheckpointError, StateGraph, StateSummary, Walked, disagreement, exhaust_states, walk,
 };
-pub use strategy::Strategy;
+pub use strategy::{Ran, Strategy, drive};
+pub use strategy_kind::StrategyKind;
 pub use tell::Teller;
 pub use trace::{Event, Trace};

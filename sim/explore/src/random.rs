@@ -1,27 +1,28 @@
 //! The random walk: at every point each enabled actor is as likely as the others.
 
+use std::rc::Rc;
+
 use pagewalk_engine::{Engine, Executed, Explorer, Purpose, Random, Stop};
 
-use crate::model::{Limits, Model, Summary, Verdict, run_once, verdict_of};
+use crate::model::{Limits, Model, Summary, Verdict};
+use crate::strategy::{Ran, Strategy, drive};
 
 /// A seeded uniform choice at every step.
 #[derive(Clone, Debug)]
 pub struct RandomWalk {
+    seed: u64,
+    /// Runs begun.
+    begun: u64,
     random: Random,
     choices: Vec<usize>,
     most_steps: usize,
 }
 
 impl RandomWalk {
-    /// The walk of `seed`, at most so many steps long.
+    /// Walks begun with `seed`, at most so many steps long.
     pub fn new(seed: u64, most_steps: usize) -> Self {
-        Self { random: Random::new(seed, Purpose::Schedule), choices: Vec::new(), most_steps }
-    }
-
-    /// Begins the next run, of another seed.
-    pub fn begin(&mut self, seed: u64) {
-        self.random = Random::new(seed, Purpose::Schedule);
-        self.choices.clear();
+        let random = Random::new(seed, Purpose::Schedule);
+        Self { seed, begun: 0, random, choices: Vec::new(), most_steps }
     }
 
     /// Who took each step of the present run.
@@ -62,6 +63,28 @@ pub(crate) fn seed_of_run(seed: u64, number: u64) -> u64 {
     seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
+impl Strategy for RandomWalk {
+    fn begin(&mut self) -> u64 {
+        let seed = seed_of_run(self.seed, self.begun);
+        self.begun += 1;
+        self.random = Random::new(seed, Purpose::Schedule);
+        self.choices.clear();
+        seed
+    }
+
+    fn end(&mut self, _: &Rc<Engine>, stop: &Stop) -> Ran {
+        if self.was_cut() && matches!(stop, Stop::Stopped(_)) { Ran::Cut } else { Ran::Whole }
+    }
+
+    fn steps(&self) -> usize {
+        self.choices.len()
+    }
+
+    fn advance(&mut self) -> bool {
+        true // chance never says that nothing is left
+    }
+}
+
 /// Runs `model` under `limits.runs` random schedules. `visit` gets each run's choices and verdict, and says whether to go on.
 pub fn random_walk(
     model: &mut dyn Model,
@@ -69,26 +92,6 @@ pub fn random_walk(
     limits: Limits,
     visit: &mut dyn FnMut(&[usize], &Verdict) -> bool,
 ) -> Summary {
-    let mut summary = Summary::default();
     let mut walk = RandomWalk::new(seed, limits.steps);
-    for number in 0..limits.runs {
-        let own = seed_of_run(seed, number);
-        walk.begin(own);
-        let (engine, stop) = run_once(model, own, &mut walk);
-        summary.runs += 1;
-        summary.steps += walk.choices().len() as u64;
-        if walk.was_cut() && matches!(stop, Stop::Stopped(_)) {
-            summary.cut += 1;
-        } else {
-            let verdict = verdict_of(model, &engine, stop);
-            summary.failing += u64::from(!verdict.is_clean());
-            if !visit(walk.choices(), &verdict) {
-                break;
-            }
-        }
-        if !model.goes_on() {
-            break;
-        }
-    }
-    summary
+    drive(model, &mut walk, limits, &mut |walk, verdict| visit(walk.choices(), verdict))
 }

@@ -11,7 +11,7 @@ use pagewalk_pages::{Mutant, Switches};
 use serde::Serialize;
 
 use crate::{
-    LONGEST_RUN, Limits, Run, Scenario, StateGraph, StateSummary, Strategy, Summary, Verdict, World,
+    LONGEST_RUN, Limits, Run, Scenario, StateGraph, StateSummary, StrategyKind, Summary, Verdict, World,
     enumerate, exhaust, follow_to_the_end, random_walk, switches, walk,
 };
 
@@ -41,7 +41,7 @@ impl SearchProgress for Unhurried {
 #[derive(Clone)]
 pub struct Search {
     /// Which schedules are tried.
-    pub strategy: Strategy,
+    pub strategy: StrategyKind,
     /// At most so many runs; as many as is usual for the strategy unless given. Not of a search by state.
     pub runs: Option<u64>,
     /// The seed of random schedules.
@@ -55,7 +55,7 @@ pub struct Search {
 impl Search {
     /// A search in this way, with one thread, from the beginning.
     #[must_use]
-    pub fn new(strategy: Strategy) -> Self {
+    pub fn new(strategy: StrategyKind) -> Self {
         Self { strategy, runs: None, seed: 1, jobs: NonZero::<usize>::MIN, known: None }
     }
 }
@@ -167,15 +167,15 @@ pub fn search(
 ) -> Findings {
     let subject = Subject { search, scenario, kernel, progress };
     match search.strategy {
-        Strategy::States => subject.by_state(),
-        Strategy::Auto if search.known.is_some() => subject.by_state(),
-        Strategy::Auto => {
+        StrategyKind::States => subject.by_state(),
+        StrategyKind::Auto if search.known.is_some() => subject.by_state(),
+        StrategyKind::Auto => {
             let found = subject.by_schedule();
             // Nobody has said how many runs there are to be: too many classes, and states may be few.
             let many = search.runs.is_none() && matches!(found.ended, Ended::Runs | Ended::CutOff);
             if many { subject.by_state() } else { found }
         }
-        Strategy::Dpor | Strategy::All | Strategy::Random => subject.by_schedule(),
+        StrategyKind::Dpor | StrategyKind::All | StrategyKind::Random => subject.by_schedule(),
     }
 }
 
@@ -212,12 +212,14 @@ impl Subject<'_> {
             note(&choices, run.verdict)
         };
         let summary = match strategy {
-            Strategy::All => enumerate(&mut world, limits, &mut visit),
-            Strategy::Random => random_walk(&mut world, seed, limits, &mut note),
-            Strategy::Auto | Strategy::Dpor | Strategy::States => exhaust(&mut world, limits, &mut visit),
+            StrategyKind::All => enumerate(&mut world, limits, &mut visit),
+            StrategyKind::Random => random_walk(&mut world, seed, limits, &mut note),
+            StrategyKind::Auto | StrategyKind::Dpor | StrategyKind::States => {
+                exhaust(&mut world, limits, &mut visit)
+            }
         };
         // What was found last may have been the last there was.
-        let early = stopped.get() && (strategy != Strategy::Random || summary.runs < runs);
+        let early = stopped.get() && (strategy != StrategyKind::Random || summary.runs < runs);
         let ended = match () {
             () if summary.complete => Ended::Complete,
             () if early => Ended::Stopped,

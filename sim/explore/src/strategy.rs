@@ -1,49 +1,69 @@
-//! The ways of searching, by name.
+//! What every strategy does run by run, and the loop that drives it.
 
-/// Which schedules of a scenario are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strategy {
-    /// By class; by state if there are many classes.
-    Auto,
-    /// Every class of schedules that differ in more than the order of independent steps, once.
-    Dpor,
-    /// Every state that the machine can be in, and every step out of it, once.
-    States,
-    /// Every schedule, one after the other: for what has few.
-    All,
-    /// A seeded random choice at every step.
-    Random,
+use std::rc::Rc;
+
+use pagewalk_engine::{Engine, Explorer, Stop};
+
+use crate::model::{Limits, Model, Summary, Verdict, run_once, verdict_of};
+
+/// A way of choosing schedules, one run after the other. Within a run it chooses each step, as an [`Explorer`].
+pub trait Strategy: Explorer {
+    /// A run begins. Yields the seed with which the model is started.
+    fn begin(&mut self) -> u64;
+
+    /// The run that was begun has ended in `stop`. Yields what it counts as.
+    fn end(&mut self, engine: &Rc<Engine>, stop: &Stop) -> Ran;
+
+    /// How many steps that run had.
+    fn steps(&self) -> usize;
+
+    /// Moves on to the next run. False if none is left: then every schedule was tried, or one like it.
+    fn advance(&mut self) -> bool;
 }
 
-impl Strategy {
-    /// Every way.
-    pub const EVERY: [Self; 5] = [Self::Auto, Self::Dpor, Self::States, Self::All, Self::Random];
+/// What a run counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// It came to its end.
+    Whole,
+    /// It was given up: what was left to choose had been tried elsewhere.
+    Asleep,
+    /// It was too long, and cut off.
+    Cut,
+}
 
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Dpor => "dpor",
-            Self::States => "states",
-            Self::All => "all",
-            Self::Random => "random",
+/// Runs `model` as `strategy` says, until nothing is left, a limit is reached, or somebody wants no other run. `visit` gets every run
+/// that came to its end, and says whether to go on.
+pub fn drive<S: Strategy>(
+    model: &mut dyn Model,
+    strategy: &mut S,
+    limits: Limits,
+    visit: &mut dyn FnMut(&S, &Verdict) -> bool,
+) -> Summary {
+    let mut summary = Summary::default();
+    loop {
+        let seed = strategy.begin();
+        let (engine, stop) = run_once(model, seed, strategy);
+        let ran = strategy.end(&engine, &stop);
+        summary.runs += 1;
+        summary.steps += strategy.steps() as u64;
+        let mut go_on = true;
+        match ran {
+            Ran::Asleep => summary.sleep_blocked += 1,
+            Ran::Cut => summary.cut += 1,
+            Ran::Whole => {
+                summary.classes += 1;
+                let verdict = verdict_of(model, &engine, stop);
+                summary.failing += u64::from(!verdict.is_clean());
+                go_on = visit(strategy, &verdict);
+            }
         }
-    }
-
-    /// The way of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::EVERY.into_iter().find(|strategy| strategy.name() == name)
-    }
-
-    /// At most so many runs, where nobody says how many.
-    #[must_use]
-    pub fn default_runs(self) -> u64 {
-        match self {
-            Self::Auto => 20_000,
-            Self::Dpor | Self::States | Self::All => 1_000_000,
-            Self::Random => 10_000,
+        if !strategy.advance() {
+            summary.complete = summary.cut == 0;
+            return summary;
+        }
+        if !go_on || !model.goes_on() || summary.runs >= limits.runs {
+            return summary;
         }
     }
 }

@@ -24,6 +24,6 @@ pub use page::{
 pub use pagevec::PAGEVEC_SIZE;
 pub use per_cpu::PerCpuPages;
 pub use pin::{GUP_PIN_COUNTING_BIAS, Pin};
-pub use switch::{Fix, FixInfo, Mutant, MutantInfo, Switches};
+pub use switch::{Fix, FixInfo, KernelPreset, Mutant, MutantInfo, Switches};
 pub use watermarks::Watermarks;
 pub use zone::{LRU_LOCK, ZONE_LOCK, Zone, ZoneSpec};

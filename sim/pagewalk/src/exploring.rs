@@ -4,10 +4,10 @@ use std::num::NonZero;
 use std::rc::Rc;
 
 use pagewalk_explore::{
-    Case, Ended, Findings, KernelNames, LONGEST_RUN, Scenario, Search, SearchProgress, Strategy, Unhurried,
-    World, follow, read_scenario, search,
+    Case, Ended, Findings, KernelNames, LONGEST_RUN, Scenario, Search, SearchProgress, StrategyKind,
+    Unhurried, World, follow, read_scenario, search,
 };
-use pagewalk_pages::{Fix, Mutant, Switches};
+use pagewalk_pages::{Fix, KernelPreset, Mutant, Switches};
 
 use crate::Result;
 
@@ -18,7 +18,7 @@ pub struct Explore {
     scenario: Scenario,
     fixes: Vec<Fix>,
     mutants: Vec<Mutant>,
-    preset: (&'static str, Switches),
+    preset: KernelPreset,
     search: Search,
     progress: Rc<dyn SearchProgress>,
 }
@@ -42,7 +42,7 @@ impl Explore {
             fixes: Vec::new(),
             mutants: Vec::new(),
             preset: Switches::PRESETS[0],
-            search: Search::new(Strategy::Auto),
+            search: Search::new(StrategyKind::Auto),
             progress: Rc::new(Unhurried),
         }
     }
@@ -50,7 +50,7 @@ impl Explore {
     /// On the kernel of this name; `None` if there is none.
     #[must_use]
     pub fn kernel(self, preset: &str) -> Option<Self> {
-        let preset = Switches::PRESETS.into_iter().find(|(name, _)| *name == preset)?;
+        let preset = KernelPreset::from_name(preset)?;
         Some(Self { preset, ..self })
     }
 
@@ -72,15 +72,15 @@ impl Explore {
     ///
     /// ```
     /// # std::env::set_current_dir("../..").expect("the top of the project");
-    /// use pagewalk::{Explore, Strategy};
+    /// use pagewalk::{Explore, StrategyKind};
     ///
-    /// let found = Explore::file("configs/scenarios/insertion.ron")?.by(Strategy::States).run();
+    /// let found = Explore::file("configs/scenarios/insertion.ron")?.by(StrategyKind::States).run();
     /// let states = found.states.as_ref().expect("searched by state");
     /// assert!(found.proves_clean() && states.states > 100);
     /// # Ok::<(), pagewalk::Refusal>(())
     /// ```
     #[must_use]
-    pub fn by(mut self, strategy: Strategy) -> Self {
+    pub fn by(mut self, strategy: StrategyKind) -> Self {
         self.search.strategy = strategy;
         self
     }
@@ -113,7 +113,7 @@ impl Explore {
     }
 
     fn switches(&self) -> Switches {
-        let fixed = self.fixes.iter().copied().fold(self.preset.1, Switches::with);
+        let fixed = self.fixes.iter().copied().fold(self.preset.switches, Switches::with);
         self.mutants.iter().copied().fold(fixed, Switches::with_mutant)
     }
 
@@ -123,7 +123,7 @@ impl Explore {
         let switches = self.switches();
         let findings = search(&self.search, &self.scenario, switches, &self.progress);
         let names = KernelNames {
-            kernel: self.preset.0.to_owned(),
+            kernel: self.preset.name.to_owned(),
             fixes: self.fixes.iter().map(ToString::to_string).collect(),
             mutants: self.mutants.iter().map(ToString::to_string).collect(),
         };

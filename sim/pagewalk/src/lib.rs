@@ -47,7 +47,7 @@ pub use pagewalk_replay as replay;
 pub use pagewalk_sweep as sweep;
 pub use pagewalk_trace as trace;
 
-pub use pagewalk_explore::{Case, Scenario, SearchProgress, Strategy};
+pub use pagewalk_explore::{Case, Scenario, SearchProgress, StrategyKind};
 pub use pagewalk_input::{Place, Refusal};
 pub use pagewalk_kernel::Observer;
 pub use pagewalk_machine::Machine;

@@ -29,5 +29,5 @@ pub use self::inspect::check;
 pub use self::place::Placement;
 pub use self::progress::{Progress, Shared, Unwatched};
 pub use self::run::{Finished, Replay, ReplayOptions, ReplayedTrace, Watchers};
-pub use self::run_options::RunOptions;
+pub use self::run_options::{RunOptions, SCHEDULES};
 pub use self::trace_error::diagnose;

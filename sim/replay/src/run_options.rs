@@ -4,6 +4,12 @@ use pagewalk_engine::Schedule;
 use pagewalk_machine::{Machine, Parts};
 use pagewalk_pages::Switches;
 
+/// The schedules of a replay: name, what it is, and the engine's.
+pub const SCHEDULES: [(&str, &str, Schedule); 2] = [
+    ("timed", "The CPU whose clock is earliest", Schedule::Timed),
+    ("random", "A seeded random choice at every step", Schedule::Random),
+];
+
 /// What one run is built from, machine apart.
 #[derive(Clone, Copy, Debug)]
 pub struct RunOptions {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pagewalk_engine::Schedule;
-use pagewalk_explore::{Scenario, Strategy};
+use pagewalk_explore::{Scenario, StrategyKind};
 use pagewalk_input::{Place, shell};
 use pagewalk_machine::Machine;
 use pagewalk_pages::{Fix, Mutant, Switches};
+use pagewalk_replay::SCHEDULES;
 use pagewalk_replay::amounts::{AntagonistChoice, MemoryAmount, SwapChoice};
 
 use super::inputs::{Inputs, traces};
@@ -32,9 +33,6 @@ pub const NAMES: [(&str, &str); 14] = [
     ("strategy", "how the scenario is explored: dpor, or random"),
     ("runs", "the most runs of the scenario"),
 ];
-
-/// How a replay's steps are ordered, by name.
-const SCHEDULES: [(&str, Schedule); 2] = [("timed", Schedule::Timed), ("random", Schedule::Random)];
 
 /// A run, ready to begin.
 #[derive(Clone, Debug)]
@@ -74,7 +72,7 @@ pub struct ExploreJob {
     /// The kernel.
     pub switches: Switches,
     /// Which schedules.
-    pub strategy: Strategy,
+    pub strategy: StrategyKind,
     /// At most so many.
     pub runs: u64,
     /// The seed of random ones.
@@ -133,10 +131,11 @@ impl Reader<'_> {
         let fix = named("fix").map(|name| Fix::from_name(name).ok_or_else(|| unknown("fix", name)));
         let mutant =
             named("mutant").map(|name| Mutant::from_name(name).ok_or_else(|| unknown("mutant", name)));
+        let kernels = Switches::PRESETS.map(|preset| (preset.name, preset.switches));
         let fixed = fix
             .transpose()?
             .into_iter()
-            .fold(self.choice("kernel", Switches::FIXED, &Switches::PRESETS)?, Switches::with);
+            .fold(self.choice("kernel", Switches::FIXED, &kernels)?, Switches::with);
         Ok(mutant.transpose()?.into_iter().fold(fixed, Switches::with_mutant))
     }
 
@@ -228,8 +227,11 @@ fn explore(reader: &Reader<'_>, scenario: &Scenario) -> Result<ExploreJob, Wrong
         &["trace", "machine", "memory", "swap", "schedule", "verify", "antagonist"],
         "a scenario",
     )?;
-    let strategy =
-        reader.choice("strategy", Strategy::Random, &Strategy::EVERY.map(|way| (way.name(), way)))?;
+    let strategy = reader.choice(
+        "strategy",
+        StrategyKind::Random,
+        &StrategyKind::EVERY.iter().map(|&kind| (kind.name(), kind)).collect::<Vec<_>>(),
+    )?;
     Ok(ExploreJob {
         scenario: scenario.clone(),
         switches: reader.switches()?,
@@ -256,7 +258,8 @@ fn replay(reader: &Reader<'_>, inputs: &Inputs) -> Result<ReplayJob, Wrong> {
         };
         Wrong { name, why: problem.line() }
     })?;
-    let schedule = reader.choice("schedule", Schedule::Timed, &SCHEDULES)?;
+    let schedule =
+        reader.choice("schedule", Schedule::Timed, &SCHEDULES.map(|(name, _, schedule)| (name, schedule)))?;
     let antagonists = match reader.text("antagonist") {
         None | Some("none") => Vec::new(),
         Some(list) => {

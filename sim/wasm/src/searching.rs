@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::rc::Rc;
 
 use pagewalk_explore::{
-    Ended, Findings, LONGEST_RUN, Limits, Scenario, Search, SearchProgress, Strategy, Teller, Unhurried,
+    Ended, Findings, LONGEST_RUN, Limits, Scenario, Search, SearchProgress, StrategyKind, Teller, Unhurried,
     World, follow_to_the_end, parse_scenario_str, random_walk, search,
 };
 use pagewalk_pages::{Mutant, Switches};
@@ -35,8 +35,8 @@ pub fn scenario(name: &str, text: &str) -> String {
     for (kernel, switches) in std::iter::once(("fixed", Switches::FIXED)).chain(kernels) {
         let subject = Subject { name, scenario: &scenario, kernel, switches };
         subject.run_one(&mut lines);
-        subject.search(Strategy::Random, RANDOM_RUNS, &mut lines);
-        subject.search(Strategy::Dpor, MOST_CLASSES, &mut lines);
+        subject.search(StrategyKind::Random, RANDOM_RUNS, &mut lines);
+        subject.search(StrategyKind::Dpor, MOST_CLASSES, &mut lines);
     }
     lines
 }
@@ -75,7 +75,7 @@ impl Subject<'_> {
     }
 
     /// A search, and how its failing schedule fails.
-    fn search(&self, strategy: Strategy, runs: u64, lines: &mut String) {
+    fn search(&self, strategy: StrategyKind, runs: u64, lines: &mut String) {
         let nobody: Rc<dyn SearchProgress> = Rc::new(Unhurried);
         // More threads than a platform without threads has.
         let jobs = NonZero::<usize>::MIN.saturating_add(1);
@@ -83,12 +83,12 @@ impl Subject<'_> {
         let found = search(&way, self.scenario, self.switches, &nobody);
         self.tell(strategy, &found, lines);
         // What has few classes has few states.
-        if strategy == Strategy::Dpor && found.ended == Ended::Complete {
-            self.search(Strategy::States, runs, lines);
+        if strategy == StrategyKind::Dpor && found.ended == Ended::Complete {
+            self.search(StrategyKind::States, runs, lines);
         }
     }
 
-    fn tell(&self, strategy: Strategy, found: &Findings, lines: &mut String) {
+    fn tell(&self, strategy: StrategyKind, found: &Findings, lines: &mut String) {
         let (name, kernel, way, summary) = (self.name, self.kernel, strategy.name(), &found.summary);
         line(lines, format_args!("{name} {kernel} {way}: {:?}, {summary:?}", found.ended));
         if let Some(states) = &found.states {

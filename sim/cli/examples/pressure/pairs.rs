@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pagewalk_engine::{Purpose, Random, Schedule};
-use pagewalk_pages::{Fix, Switches};
+use pagewalk_pages::{Fix, KernelPreset};
 
 use crate::cover::rounds;
 use crate::run::{Case, Outcome, beside_each_other};
@@ -189,6 +189,6 @@ fn one_after_another(case: &Case) -> Option<Together> {
 
 /// The fixes that a kernel does not have.
 fn missing_from(kernel: &str) -> Vec<Fix> {
-    let preset = Switches::PRESETS.iter().find(|(name, _)| *name == kernel).expect("a preset").1;
+    let preset = KernelPreset::from_name(kernel).expect("a preset").switches;
     Fix::ALL.into_iter().filter(|&fix| !preset.has(fix)).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use pagewalk_engine::Schedule;
 use pagewalk_machine::Machine;
-use pagewalk_pages::{Fix, Switches};
+use pagewalk_pages::{Fix, KernelPreset, Switches};
 use pagewalk_replay::amounts::{AntagonistChoice, MemoryAmount};
 use pagewalk_replay::footprint::set_memory;
 use pagewalk_replay::{Replay, ReplayOptions, RunOptions, Shared, account};
@@ -58,7 +58,7 @@ impl Outcome {
 impl Case {
     /// The kernel.
     fn switches(&self) -> Switches {
-        let preset = Switches::PRESETS.iter().find(|(name, _)| *name == self.kernel).expect("a preset").1;
+        let preset = KernelPreset::from_name(self.kernel).expect("a preset").switches;
         let fixed = self.fixes.iter().fold(preset, |kernel, &fix| kernel.with(fix));
         match self.mutant {
             None => fixed,

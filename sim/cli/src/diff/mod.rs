@@ -4,12 +4,13 @@ mod compare;
 mod load;
 mod text;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use pagewalk_input::Refusal;
 use serde_json::{Value, json};
 
 use self::compare::{Change, compare};
 use self::load::Account;
+use crate::answer_format::AnswerFormat;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::replay::write_answer;
@@ -29,16 +30,8 @@ pub struct DiffArgs {
     #[arg(long)]
     all: bool,
     /// How to answer
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    /// For people
-    Text,
-    /// For programs; has every difference
-    Json,
+    #[arg(long, value_enum, default_value_t = AnswerFormat::Text)]
+    format: AnswerFormat,
 }
 
 const EXAMPLES: &str = "Exits with 0 if the runs are the same, 1 if they differ.
@@ -53,16 +46,16 @@ pub fn run(args: &DiffArgs, color: ColorChoice) -> Exit {
     match read(args) {
         Err(refusal) => {
             match args.format {
-                Format::Text => eprint!("{}", refusal.to_text(color.for_stderr())),
-                Format::Json => print!("{}", refusal.to_json()),
+                AnswerFormat::Text => eprint!("{}", refusal.to_text(color.for_stderr())),
+                AnswerFormat::Json => print!("{}", refusal.to_json()),
             }
             refusal.exit()
         }
         Ok((a, b)) => {
             let changes = compare(&a.value, &b.value);
             let answer = match args.format {
-                Format::Text => text::text(&a, &b, &changes, args.all, color.for_stdout()),
-                Format::Json => to_json(&a, &b, &changes),
+                AnswerFormat::Text => text::text(&a, &b, &changes, args.all, color.for_stdout()),
+                AnswerFormat::Json => to_json(&a, &b, &changes),
             };
             write_answer(&answer, if changes.is_empty() { Exit::Held } else { Exit::Broken })
         }

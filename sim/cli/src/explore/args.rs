@@ -3,11 +3,17 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use pagewalk_explore::Strategy;
+use clap::Args;
+use pagewalk_explore::StrategyKind;
 use pagewalk_input::TimeLimit;
 
+use crate::answer_format::AnswerFormat;
 use crate::kernel_args::KernelArgs;
+use crate::named::{Named, one_of};
+
+fn strategies() -> impl Iterator<Item = Named<StrategyKind>> {
+    StrategyKind::EVERY.iter().map(|&kind| (kind.name(), kind.about(), kind))
+}
 
 /// Arguments of `pagewalk explore`.
 #[derive(Args, Clone, Debug)]
@@ -17,8 +23,8 @@ pub struct ExploreArgs {
     #[arg(value_name = "SCENARIO")]
     pub scenario: String,
     /// Which schedules are tried
-    #[arg(long, value_enum, default_value_t = StrategyArg::Auto, help_heading = "Search")]
-    pub strategy: StrategyArg,
+    #[arg(long, value_parser = one_of(strategies()), default_value = StrategyKind::Auto.name(), help_heading = "Search")]
+    pub strategy: StrategyKind,
     /// At most so many runs [default: 10000 random ones; 1000000 of an exhaustive search]; not of a search by state
     #[arg(long, value_name = "N", help_heading = "Search", value_parser = clap::value_parser!(u64).range(1..))]
     pub runs: Option<u64>,
@@ -65,47 +71,3 @@ pub struct ExplainArgs {
 const EXPLAIN_EXAMPLES: &str = "Example:
   pagewalk explore configs/scenarios/lookup-and-reuse.ron --mutant skip-recheck --save case.json
   pagewalk explain case.json";
-
-/// Which schedules are tried.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StrategyArg {
-    /// By class; by state if there are more than 20000 classes
-    Auto,
-    /// Every class of schedules that differ in more than the order of independent steps, once
-    Dpor,
-    /// Every state that the machine can be in, and every step out of it, once
-    States,
-    /// Every schedule, one after the other: for what has few
-    All,
-    /// A seeded random choice at every step
-    Random,
-}
-
-impl From<StrategyArg> for Strategy {
-    fn from(arg: StrategyArg) -> Self {
-        match arg {
-            StrategyArg::Auto => Self::Auto,
-            StrategyArg::Dpor => Self::Dpor,
-            StrategyArg::States => Self::States,
-            StrategyArg::All => Self::All,
-            StrategyArg::Random => Self::Random,
-        }
-    }
-}
-
-impl ExploreArgs {
-    /// Which schedules are tried.
-    #[must_use]
-    pub fn strategy(&self) -> Strategy {
-        self.strategy.into()
-    }
-}
-
-/// How to answer.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerFormat {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pagewalk_engine::Digest;
-use pagewalk_explore::{Scenario, StateGraph, Strategy};
+use pagewalk_explore::{Scenario, StateGraph, StrategyKind};
 use pagewalk_input::{Place, Refusal, WholeFile};
 
 use super::args::ExploreArgs;
@@ -31,8 +31,8 @@ impl Checkpoint {
     /// If the search is not one by state.
     pub(super) fn of(args: &ExploreArgs, scenario: &Scenario) -> Result<Option<Self>, Refusal> {
         let Some(file) = &args.checkpoint else { return Ok(None) };
-        if !matches!(args.strategy(), Strategy::Auto | Strategy::States) {
-            let name = args.strategy().name();
+        if !matches!(args.strategy, StrategyKind::Auto | StrategyKind::States) {
+            let name = args.strategy.name();
             let place = Place::in_option("--strategy", name, 0..name.len());
             let message = "only a search by state goes on from a checkpoint".to_owned();
             return Err(Refusal::new(place, message).expected("states"));

@@ -8,13 +8,14 @@ mod report;
 mod search;
 mod watch;
 
-use args::{AnswerFormat, ExplainArgs, ExploreArgs};
+use args::{ExplainArgs, ExploreArgs};
 use pagewalk_explore::{Case, GuidedRun, LONGEST_RUN, Scenario, World, follow, read_scenario};
 use pagewalk_input::Refusal;
 use pagewalk_pages::Switches;
 use report::ExploreReport;
 use search::search;
 
+use crate::answer_format::AnswerFormat;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::replay::write_answer;

@@ -1,8 +1,8 @@
 //! What `pagewalk explore` answers.
 
 use pagewalk_explore::{
-    BrokenInvariant, Findings, GuidedRun, KernelNames, LONGEST_RUN, Scenario, StateSummary, Strategy, Teller,
-    switches,
+    BrokenInvariant, Findings, GuidedRun, KernelNames, LONGEST_RUN, Scenario, StateSummary, StrategyKind,
+    Teller, switches,
 };
 use serde::Serialize;
 
@@ -111,7 +111,7 @@ impl ExploreReport {
         outcome: Outcome,
         shown: Option<&GuidedRun>,
     ) -> Self {
-        let random = args.strategy() == Strategy::Random;
+        let random = args.strategy == StrategyKind::Random;
         let Outcome { findings: Findings { summary, states, broken, not_reached, .. }, ended } = outcome;
         let mut broken: Vec<_> = broken.into_values().collect();
         let teller = Teller::new(scenario);
@@ -126,9 +126,9 @@ impl ExploreReport {
             about: scenario.about.clone(),
             kernel: args.kernel.names(),
             mutants_not_reached: not_reached.iter().map(ToString::to_string).collect(),
-            strategy: match (args.strategy(), &states) {
-                (_, Some(_)) => Strategy::States.name(),
-                (Strategy::Auto, None) => Strategy::Dpor.name(),
+            strategy: match (args.strategy, &states) {
+                (_, Some(_)) => StrategyKind::States.name(),
+                (StrategyKind::Auto, None) => StrategyKind::Dpor.name(),
                 (strategy, None) => strategy.name(),
             },
             seed: random.then_some(args.seed),

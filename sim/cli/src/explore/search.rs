@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pagewalk_explore::{Findings, Scenario, Search, SearchProgress, StateGraph, Strategy};
+use pagewalk_explore::{Findings, Scenario, Search, SearchProgress, StateGraph, StrategyKind};
 use pagewalk_input::{Refusal, TimeLimit};
 
 use super::args::ExploreArgs;
@@ -56,7 +56,7 @@ impl SearchProgress for Watched {
 /// # Errors
 /// If there is a checkpoint that cannot be gone on from, or one cannot be written.
 pub(super) fn search(args: &ExploreArgs, scenario: &Scenario) -> Result<Outcome, Refusal> {
-    let strategy = args.strategy();
+    let strategy = args.strategy;
     let checkpoint = Checkpoint::of(args, scenario)?;
     let kept = match checkpoint {
         None => None,
@@ -70,7 +70,7 @@ pub(super) fn search(args: &ExploreArgs, scenario: &Scenario) -> Result<Outcome,
     let known = kept.as_ref().map(|(_, graph)| Arc::clone(graph));
     let how = Search { strategy, runs: args.runs, seed: args.seed, jobs, known };
     let runs = args.runs.unwrap_or(strategy.default_runs());
-    let total = (strategy == Strategy::Random).then_some(runs);
+    let total = (strategy == StrategyKind::Random).then_some(runs);
     let watch = Watch::begin("explore", total, args.budget.map(TimeLimit::duration));
     let watched = Rc::new(Watched { watch: Rc::clone(&watch), kept, failed: RefCell::default() });
     let progress = Rc::clone(&watched) as Rc<dyn SearchProgress>;

@@ -2,10 +2,12 @@
 
 use clap::{Args, ValueEnum};
 use pagewalk_engine::Schedule;
-use pagewalk_replay::Placement;
 use pagewalk_replay::amounts::{AntagonistChoice, MemoryAmount, SwapChoice};
+use pagewalk_replay::{Placement, SCHEDULES};
 
+use crate::answer_format::AnswerFormat;
 use crate::kernel_args::KernelArgs;
+use crate::named::one_of;
 
 /// Arguments of `pagewalk replay`.
 #[derive(Args, Clone, Debug)]
@@ -42,8 +44,8 @@ pub struct ReplayArgs {
           help_heading = "Run")]
     pub jobs: u16,
     /// Who takes the next step
-    #[arg(long, value_enum, default_value_t = ScheduleArg::Timed, help_heading = "Run")]
-    pub schedule: ScheduleArg,
+    #[arg(long, value_parser = one_of(SCHEDULES), default_value = SCHEDULES[0].0, help_heading = "Run")]
+    pub schedule: Schedule,
     /// Actors beside the programs: all, or names as in reclaim,punch:200
     ///
     /// Programs cannot tell that they are there. The names: truncate, punch, reclaim, migrate, swapoff, dontneed, drop-caches,
@@ -90,8 +92,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "seeds", help_heading = "Output")]
     pub json: Option<String>,
     /// How to answer
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = AnswerFormat::Text, help_heading = "Output")]
+    pub format: AnswerFormat,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -100,24 +102,6 @@ const EXAMPLES: &str = "Examples:
   pagewalk replay traces/sqlite.pwt --memory 50% --verify --antagonist all
   pagewalk replay traces/perl-hash.pwt --verify --schedule random --seeds 1..51 --jobs 2";
 
-/// Who takes the next step.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScheduleArg {
-    /// The CPU whose clock is earliest
-    Timed,
-    /// A seeded random choice at every step
-    Random,
-}
-
-impl From<ScheduleArg> for Schedule {
-    fn from(arg: ScheduleArg) -> Self {
-        match arg {
-            ScheduleArg::Timed => Self::Timed,
-            ScheduleArg::Random => Self::Random,
-        }
-    }
-}
-
 /// How threads of a process keep the order of the trace.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderArg {
@@ -125,15 +109,6 @@ pub enum OrderArg {
     Recorded,
     /// Each thread keeps its own order only: a stress for the kernel, not what the program did
     Free,
-}
-
-/// How to answer.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 fn seeds(text: &str) -> Result<(u64, u64), String> {

@@ -19,9 +19,10 @@ use pagewalk_replay::{
 };
 use pagewalk_trace::TraceFile;
 
-use self::args::{Format, OrderArg, ReplayArgs};
+use self::args::{OrderArg, ReplayArgs};
 pub(crate) use self::progress::Counter;
 use self::progress::with_progress;
+use crate::answer_format::AnswerFormat;
 use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::report::ReportText;
@@ -34,8 +35,8 @@ pub fn run(args: &ReplayArgs, command: &str, color: ColorChoice) -> Exit {
         Ok(exit) => exit,
         Err(refusal) => {
             match args.format {
-                Format::Text => eprint!("{}", refusal.to_text(color.for_stderr())),
-                Format::Json => print!("{}", refusal.to_json()),
+                AnswerFormat::Text => eprint!("{}", refusal.to_text(color.for_stderr())),
+                AnswerFormat::Json => print!("{}", refusal.to_json()),
             }
             refusal.exit()
         }
@@ -117,7 +118,7 @@ impl Job {
     }
 
     fn options(&self, args: &ReplayArgs, seed: u64) -> ReplayOptions {
-        let schedule = args.schedule.into();
+        let schedule = args.schedule;
         let record = args.record as usize;
         ReplayOptions {
             run: RunOptions { seed, schedule, switches: args.kernel.switches(), verify: args.verify, record },
@@ -154,8 +155,8 @@ impl Job {
             write_whole(Path::new(file), report.to_json().as_bytes())?;
         }
         let text = match args.format {
-            Format::Text => report.to_text(color.for_stdout()),
-            Format::Json => report.to_json(),
+            AnswerFormat::Text => report.to_text(color.for_stdout()),
+            AnswerFormat::Json => report.to_json(),
         };
         Ok(write_answer(&text, verdict(&report)))
     }
@@ -227,8 +228,8 @@ impl Job {
         let rows: Vec<SeedRow> = reports.iter().map(SeedRow::from).collect();
         let answer = SeedsReport::new(header, command.to_owned(), rows);
         let text = match args.format {
-            Format::Text => answer.to_text(color.for_stdout()),
-            Format::Json => answer.to_json(),
+            AnswerFormat::Text => answer.to_text(color.for_stdout()),
+            AnswerFormat::Json => answer.to_json(),
         };
         let exit = match (answer.is_broken(), counter.stop(), answer.is_incomplete()) {
             (true, ..) => Exit::Broken,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pagewalk_engine::{Purpose, Random};
 use pagewalk_explore::{FileSpec, MapSpec, Operation, Pool, Scenario, World, races};
-use pagewalk_pages::{Mutant, Switches};
+use pagewalk_pages::{KernelPreset, Mutant, Switches};
 
 /// A scenario on a kernel.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ pub(crate) fn names() -> Vec<String> {
 pub(crate) fn shipped() -> Vec<Subject> {
     let mut subjects = Vec::new();
     for name in names() {
-        for (preset, switches) in Switches::PRESETS {
+        for KernelPreset { name: preset, switches, .. } in Switches::PRESETS {
             if !ENDLESS.contains(&(name.as_str(), preset)) {
                 subjects.push(Subject { name: format!("{name} {preset}"), scenario: read(&name), switches });
             }

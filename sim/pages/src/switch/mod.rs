@@ -26,8 +26,19 @@ impl Switches {
     /// Before the lockless lookup: 2.6.27 with the locking of the page cache of Linux 2.6.22.
     pub const LINUX_2_6_22: Self = Self { fixes: 0, mutants: 0 };
     /// The presets by name, the default first.
-    pub const PRESETS: [(&'static str, Self); 3] =
-        [("fixed", Self::FIXED), ("linux-2.6.27", Self::LINUX_2_6_27), ("linux-2.6.22", Self::LINUX_2_6_22)];
+    pub const PRESETS: [KernelPreset; 3] = [
+        KernelPreset { name: "fixed", about: "Linux 2.6.27 with every later fix", switches: Self::FIXED },
+        KernelPreset {
+            name: "linux-2.6.27",
+            about: "Linux 2.6.27 as released, with its latent bugs",
+            switches: Self::LINUX_2_6_27,
+        },
+        KernelPreset {
+            name: "linux-2.6.22",
+            about: "The same with the page cache's lookups under tree_lock, as in Linux 2.6.22",
+            switches: Self::LINUX_2_6_22,
+        },
+    ];
 
     /// Whether the kernel has `fix`.
     #[inline(always)]
@@ -73,6 +84,25 @@ impl Switches {
     /// The mutants it carries.
     pub fn mutants(self) -> impl Iterator<Item = Mutant> {
         Mutant::ALL.into_iter().filter(move |&mutant| self.mutant(mutant))
+    }
+}
+
+/// A kernel that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelPreset {
+    /// Its name on the command line and in files.
+    pub name: &'static str,
+    /// What it is, in a sentence without its full stop.
+    pub about: &'static str,
+    /// Its switches.
+    pub switches: Switches,
+}
+
+impl KernelPreset {
+    /// The preset of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Switches::PRESETS.into_iter().find(|preset| preset.name == name)
     }
 }
 
