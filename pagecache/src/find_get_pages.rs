@@ -135,16 +135,18 @@ async fn get_speculative<'a>(
         {
             return Found::Stop;
         }
+        // 2
         if words.count().inc_not_zero(cx).await {
-            let page = PageRef::counted(cx, pfn); // 2
+            let page = PageRef::counted(cx, pfn);
+            // 3
             if slot.load(cx).await == entry {
-                return Found::Page(page); // 3
+                return Found::Page(page);
             }
             // A stranger's, or the same page elsewhere. The stranger may have put it meanwhile: this may be
             // the last reference.
             cx.mark("find_get_pages:moved");
             zone.put_page(cx, page).await;
-            entry = slot.load(cx).await;
+            entry = slot.load(cx).await; // 1
             continue;
         }
         cx.mark("find_get_pages:count-was-0");

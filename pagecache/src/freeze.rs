@@ -4,12 +4,12 @@ use pagewalk_engine::Context;
 use pagewalk_mmu::Pfn;
 use pagewalk_pages::Zone;
 
-/// A ([`crate::find_get_page`]): freezes a count of exactly `expected`. False if it is anything else; then nothing has changed.
+/// A: freezes a count of exactly `expected` ([`crate::find_get_page`]). False if it is anything else; then nothing has changed.
 pub async fn page_freeze_refs(cx: &Context, zone: &Zone, pfn: Pfn, expected: i32) -> bool {
     zone.memory.words(pfn).count().cmpxchg(cx, expected, 0).await.is_ok()
 }
 
-/// A as two steps: a comparison, and then a store of 0. Right as long as nobody takes a reference between them; the reference
+/// A, as two steps: a comparison, and then a store of 0. Right as long as nobody takes a reference between them; the reference
 /// of whoever does is lost.
 pub(crate) async fn freeze_unguarded(cx: &Context, zone: &Zone, pfn: Pfn, expected: i32) -> bool {
     let count = zone.memory.words(pfn).count();

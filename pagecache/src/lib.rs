@@ -45,3 +45,8 @@ pub use remove_from_page_cache::{remove_from_page_cache, remove_from_page_cache_
 pub use remove_mapping::{__remove_mapping, remove_mapping};
 pub use retries::MOST_ROUNDS;
 pub use writeback::{end_page_writeback, set_page_writeback};
+
+/// The text of this package: the lines that its steps stand in.
+pub static SOURCE: include_dir::Dir<'static> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/src");
+/// Where that text was when it was compiled.
+pub const SOURCE_ROOT: &str = file!();

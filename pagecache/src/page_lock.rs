@@ -3,31 +3,42 @@
 //! Follows mm/filemap.c of v2.6.27. The lock belongs to the page's place: who holds it keeps the page from
 //! being read, truncated, mapped by a fault, and taken out of its tree. It does not keep others from looking
 //! it up, storing to it or unmapping it.
+//!
+//! The step of each stands where its caller does, so that a schedule shows the path and not the helper.
+
+use std::future::Future;
 
 use pagewalk_engine::Context;
 use pagewalk_mmu::Pfn;
 use pagewalk_pages::{Mutant, PG_LOCKED, PG_WRITEBACK, Zone};
 
 /// `lock_page`: sleeps until the lock is free, and takes it.
-pub async fn lock_page(cx: &Context, zone: &Zone, pfn: Pfn) {
-    zone.memory.words(pfn).flags().lock_bit(cx, PG_LOCKED).await;
+#[track_caller]
+pub fn lock_page<'a>(cx: &'a Context, zone: &'a Zone, pfn: Pfn) -> impl Future<Output = ()> + use<'a> {
+    zone.memory.words(pfn).flags().lock_bit(cx, PG_LOCKED)
 }
 
 /// `trylock_page`: takes the lock if it is free; true if it was.
-pub async fn trylock_page(cx: &Context, zone: &Zone, pfn: Pfn) -> bool {
-    !zone.memory.words(pfn).flags().test_and_set_bit(cx, PG_LOCKED).await
+#[track_caller]
+pub fn trylock_page<'a>(cx: &'a Context, zone: &'a Zone, pfn: Pfn) -> impl Future<Output = bool> + use<'a> {
+    let was_locked = zone.memory.words(pfn).flags().test_and_set_bit(cx, PG_LOCKED);
+    async move { !was_locked.await }
 }
 
 /// `unlock_page`: releases the lock and wakes who waits for it.
-pub async fn unlock_page(cx: &Context, zone: &Zone, pfn: Pfn) {
-    if !zone.memory.words(pfn).flags().unlock_bit(cx, PG_LOCKED).await {
-        cx.engine().violation(
-            "I23",
-            format!(
-                "{} unlocks {pfn:?}, which is not locked: expected to be locked by who unlocks it",
-                cx.id()
-            ),
-        );
+#[track_caller]
+pub fn unlock_page<'a>(cx: &'a Context, zone: &'a Zone, pfn: Pfn) -> impl Future<Output = ()> + use<'a> {
+    let was_locked = zone.memory.words(pfn).flags().unlock_bit(cx, PG_LOCKED);
+    async move {
+        if !was_locked.await {
+            cx.engine().violation(
+                "I23",
+                format!(
+                    "{} unlocks {pfn:?}, which is not locked: expected to be locked by who unlocks it",
+                    cx.id()
+                ),
+            );
+        }
     }
 }
 

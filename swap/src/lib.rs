@@ -31,6 +31,11 @@ pub use swapoff::{
     abort_swapoff, begin_swapoff, find_next_to_unuse, finish_swapoff, reset_overflow, swap_count, swapon,
 };
 
+/// The text of this package: the lines that its steps stand in.
+pub static SOURCE: include_dir::Dir<'static> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/src");
+/// Where that text was when it was compiled.
+pub const SOURCE_ROOT: &str = file!();
+
 /// One swap area, as a machine is configured with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SwapAreaSpec {

@@ -41,7 +41,7 @@ impl RadixTree {
         Some(item)
     }
 
-    /// Empties the slot, then every node above that has become empty, each retired after the slot that named it is clear.
+    /// B: empties the slot, then every node above that has become empty, each retired after the slot that named it is clear.
     async fn unlink(
         &self,
         cx: &Context,

@@ -1,5 +1,7 @@
 //! `radix_tree_lookup_slot`: from an index to the address of its slot.
 
+use std::future::Future;
+
 use pagewalk_engine::{Context, ObjectId, Word};
 use pagewalk_mmu::Pfn;
 
@@ -30,14 +32,18 @@ impl<'m> SlotRef<'m> {
         self.word.store_release(cx, Entry::Item(item).encode()).await;
     }
 
-    /// `radix_tree_deref_slot`: what the slot holds now.
+    /// `radix_tree_deref_slot`: what the slot holds now. The step stands where the caller does.
     #[inline(always)]
-    pub(crate) async fn load(self, cx: &Context) -> Entry {
-        let word = self.word.rcu_dereference(cx).await;
-        if let Some(node) = self.node {
-            node.check(cx);
+    #[track_caller]
+    pub(crate) fn load(self, cx: &Context) -> impl Future<Output = Entry> {
+        let word = self.word.rcu_dereference(cx);
+        async move {
+            let word = word.await;
+            if let Some(node) = self.node {
+                node.check(cx);
+            }
+            Entry::decode(word)
         }
-        Entry::decode(word)
     }
 }
 

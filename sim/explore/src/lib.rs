@@ -27,6 +27,7 @@ mod read;
 mod scenario;
 mod search;
 mod shrink;
+mod source;
 mod states;
 mod strategy;
 mod strategy_kind;
@@ -48,10 +49,11 @@ pub use read::{parse_scenario_str, read_scenario};
 pub use scenario::{FileSpec, MOST_CPUS, MOST_OPS, MapSpec, Operation, Pool, Problem, Scenario, World};
 pub use search::{BrokenInvariant, Ended, Findings, Search, SearchProgress, Unhurried, search};
 pub use shrink::{Shrunk, shrink, switches};
+pub use source::SourcePlace;
 pub use states::{
     BrokenState, CheckpointError, StateGraph, StateSummary, Walked, disagreement, exhaust_states, walk,
 };
 pub use strategy::{Ran, Strategy, drive};
 pub use strategy_kind::StrategyKind;
-pub use tell::Teller;
+pub use tell::{Teller, ToldStep};
 pub use trace::{Event, Trace};

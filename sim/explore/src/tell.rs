@@ -1,23 +1,22 @@
 //! Steps in the words of who reads kernels.
 
 use pagewalk_engine::{ObjectId, OpKind};
+use pagewalk_pages::PAGE_FLAGS;
 
 use crate::scenario::Scenario;
+use crate::source::{SourcePlace, source_place};
 use crate::trace::Event;
 
-/// Names of the flags of a page, by bit.
-const FLAGS: [&str; 10] = [
-    "locked",
-    "uptodate",
-    "dirty",
-    "writeback",
-    "private",
-    "referenced",
-    "error",
-    "readahead",
-    "mappedtodisk",
-    "reclaim",
-];
+/// One step, told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldStep {
+    /// Where in the kernel's text it stands: `find_get_page:47`. Files are named after the functions they hold.
+    pub place: String,
+    /// The kernel path or helper that it stands in, which step of the protocol it is, and its line; of what the machine does by itself none.
+    pub source: Option<SourcePlace>,
+    /// What it did.
+    pub step: String,
+}
 
 /// Tells the steps of a scenario.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +35,12 @@ impl<'a> Teller<'a> {
         let file = event.op.location.file();
         let name = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".rs");
         format!("{name}:{}", event.op.location.line())
+    }
+
+    /// The step with its place in the kernel's text.
+    pub fn told(self, event: &Event) -> ToldStep {
+        let source = source_place(event.op.location);
+        ToldStep { place: self.place(event), source, step: self.step(event) }
     }
 
     /// The operation without its outcome: the same in every run of the same schedule.
@@ -144,7 +149,7 @@ fn renamed(text: &str, before: &str, after: &str, radix: u32, name: impl Fn(u64)
 }
 
 fn flag(object: ObjectId, bit: u8) -> String {
-    let known = FLAGS.get(usize::from(bit)).filter(|_| object.class.name == "page.flags");
+    let known = PAGE_FLAGS.get(usize::from(bit)).filter(|_| object.class.name == "page.flags");
     known.map_or_else(|| format!("bit {bit}"), |name| (*name).to_owned())
 }
 

@@ -52,3 +52,8 @@ pub use syscall::{
 };
 pub use task::{Task, TaskCounters};
 pub use user::{Segv, Signal, run_program};
+
+/// The text of this package: the lines that its steps stand in.
+pub static SOURCE: include_dir::Dir<'static> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/src");
+/// Where that text was when it was compiled.
+pub const SOURCE_ROOT: &str = file!();

@@ -27,34 +27,38 @@ pub(crate) static PRIVATE: Class = Class::new(28, "page.private");
 /// The contents of a page.
 pub(crate) static CONTENT: Class = Class::new(23, "page contents");
 
-/// The page is locked.
-pub const PG_LOCKED: u8 = 0;
-/// The contents are valid.
-pub const PG_UPTODATE: u8 = 1;
-/// The contents differ from what backs them.
-pub const PG_DIRTY: u8 = 2;
-/// The contents are being written to what backs them.
-pub const PG_WRITEBACK: u8 = 3;
-/// The file system has buffers attached, which own one reference.
-pub const PG_PRIVATE: u8 = 4;
-/// The page was used since it was last looked at.
-pub const PG_REFERENCED: u8 = 5;
-/// Reading or writing the page failed.
-pub const PG_ERROR: u8 = 6;
-/// Whoever reads this page starts the next readahead.
-pub const PG_READAHEAD: u8 = 7;
-/// The page has blocks on disk.
-pub const PG_MAPPEDTODISK: u8 = 8;
-/// To be reclaimed as soon as its writeback ends.
-pub const PG_RECLAIM: u8 = 9;
-/// The page is in the swap cache, at the entry in `page->private`.
-pub const PG_SWAPCACHE: u8 = 10;
-/// The page is on one of the LRU lists.
-pub const PG_LRU: u8 = 11;
-/// The page is on an active list, or was when it was taken off.
-pub const PG_ACTIVE: u8 = 12;
-/// The page is backed by swap: it belongs on the lists of anonymous pages (Linux 2.6.28).
-pub const PG_SWAPBACKED: u8 = 13;
+/// The flags of a page, from bit 0 on: the constant, its name, and what it says.
+macro_rules! page_flags {
+    ($($flag:ident $name:literal => $what:literal;)*) => {
+        page_flags!(@bits 0; $($flag $what;)*);
+
+        /// The names of the flags, by bit.
+        pub const PAGE_FLAGS: &[&str] = &[$($name,)*];
+    };
+    (@bits $bit:expr; $flag:ident $what:literal; $($rest:tt)*) => {
+        #[doc = $what]
+        pub const $flag: u8 = $bit;
+        page_flags!(@bits $bit + 1; $($rest)*);
+    };
+    (@bits $bit:expr;) => {};
+}
+
+page_flags! {
+    PG_LOCKED "locked" => "The page is locked.";
+    PG_UPTODATE "uptodate" => "The contents are valid.";
+    PG_DIRTY "dirty" => "The contents differ from what backs them.";
+    PG_WRITEBACK "writeback" => "The contents are being written to what backs them.";
+    PG_PRIVATE "private" => "The file system has buffers attached, which own one reference.";
+    PG_REFERENCED "referenced" => "The page was used since it was last looked at.";
+    PG_ERROR "error" => "Reading or writing the page failed.";
+    PG_READAHEAD "readahead" => "Whoever reads this page starts the next readahead.";
+    PG_MAPPEDTODISK "mappedtodisk" => "The page has blocks on disk.";
+    PG_RECLAIM "reclaim" => "To be reclaimed as soon as its writeback ends.";
+    PG_SWAPCACHE "swapcache" => "The page is in the swap cache, at the entry in `page->private`.";
+    PG_LRU "lru" => "The page is on one of the LRU lists.";
+    PG_ACTIVE "active" => "The page is on an active list, or was when it was taken off.";
+    PG_SWAPBACKED "swapbacked" => "The page is backed by swap: it belongs on the lists of anonymous pages (Linux 2.6.28).";
+}
 
 /// Whose page it is: what `page->mapping` says.
 ///

@@ -1,8 +1,8 @@
 //! What `pagewalk explain` answers: one failing schedule, shortened, and what the missing step would have seen.
 
 use pagewalk_explore::{
-    Case, Event, GuidedRun, LONGEST_RUN, Shrunk, Teller, World, actor_name, diverge, follow_to_the_end,
-    shrink, switches,
+    Case, Event, GuidedRun, LONGEST_RUN, Shrunk, Teller, ToldStep, World, actor_name, diverge,
+    follow_to_the_end, shrink, switches,
 };
 use pagewalk_input::{Place, Refusal};
 use pagewalk_pages::{Mutant, Switches};
@@ -89,7 +89,11 @@ fn missing_step(case: &Case, run: &GuidedRun) -> Option<Missing> {
     let run = follow_to_the_end(&mut own, &run.choices, LONGEST_RUN);
     let divergence = diverge(&run.trace, &other.trace)?;
     let teller = Teller::new(&case.scenario);
-    let tell = |event: &Event| (teller.place(event), teller.step(event));
+    let tell = |event: &Event| {
+        let ToldStep { place, source, step } = teller.told(event);
+        let protocol = source.and_then(|source| source.protocol);
+        (place + &protocol.map(|step| format!(" (step {step})")).unwrap_or_default(), step)
+    };
     let there = &other.trace.events()[divergence.other?];
     Some(Missing {
         kernel: "fixed".into(),
@@ -169,6 +173,9 @@ impl Story {
         struct Step {
             actor: String,
             place: String,
+            path: Option<&'static str>,
+            protocol: Option<&'static str>,
+            line: Option<&'static str>,
             step: String,
         }
         #[derive(Serialize)]
@@ -191,10 +198,11 @@ impl Story {
         }
         let teller = Teller::new(&self.case.scenario);
         let cpus = self.case.scenario.cpus.len();
-        let step = |event: &Event| Step {
-            actor: actor_name(event.access.actor, cpus),
-            place: teller.place(event),
-            step: teller.step(event),
+        let step = |event: &Event| {
+            let ToldStep { place, source, step } = teller.told(event);
+            let (path, line) = (source.map(|source| source.path), source.map(|source| source.line));
+            let protocol = source.and_then(|source| source.protocol);
+            Step { actor: actor_name(event.access.actor, cpus), place, path, protocol, line, step }
         };
         let (invariant, message) = self.violation();
         let document = Document {

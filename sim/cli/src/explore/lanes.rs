@@ -1,7 +1,7 @@
 //! Steps in columns, one for each CPU.
 
 use pagewalk_engine::Actor;
-use pagewalk_explore::{Event, Scenario, Teller, Trace};
+use pagewalk_explore::{Event, Scenario, Teller, ToldStep, Trace};
 
 use crate::style::{Paint, fit};
 
@@ -38,10 +38,12 @@ fn cell(teller: Teller<'_>, event: &Event, cpus: usize, width: usize) -> String 
         Actor::Interrupt(_) => "(interrupt) ",
         Actor::Callback(_) => "(RCU callback) ",
     };
-    let step = teller.step(event);
-    let whole = format!("{who}{}  {step}", teller.place(event));
+    let ToldStep { place, source, step } = teller.told(event);
+    let protocol =
+        source.and_then(|source| source.protocol).map(|step| format!("({step}) ")).unwrap_or_default();
+    let whole = format!("{who}{protocol}{place}  {step}");
     if cpus > 2 || (width < NARROW && whole.chars().count() > width - 2) {
-        format!("{who}{step}")
+        format!("{who}{protocol}{step}")
     } else {
         whole
     }
