@@ -1,6 +1,6 @@
 //! The invariants as `config explain I9` tells them: what each says, what breaks it, and what shows that.
 
-use pagewalk_explore::{INVARIANTS, InvariantInfo};
+use pagewalk_kernel::{INVARIANTS, InvariantInfo};
 use pagewalk_pages::Mutant;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub(crate) fn find(path: &str) -> Vec<&'static InvariantInfo> {
         return INVARIANTS.iter().collect();
     }
     let name = path.strip_prefix("invariants.").unwrap_or(path);
-    pagewalk_explore::invariant(name).into_iter().collect()
+    pagewalk_kernel::invariant(name).into_iter().collect()
 }
 
 /// The mutants that break it.

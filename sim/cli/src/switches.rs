@@ -1,8 +1,9 @@
 //! The kernel's switches as `config explain kernel` tells them: each fix with its commit and who has it, each mutant; the
 //! invariants that the mutants break, and the races that they are.
 
-use pagewalk_explore::{INVARIANTS, InvariantInfo, RaceInfo};
+use pagewalk_explore::RaceInfo;
 use pagewalk_input::nearest;
+use pagewalk_kernel::{INVARIANTS, InvariantInfo};
 use pagewalk_pages::{Fix, Mutant, Switches};
 use serde_json::{Value, json};
 

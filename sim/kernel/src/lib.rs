@@ -28,7 +28,7 @@ mod user;
 mod vmscan;
 
 pub use antagonist::{Antagonist, AntagonistSpec};
-pub use check::{FileTicket, Leftover, Oracle};
+pub use check::{FileTicket, INVARIANTS, InvariantInfo, Leftover, Oracle, invariant, promises};
 pub use config::KernelConfig;
 pub use file_calls::{
     sys_drop_caches, sys_fadvise, sys_fsync, sys_invalidate, sys_madvise, sys_msync, sys_punch_hole,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use pagewalk_explore::{INVARIANTS, invariant};
+use pagewalk_kernel::{INVARIANTS, invariant};
 use pagewalk_pages::{Fix, Mutant};
 
 use crate::common::{pagewalk, root};
@@ -14,7 +14,7 @@ fn sources(directory: &Path, found: &mut String) {
         let path = entry.expect("an entry of the directory").path();
         if path.is_dir() {
             sources(&path, found);
-        } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("src/invariants.rs") {
+        } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("check/catalogue.rs") {
             let text = fs::read_to_string(&path).expect("a text file of the repository");
             found.push_str(text.split("\n#[cfg(test)]\nmod ").next().expect("the part before the tests"));
         }

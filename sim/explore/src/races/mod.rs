@@ -104,7 +104,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::invariant;
+    use pagewalk_kernel::invariant;
 
     #[test]
     fn numbers_are_unique_and_in_order_and_names_unique() {

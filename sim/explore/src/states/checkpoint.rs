@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use pagewalk_engine::Digest;
 
 use super::graph::{Edge, Known, State, StateGraph};
-use crate::invariants::invariant;
+use pagewalk_kernel::invariant;
 
 /// What such a file begins with: a name, and the version of its layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"pwstate1");

@@ -1,6 +1,7 @@
 //! What watches the kernel from outside its text: the memory oracle and the observers of the invariants.
 
 mod backing;
+mod catalogue;
 mod discards;
 mod dma;
 mod file_ops;
@@ -14,6 +15,7 @@ mod shadow;
 mod state;
 mod swapped;
 
+pub use catalogue::{INVARIANTS, InvariantInfo, invariant, promises};
 pub(crate) use dma::PinTicket;
 pub use file_ops::FileTicket;
 pub(crate) use files::initial_stamp;

@@ -5,7 +5,7 @@ mod origin;
 use std::rc::Rc;
 
 use pagewalk_engine::{Schedule, Stop};
-use pagewalk_kernel::Kernel;
+use pagewalk_kernel::{Kernel, promises};
 use pagewalk_machine::Machine;
 use pagewalk_mmu::{TlbSideCounters, WalkCacheCounters};
 
@@ -15,26 +15,6 @@ use crate::report::{
     WalkCacheUse,
 };
 use crate::run::{Finished, Replay};
-
-/// What `--verify` watches, in plain words.
-const PROMISES: &[(&str, &str)] = &[
-    ("I14", "every load finds what was stored last"),
-    ("I15", "every file holds what was written to it last"),
-    ("I2", "a free page is nobody's"),
-    ("I5", "every reference has an owner"),
-    ("I13", "map counts count the PTEs"),
-    ("I19", "no TLB outlives the page it names"),
-    ("I20", "no CPU keeps a permission the tables took away"),
-    ("I21", "resident sizes are what is mapped"),
-    ("I28", "locks are taken in one order, and nobody sleeps holding a spin lock"),
-    ("I29", "a writable private page is one process's alone"),
-    ("I32", "the reverse mapping finds every PTE"),
-    ("I11", "the swap map counts what names its entries"),
-    ("I17", "a clean page in the swap cache is what its area holds"),
-    ("I22", "a page is on the LRU list that its flags say"),
-    ("I30", "no migration entry is left when nobody migrates"),
-    ("I27", "nothing is left over at the end"),
-];
 
 /// The account of `finished`.
 pub fn account(finished: &Finished, machine: &Machine, command: &str) -> ReplayReport {
@@ -234,8 +214,8 @@ fn verification(finished: &Finished) -> Verification {
     }
     let Some(oracle) = kernel.oracle() else { return Verification { violations, ..Verification::default() } };
     let broken = |id: &str| violations.iter().any(|violation| violation.invariant == id);
-    let held = PROMISES.iter().filter(|(id, _)| !broken(id));
-    let held = held.map(|&(id, promise)| Held { invariant: id.to_owned(), promise: promise.to_owned() });
+    let held = promises().filter(|(id, _)| !broken(id));
+    let held = held.map(|(id, promise)| Held { invariant: id.to_owned(), promise: promise.to_owned() });
     Verification {
         enabled: true,
         loads_checked: oracle.loads(),

@@ -13,6 +13,8 @@ pub struct InvariantInfo {
     pub shown: Option<(&'static str, Option<&'static str>)>,
     /// Whether an observer of this program reports it.
     pub observed: bool,
+    /// What a replay promises if it is watched and holds, in plain words: of those that concern programs.
+    pub promise: Option<&'static str>,
 }
 
 /// The invariant of this name, in whatever case.
@@ -22,7 +24,7 @@ pub fn invariant(name: &str) -> Option<&'static InvariantInfo> {
 }
 
 const fn told(name: &'static str, statement: &'static str, breaks: &'static str) -> InvariantInfo {
-    InvariantInfo { name, statement, breaks, shown: None, observed: true }
+    InvariantInfo { name, statement, breaks, shown: None, observed: true, promise: None }
 }
 
 impl InvariantInfo {
@@ -30,10 +32,25 @@ impl InvariantInfo {
         Self { shown: Some((scenario, Some(mutant))), ..self }
     }
 
+    const fn promises(self, promise: &'static str) -> Self {
+        Self { promise: Some(promise), ..self }
+    }
+
     const fn unobserved(self) -> Self {
         Self { observed: false, ..self }
     }
 }
+
+/// What a replay promises, in the order in which it tells it: what programs see, and then what only the kernel does.
+pub fn promises() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let told = PROMISED.iter().filter_map(|name| invariant(name));
+    told.filter_map(|info| Some((info.name, info.promise?)))
+}
+
+const PROMISED: [&str; 16] = [
+    "I14", "I15", "I2", "I5", "I13", "I19", "I20", "I21", "I28", "I29", "I32", "I11", "I17", "I22", "I30",
+    "I27",
+];
 
 /// Every invariant, in order; those with names of their own last.
 pub const INVARIANTS: [InvariantInfo; 37] = [
@@ -48,6 +65,7 @@ pub const INVARIANTS: [InvariantInfo; 37] = [
         "Always: a free page has no count, no mapping and no flags, and is in no tree and on no list but the free ones.",
         "A lookup adds to a count that is 0: the page is free, and now somebody has it.",
     )
+    .promises("a free page is nobody's")
     .shown("lookup-and-reuse", "plain-inc"),
     told(
         "I3",
@@ -64,7 +82,8 @@ pub const INVARIANTS: [InvariantInfo; 37] = [
         "I5",
         "When nobody is on the way: the count of every page is the sum of its owners, and no page is lost.",
         "A path leaves early and forgets to give its reference back.",
-    ),
+    )
+    .promises("every reference has an owner"),
     told(
         "I6",
         "Always: only who accounts for every reference freezes a count, nobody else changes it while it is frozen, and it is unfrozen or \
@@ -100,7 +119,8 @@ pub const INVARIANTS: [InvariantInfo; 37] = [
         "Always: the count of a swap entry is the number of page table entries that name it, and one for a page in the swap cache; it is \
          never less than the page table entries need.",
         "Reclaim stores a swap entry in a page table and counts it only later: another frees the entry between.",
-    ),
+    )
+    .promises("the swap map counts what names its entries"),
     told(
         "I12",
         "Always: one page at most is in the swap cache at an entry, so that whoever faults the entry gets the same contents.",
@@ -111,18 +131,21 @@ pub const INVARIANTS: [InvariantInfo; 37] = [
         "I13",
         "Where no page table's lock is held: the map count of a page is the number of present page table entries that name it.",
         "An entry is cleared and the page's mapping is not taken away.",
-    ),
+    )
+    .promises("map counts count the PTEs"),
     told(
         "I14",
         "Always: a load from anonymous memory returns what was stored there last, across swapping, fork, migration and mremap.",
         "A copy-on-write fault writes to a page that a child still reads.",
-    ),
+    )
+    .promises("every load finds what was stored last"),
     told(
         "I15",
         "Always: a load or read of a file returns what was written to that place last; a page that leaves the cache, other than by \
          truncation or invalidation, leaves its contents on the disk.",
         "A lookup returns a page that is another file's by now, and the reader reads that file's contents.",
-    ),
+    )
+    .promises("every file holds what was written to it last"),
     told(
         "I16",
         "Always: a page whose contents differ from its disk is dirty, or has a dirty page table entry, or is being written, or somebody \
@@ -133,7 +156,8 @@ pub const INVARIANTS: [InvariantInfo; 37] = [
         "I17",
         "Where nobody is on the way: an anonymous page has a valid copy in its swap entry, or is dirty, or was never written.",
         "A swapped-in page is written, and keeps the swap copy as if it were still the same.",
-    ),
+    )
+    .promises("a clean page in the swap cache is what its area holds"),
     told(
         "I18",
         "Where nobody is on the way: a page of a shared file that may be written through a page table is dirty.",
@@ -145,22 +169,26 @@ pub const INVARIANTS: [InvariantInfo; 37] = [
          never names a page that is free.",
         "A page is freed when its page table entry is cleared, before the TLBs are flushed.",
     )
+    .promises("no TLB outlives the page it names")
     .shown("discard-and-reuse", "zap-free-before-flush"),
     told(
         "I20",
         "When munmap, mprotect, madvise, fork or mremap return: no CPU has a translation that allows more than the page table.",
         "Two threads discard one range, and the second returns before the first has flushed.",
-    ),
+    )
+    .promises("no CPU keeps a permission the tables took away"),
     told(
         "I21",
         "Where nobody is on the way: the resident pages that an address space counts are its present entries.",
         "An entry is cleared and its page goes on being counted.",
-    ),
+    )
+    .promises("resident sizes are what is mapped"),
     told(
         "I22",
         "Where nobody is on the way: a page that says it is on an LRU list is on exactly that one; the lists' lengths are right.",
         "A page is freed and stays on its list.",
-    ),
+    )
+    .promises("a page is on the LRU list that its flags say"),
     told(
         "I23",
         "Always: one owner at most has a page's lock, and only the owner unlocks it.",
@@ -188,23 +216,27 @@ pub const INVARIANTS: [InvariantInfo; 37] = [
         "In the end: somebody can always go on. No cycle of locks, and no loop that reads words which nobody is left to change.",
         "A lookup keeps the address of a slot in a node that has left the tree, and spins on its old page.",
     )
+    .promises("nothing is left over at the end")
     .shown("gang-lookup", "stale-slot-after-shrink"),
     told(
         "I28",
         "Always: locks are taken in the order of ARCHITECTURE.md, trylocks excepted; nobody sleeps with a spin lock, with interrupts off or \
          in an RCU section.",
         "A path takes mmap_sem while it has a page's lock, and another takes them the other way round.",
-    ),
+    )
+    .promises("locks are taken in one order, and nobody sleeps holding a spin lock"),
     told(
         "I29",
         "Where nobody is on the way: a page that a private mapping may write is mapped by no other address space.",
         "A copy-on-write fault takes the old page's mapping away before the flush: the other owner looks alone and writes.",
-    ),
+    )
+    .promises("a writable private page is one process's alone"),
     told(
         "I30",
         "Always: a migration entry is in a page table only while its page is locked by who migrates it.",
         "A walk of the reverse mapping misses an entry that mremap is moving: it stays for ever.",
-    ),
+    )
+    .promises("no migration entry is left when nobody migrates"),
     told(
         "I31",
         "Where nobody is on the way: an address space with a swap entry is on mmlist; after swapoff no entry names the area.",
@@ -214,7 +246,8 @@ pub const INVARIANTS: [InvariantInfo; 37] = [
         "I32",
         "Under the lock of the reverse mapping: a walk finds exactly the page table entries that the map count counts.",
         "mremap moves an entry from behind the walk to before it.",
-    ),
+    )
+    .promises("the reverse mapping finds every PTE"),
     told(
         "I33",
         "Always: no node of a tree is used after the grace period that follows its retirement.",
@@ -247,3 +280,14 @@ pub const INVARIANTS: [InvariantInfo; 37] = [
         "A page comes back from the free lists with an owner, and a path that takes it for its own finds that it is not.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_promise_is_told() {
+        assert_eq!(promises().count(), PROMISED.len());
+        assert_eq!(INVARIANTS.iter().filter(|info| info.promise.is_some()).count(), PROMISED.len());
+    }
+}
