@@ -7,7 +7,7 @@ use crate::{AccessKind, Asid, Core, Hardware, Pfn, Pte, Root, TlbEntry, Vaddr};
 /// Why a walk ended without a translation: the page-fault error code of x86.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageFault {
-    /// The address.
+    /// Virtual address that was to be translated.
     pub vaddr: Vaddr,
     /// What was attempted.
     pub kind: AccessKind,

@@ -52,7 +52,7 @@ impl Node {
         }
     }
 
-    /// Its number.
+    /// Its number, by which slots and the root name it.
     pub(crate) fn id(&self) -> u32 {
         self.id.get()
     }

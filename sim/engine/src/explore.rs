@@ -64,7 +64,7 @@ pub struct Executed<'a> {
     pub actor: usize,
     /// The context, if a context it was.
     pub context: Option<ContextId>,
-    /// The operation.
+    /// The operation as it was announced.
     pub op: Op,
     /// What it did.
     pub effect: Effect,

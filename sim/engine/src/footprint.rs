@@ -14,7 +14,7 @@ use crate::record::{Effect, Op, OpKind};
 /// One access of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Touch {
-    /// What.
+    /// The word or other object that is accessed.
     pub object: ObjectId,
     /// How.
     pub kind: OpKind,

@@ -10,7 +10,7 @@ use crate::object::ObjectId;
 
 /// Proof that a lock is held.
 pub trait Held {
-    /// Which lock.
+    /// Identity of the lock that is held.
     fn lock(&self) -> ObjectId;
     /// Whether the holder is alone (a write lock or a spin lock).
     fn exclusive(&self) -> bool;

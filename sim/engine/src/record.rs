@@ -159,7 +159,7 @@ pub struct StepRecord {
     pub context: ContextId,
     /// The CPU's clock after it.
     pub clock: u64,
-    /// The operation.
+    /// The operation as it was announced.
     pub op: Op,
     /// What it did.
     pub effect: Effect,

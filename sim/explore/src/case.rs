@@ -22,7 +22,7 @@ pub struct KernelNames {
     /// Later fixes that are on besides the preset's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fixes: Vec<String>,
-    /// Its mutants.
+    /// Names of the mutants that the kernel carries.
     pub mutants: Vec<String>,
 }
 
@@ -43,14 +43,14 @@ pub struct Case {
     schema: String,
     /// The file that the scenario was read from.
     pub source: String,
-    /// The scenario.
+    /// The scenario that was explored, whole.
     pub scenario: Scenario,
     /// The kernel's preset.
     pub kernel: String,
     /// Later fixes that are on besides the preset's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixes: Vec<String>,
-    /// Its mutants.
+    /// Names of the mutants that the kernel carries.
     pub mutants: Vec<String>,
     /// The invariant that breaks.
     pub invariant: String,

@@ -76,7 +76,7 @@ pub enum Ended {
 /// One invariant that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BrokenInvariant {
-    /// Its name.
+    /// Name of the invariant: `I9`.
     pub invariant: &'static str,
     /// In how many runs; by state: at how many ends.
     pub runs: u64,

@@ -14,7 +14,7 @@ use crate::index::Index;
 pub struct Event {
     /// What it accessed, and who did.
     pub access: Rc<Access>,
-    /// The operation.
+    /// The operation as it was announced: kind, object, memory order, place in the text.
     pub op: Op,
     /// What it did.
     pub effect: Effect,

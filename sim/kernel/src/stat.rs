@@ -36,7 +36,7 @@ impl Keep for Counter {
 }
 
 impl Counter {
-    /// The value.
+    /// The value: since boot of a counter, now of a gauge.
     pub fn get(&self) -> u64 {
         self.0.get()
     }

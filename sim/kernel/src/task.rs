@@ -67,12 +67,12 @@ impl Task {
         self.mm.replace(Some(mm)).expect("a kernel thread executes no program")
     }
 
-    /// Its process.
+    /// Number of the process it belongs to, as the trace gives it.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Its number.
+    /// Number of the thread, as the trace gives it.
     pub fn tid(&self) -> u32 {
         self.tid
     }

@@ -15,11 +15,11 @@ use crate::tlb::switch_mm;
 /// An access that a program may not make. The kernel counts it; the access is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segv {
-    /// The address.
+    /// Virtual address of the access.
     pub vaddr: Vaddr,
     /// What was attempted.
     pub kind: AccessKind,
-    /// The process.
+    /// Number of the process, as the trace gives it.
     pub pid: u32,
     /// What was wrong.
     pub signal: Signal,

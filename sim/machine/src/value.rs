@@ -76,7 +76,7 @@ impl<const MAX: usize> Text<MAX> {
         (text.chars().count() <= MAX && !text.contains(char::is_control)).then(|| Self(text.to_owned()))
     }
 
-    /// The text.
+    /// The text, of at most `MAX` characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

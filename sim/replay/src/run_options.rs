@@ -13,7 +13,7 @@ pub const SCHEDULES: [(&str, &str, Schedule); 2] = [
 /// What one run is built from, machine apart.
 #[derive(Clone, Copy, Debug)]
 pub struct RunOptions {
-    /// The seed.
+    /// Seed of every random choice in the run.
     pub seed: u64,
     /// Who grants the next step.
     pub schedule: Schedule,

@@ -31,7 +31,7 @@ pub struct Point {
 /// An axis with its values.
 #[derive(Clone, Debug)]
 pub struct PlanAxis {
-    /// What differs.
+    /// Path of the parameter or option that differs.
     pub path: Arc<str>,
     /// How, as text.
     pub values: Vec<Arc<str>>,

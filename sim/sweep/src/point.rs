@@ -52,7 +52,7 @@ pub struct ReplayJob {
     pub machine: Machine,
     /// Its memory, if the sweep says.
     pub memory: Option<MemoryAmount>,
-    /// The kernel.
+    /// Later fixes and mutants of the kernel.
     pub switches: Switches,
     /// How steps are ordered.
     pub schedule: Schedule,
@@ -60,16 +60,16 @@ pub struct ReplayJob {
     pub antagonists: Vec<AntagonistChoice>,
     /// Whether contents and invariants are checked.
     pub verify: bool,
-    /// The seed.
+    /// Seed of every random choice in the run.
     pub seed: u64,
 }
 
 /// Schedules of a scenario.
 #[derive(Clone, Debug)]
 pub struct ExploreJob {
-    /// The scenario.
+    /// The scenario whose schedules are searched.
     pub scenario: Scenario,
-    /// The kernel.
+    /// Later fixes and mutants of the kernel.
     pub switches: Switches,
     /// Which schedules.
     pub strategy: StrategyKind,

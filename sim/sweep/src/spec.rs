@@ -54,7 +54,7 @@ pub struct Axis {
 /// The values of an axis.
 #[derive(Clone, Debug, Deserialize)]
 pub enum Values {
-    /// These.
+    /// One point for each of these settings.
     List(Vec<Setting>),
     /// From, to (included if it is hit) and step.
     Range(i64, i64, i64),

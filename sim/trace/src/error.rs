@@ -42,7 +42,7 @@ pub enum TraceError {
     /// A record was given to a writer that no trace can hold.
     #[error("cannot record {what}: {why}")]
     Record {
-        /// The record.
+        /// What kind of record it is, as the text form calls it.
         what: String,
         /// The rule it breaks.
         why: String,

@@ -12,7 +12,7 @@ use crate::record::{Op, Prot};
 /// A part of one process's address space that the trace touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TouchedRange {
-    /// The process.
+    /// Number of the process, as the trace gives it.
     pub pid: u32,
     /// First byte of the first page.
     pub start: u64,

@@ -72,7 +72,7 @@ pub struct FileSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MapSpec {
-    /// The file.
+    /// Name of the file, one of `files`.
     pub file: String,
     /// How many pages, from the file's first.
     pub pages: u64,
@@ -87,14 +87,14 @@ pub struct MapSpec {
 pub enum Operation {
     /// `find_get_page`, then the contents are read if the page is uptodate, and the reference is given back.
     Lookup {
-        /// The file.
+        /// Name of the file, one of `files`.
         file: String,
-        /// The page.
+        /// Index of the page in the file, from 0.
         page: u64,
     },
     /// `find_get_pages` from a page on, and every reference is given back.
     GangLookup {
-        /// The file.
+        /// Name of the file, one of `files`.
         file: String,
         /// The first page.
         page: u64,
@@ -103,52 +103,52 @@ pub enum Operation {
     },
     /// `find_lock_page`: the page is used while it is locked.
     LookupLocked {
-        /// The file.
+        /// Name of the file, one of `files`.
         file: String,
-        /// The page.
+        /// Index of the page in the file, from 0.
         page: u64,
     },
     /// What `shrink_page_list` does to a page that it has isolated from the LRU: trylock, `__remove_mapping`, free. The
     /// page is cached when the scenario begins, and the operation has had its reference since then.
     Reclaim {
-        /// The file.
+        /// Name of the file, one of `files`.
         file: String,
-        /// The page.
+        /// Index of the page in the file, from 0.
         page: u64,
     },
     /// A new page is allocated, added to the cache, filled and unlocked.
     Add {
-        /// The file.
+        /// Name of the file, one of `files`.
         file: String,
-        /// The page.
+        /// Index of the page in the file, from 0.
         page: u64,
     },
     /// The page leaves the cache and comes back at the same place.
     Reinsert {
-        /// The file.
+        /// Name of the file, one of `files`.
         file: String,
-        /// The page.
+        /// Index of the page in the file, from 0.
         page: u64,
     },
     /// `truncate` to so many pages.
     Truncate {
-        /// The file.
+        /// Name of the file, one of `files`.
         file: String,
         /// Its new size in pages.
         pages: u64,
     },
     /// `invalidate_inode_pages2_range` of the whole file.
     Invalidate {
-        /// The file.
+        /// Name of the file, one of `files`.
         file: String,
     },
     /// `drop_caches`: `invalidate_mapping_pages` of every file.
     DropCaches,
     /// `read` of one page.
     Read {
-        /// The file.
+        /// Name of the file, one of `files`.
         file: String,
-        /// The page.
+        /// Index of the page in the file, from 0.
         page: u64,
     },
     /// The program loads from a page that it has mapped.

@@ -7,7 +7,7 @@ use super::graph::{Actor, Edge, Known, State, StateGraph};
 /// An invariant that some schedule breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenState {
-    /// Which.
+    /// Name of the invariant: `I9`.
     pub invariant: &'static str,
     /// At the ends of how many runs it is broken, of runs that end in different states.
     pub ends: u64,

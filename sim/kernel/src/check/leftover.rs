@@ -18,7 +18,7 @@ use crate::vmscan::shrink_all;
 pub struct Leftover {
     /// What it is.
     pub what: &'static str,
-    /// How many.
+    /// How many of it are left.
     pub count: u64,
 }
 

@@ -95,7 +95,7 @@ pub struct Translation {
 /// Accesses outside every mapping, or against its permissions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Segv {
-    /// How many.
+    /// Accesses that were skipped.
     pub count: u64,
     /// The address of the first.
     #[serde(serialize_with = "optional_address")]
@@ -105,7 +105,7 @@ pub struct Segv {
 /// Recorded calls that the kernel refused: the trace and the simulated address spaces disagree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Refusals {
-    /// How many.
+    /// Calls that were refused.
     pub count: u64,
     /// The first few, one line each.
     pub first: Vec<String>,

@@ -45,7 +45,7 @@ pub struct ReplayReport {
     pub parameters: serde_json::Value,
     /// How steps were ordered.
     pub schedule: Schedule,
-    /// The seed.
+    /// Seed of every random choice in the run.
     pub seed: u64,
     /// 128-bit digest of the run's events; equal for equal configuration, trace, seed and version.
     #[serde(serialize_with = "facts::hexadecimal")]

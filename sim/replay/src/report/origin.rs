@@ -26,7 +26,7 @@ pub enum MappingKind {
 pub struct MappingRow {
     /// Number of the trace, from 0.
     pub trace: u64,
-    /// Its process.
+    /// Number of the process it belongs to, as the trace gives it.
     pub pid: u32,
     /// `heap`, `stack`, `anonymous`, or the path of the file.
     pub mapping: String,
@@ -53,7 +53,7 @@ pub struct MappingRow {
 pub struct KindCount {
     /// The kind, as in `faults`.
     pub kind: String,
-    /// How many.
+    /// Faults of that kind.
     pub count: u64,
 }
 
@@ -77,9 +77,9 @@ pub struct FileRow {
 pub struct ThreadRow {
     /// Number of the trace, from 0.
     pub trace: u64,
-    /// Its process.
+    /// Number of the process it belongs to, as the trace gives it.
     pub pid: u32,
-    /// Its number.
+    /// Number of the thread, as the trace gives it.
     pub tid: u32,
     /// Accesses finished.
     pub accesses: u64,
@@ -96,7 +96,7 @@ pub struct ThreadRow {
 pub struct HotPage {
     /// Number of the trace, from 0.
     pub trace: u64,
-    /// Its process.
+    /// Number of the process it belongs to, as the trace gives it.
     pub pid: u32,
     /// The page's address.
     #[serde(serialize_with = "address")]
@@ -129,7 +129,7 @@ pub struct Origin {
 pub struct KindLatency {
     /// The kind, as in `faults`.
     pub kind: String,
-    /// How many.
+    /// Faults of that kind.
     pub count: u64,
     /// All of them together, in cycles.
     pub cycles: u64,

@@ -7,7 +7,7 @@ use super::{ReplayReport, Schema, json};
 /// One seed's replay in a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SeedRow {
-    /// The seed.
+    /// Seed of every random choice in the run.
     pub seed: u64,
     /// Digest of the run's events.
     #[serde(serialize_with = "super::facts::hexadecimal")]

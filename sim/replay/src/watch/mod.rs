@@ -22,9 +22,9 @@ use areas::{Recent, area_of};
 pub struct Thread {
     /// The trace it is from.
     pub trace: usize,
-    /// Its process.
+    /// Number of the process it belongs to, as the trace gives it.
     pub pid: u32,
-    /// Its number.
+    /// Number of the thread, as the trace gives it.
     pub tid: u32,
     /// Accesses finished.
     pub accesses: u64,

@@ -46,7 +46,7 @@ pub enum Pattern {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratorSpec {
-    /// Which generator.
+    /// The generator, and its own parameters.
     pub pattern: Pattern,
     /// Pages of 4096 bytes in each process's region, 1 to 2^22. `map_churn` takes it as the largest mapping, the patterns that
     /// use files as the size of each file.

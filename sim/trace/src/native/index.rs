@@ -64,7 +64,7 @@ impl Summary {
 /// One thread of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadInfo {
-    /// Its process.
+    /// Number of the process it belongs to, as the trace gives it.
     pub pid: u32,
     /// Its number, unique over the trace.
     pub tid: u32,
