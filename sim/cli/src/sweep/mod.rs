@@ -125,7 +125,7 @@ fn run_points(args: &RunArgs, color: ColorChoice) -> Answer {
 
 /// How many did not come to their end, to stand behind what else there is to say.
 fn unwell(states: impl Iterator<Item = Option<State>>) -> String {
-    format!(" · {} not to their end", group(survey::unwell(states)))
+    format!(" · {} unfinished", group(survey::unwell(states)))
 }
 
 fn status(args: &StoreArgs) -> Answer {

@@ -196,7 +196,7 @@ fn a_point_that_runs_out_of_memory_is_recorded_and_the_rest_go_on() {
     );
     let file = scratch.file("oom.ron", text.as_bytes());
     let told = sweep(&scratch.path("run"), &["run", &file, "--out", "out"]).expect(5);
-    assert!(told.contains("2 points · 2 run now · 0 there already · 1 not to their end"), "{told}");
+    assert!(told.contains("2 points · 2 run now · 0 there already · 1 unfinished"), "{told}");
     let csv = String::from_utf8(results(&scratch.path("run"))["results.csv"].clone()).expect("text");
     assert!(csv.contains(",incomplete,") && csv.contains(",done,"), "{csv}");
     // Half a run has no metric: it would look like a good one.

@@ -117,7 +117,7 @@ fn told(plan: &Plan, survey: &Survey, panels: &[Panel], surprises: &[Surprise]) 
     let there = survey.outcomes.iter().flatten().count();
     let unwell = unwell(survey.states());
     let mut out = format!(
-        "  {}\n  {}\n\n  {} of {} points · {unwell} not to their end · plan {}\n",
+        "  {}\n  {}\n\n  {} of {} points · {unwell} unfinished · plan {}\n",
         plan.title,
         plan.question,
         group(there as u64),
