@@ -6,10 +6,10 @@
 use pagewalk_engine::{Cpu, CpuId};
 use pagewalk_mmu::{PageFault, Vaddr, VaddrRange};
 
+use crate::call::Syscall;
 use crate::latency::FaultKind;
 use crate::mm::Vma;
 use crate::paths::Errno;
-use crate::stat::Syscall;
 use crate::task::Task;
 
 /// The end of a page fault.

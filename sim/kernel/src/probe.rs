@@ -12,10 +12,10 @@ use std::ops::Deref;
 use pagewalk_engine::{Cpu, CpuId};
 use pagewalk_mmu::{PageFault, Vaddr, VaddrRange};
 
+use crate::call::Syscall;
 use crate::kernel::Kernel;
 use crate::observe::{FaultEnd, Shootdown};
 use crate::paths::Errno;
-use crate::stat::Syscall;
 use crate::task::Task;
 
 /// Where the kernel's text tells observers what happens.

@@ -1,150 +1,94 @@
-//! System calls: the way into a path and out of it.
-
-use std::future::Future;
-use std::rc::Rc;
+//! System calls: the way into a path and out of it, and which path each call takes.
 
 use pagewalk_mmu::{Vaddr, VaddrRange};
 
-use crate::mm::{Mm, Prot};
-use crate::paths::{self, Errno, MapRequest, event};
-use crate::stat::Syscall;
+use crate::call::{Call, Returned, Syscall};
+use crate::fs::{self, AdviceCall};
+use crate::kernel::Kernel;
+use crate::migrate::{compact_zone, migrate_frames};
+use crate::paths::{self, Errno, event};
+use crate::swap::{do_swapoff, do_swapon};
 use crate::task::Task;
+use crate::vmscan::reclaim_pages;
 
-/// Enters the kernel, runs `path`, leaves; `changed` is the range whose PTEs the call may reduce.
-pub(crate) async fn system_call<R>(
-    current: &Task,
-    call: Syscall,
-    changed: Option<VaddrRange>,
-    path: impl Future<Output = Result<R, Errno>>,
-    value: impl FnOnce(&R) -> u64,
-) -> Result<R, Errno> {
-    let kernel = current.kernel();
-    kernel.probe().syscall_begins(current, call, changed);
-    current.enter_syscall(call);
-    kernel.enters();
-    let result = path.await;
-    let returned = result.as_ref().map_or_else(|&errno| u64::MAX - errno as u64, value);
-    current.event(event::SYSCALL, call as u64, returned);
-    kernel.leaves(current, changed);
-    kernel.probe().syscall_ends(current, call, result.as_ref().err().copied());
-    result
+impl Task {
+    /// Enters the kernel, does what `call` asks for, and leaves.
+    ///
+    /// # Errors
+    /// Those of the call; see [`Call`].
+    pub async fn call(&self, call: Call) -> Result<Returned, Errno> {
+        let kernel = self.kernel();
+        let (number, changed) = (call.syscall(), call.changed(kernel));
+        // A sleeper is not inside the kernel as far as the observers are concerned: it holds nothing.
+        let sleeps = number == Syscall::Wait4;
+        if number == Syscall::Exit {
+            kernel.check_before_exit();
+        }
+        kernel.probe().syscall_begins(self, number, changed);
+        self.enter_syscall(number);
+        if !sleeps {
+            kernel.enters();
+        }
+        let result = call.perform(self).await;
+        let returned = result.as_ref().map_or_else(|&errno| u64::MAX - errno as u64, Returned::number);
+        self.event(event::SYSCALL, number as u64, returned);
+        if !sleeps {
+            kernel.leaves(self, changed);
+        }
+        kernel.probe().syscall_ends(self, number, result.as_ref().err().copied());
+        result
+    }
 }
 
-/// `mmap`. The work is `do_mmap`.
-///
-/// # Errors
-/// Those of the path.
-pub async fn sys_mmap(current: &Task, request: MapRequest) -> Result<Vaddr, Errno> {
-    system_call(current, Syscall::Mmap, None, paths::do_mmap(current, request), |start| start.0).await
-}
+impl Call {
+    /// The range in which the call may take permissions away, and pages: where observers look when it returns.
+    fn changed(&self, kernel: &Kernel) -> Option<VaddrRange> {
+        match *self {
+            Self::Munmap { start, len }
+            | Self::Mprotect { start, len, .. }
+            | Self::Mremap { start, len, .. }
+            | Self::Madvise { start, len, advice: AdviceCall::DontNeed } => VaddrRange::with_len(start, len),
+            // Copy-on-write takes the right to write from every private page.
+            Self::Fork => VaddrRange::new(Vaddr(0), kernel.hw.format().user_end()),
+            _ => None,
+        }
+    }
 
-/// `munmap`. The work is `do_munmap`.
-///
-/// # Errors
-/// Those of the path.
-pub async fn sys_munmap(current: &Task, start: Vaddr, len: u64) -> Result<(), Errno> {
-    let changed = VaddrRange::with_len(start, len);
-    system_call(current, Syscall::Munmap, changed, paths::do_munmap(current, start, len), |()| 0).await
-}
-
-/// `mprotect`. The work is `mprotect`.
-///
-/// # Errors
-/// Those of the path.
-pub async fn sys_mprotect(current: &Task, start: Vaddr, len: u64, prot: Prot) -> Result<(), Errno> {
-    let changed = VaddrRange::with_len(start, len);
-    let path = paths::mprotect(current, start, len, prot);
-    system_call(current, Syscall::Mprotect, changed, path, |()| 0).await
-}
-
-/// `madvise(MADV_DONTNEED)`. The work is `madvise_dontneed`.
-///
-/// # Errors
-/// Those of the path.
-pub async fn sys_madvise_dontneed(current: &Task, start: Vaddr, len: u64) -> Result<(), Errno> {
-    let changed = VaddrRange::with_len(start, len);
-    let path = paths::madvise_dontneed(current, start, len);
-    system_call(current, Syscall::Madvise, changed, path, |()| 0).await
-}
-
-/// `mremap`. The work is `do_mremap`.
-///
-/// # Errors
-/// Those of the path.
-pub async fn sys_mremap(
-    current: &Task,
-    old_start: Vaddr,
-    old_len: u64,
-    new_len: u64,
-    new_start: Option<Vaddr>,
-) -> Result<Vaddr, Errno> {
-    let changed = VaddrRange::with_len(old_start, old_len);
-    let path = paths::do_mremap(current, old_start, old_len, new_len, new_start);
-    system_call(current, Syscall::Mremap, changed, path, |start| start.0).await
-}
-
-/// `brk`. The work is `do_brk`.
-///
-/// # Errors
-/// Those of the path.
-pub async fn sys_brk(current: &Task, end: Vaddr) -> Result<(), Errno> {
-    system_call(current, Syscall::Brk, None, paths::do_brk(current, end), |()| 0).await
-}
-
-/// `fork`: the child's address space. Whoever calls gives it a task.
-///
-/// # Errors
-/// None; the type is that of a system call.
-pub async fn sys_fork(current: &Task) -> Result<Rc<Mm>, Errno> {
-    let everything = VaddrRange::new(Vaddr(0), current.kernel().hw.format().user_end());
-    let path = async { Ok(paths::do_fork(current).await) };
-    system_call(current, Syscall::Fork, everything, path, |mm| u64::from(mm.id())).await
-}
-
-/// `clone` of a thread: the address space has one user more. Whoever calls gives it a task.
-///
-/// # Errors
-/// None; the type is that of a system call.
-pub async fn sys_clone(current: &Task) -> Result<Rc<Mm>, Errno> {
-    let path = async { Ok(paths::do_clone(current).await) };
-    system_call(current, Syscall::Clone, None, path, |mm| u64::from(mm.id())).await
-}
-
-/// `execve`: the task gets an empty address space.
-///
-/// # Errors
-/// None; the type is that of a system call.
-pub async fn sys_execve(current: &Task) -> Result<(), Errno> {
-    let path = async {
-        paths::exec_mmap(current).await;
-        Ok(())
-    };
-    system_call(current, Syscall::Execve, None, path, |()| 0).await
-}
-
-/// `exit`: the task leaves its address space for good.
-///
-/// # Errors
-/// None; the type is that of a system call.
-pub async fn sys_exit(current: &Task) -> Result<(), Errno> {
-    current.kernel().check_before_exit();
-    let path = async {
-        paths::do_exit(current).await;
-        Ok(())
-    };
-    system_call(current, Syscall::Exit, None, path, |()| 0).await
-}
-
-/// `wait4`: sleeps until `over` says that the child has ended.
-///
-/// # Errors
-/// None; the type is that of a system call.
-pub async fn sys_wait4(current: &Task, over: impl Future<Output = ()>) -> Result<(), Errno> {
-    current.kernel().probe().syscall_begins(current, Syscall::Wait4, None);
-    // A sleeper is not inside the kernel as far as the observers are concerned: it holds nothing.
-    current.enter_syscall(Syscall::Wait4);
-    over.await;
-    current.event(event::SYSCALL, Syscall::Wait4 as u64, 0);
-    current.kernel().probe().syscall_ends(current, Syscall::Wait4, None);
-    Ok(())
+    /// The path beneath the call: what it does once it is in the kernel.
+    pub(crate) async fn perform(self, current: &Task) -> Result<Returned, Errno> {
+        let mut number = 0;
+        match self {
+            Self::Mmap(request) => number = paths::do_mmap(current, request).await?.0,
+            Self::Munmap { start, len } => paths::do_munmap(current, start, len).await?,
+            Self::Mprotect { start, len, prot } => paths::mprotect(current, start, len, prot).await?,
+            Self::Mremap { start, len, new_len, new_start } => {
+                number = paths::do_mremap(current, start, len, new_len, new_start).await?.0;
+            }
+            Self::Madvise { start, len, advice } => fs::do_madvise(current, start, len, advice).await?,
+            Self::Brk { end } => paths::do_brk(current, end).await?,
+            Self::Fork => return Ok(Returned::AddressSpace(paths::do_fork(current).await)),
+            Self::Clone => return Ok(Returned::AddressSpace(paths::do_clone(current).await)),
+            Self::Execve => paths::exec_mmap(current).await,
+            Self::Exit => paths::do_exit(current).await,
+            Self::Wait4 { child } => child.ended().wait_event(current, || child.is_over()).await,
+            Self::Read { file, transfer } => number = fs::vfs_read(current, &file, transfer).await?,
+            Self::Write { file, transfer } => number = fs::vfs_write(current, &file, transfer).await?,
+            Self::Fsync { file } => fs::do_fsync(current, &file).await,
+            Self::Msync { start, len, sync } => fs::do_msync(current, start, len, sync).await?,
+            Self::Truncate { file, size } => fs::do_truncate(current, &file, size).await?,
+            Self::PunchHole { file, offset, len } => fs::do_punch_hole(current, &file, offset, len).await?,
+            Self::Fadvise { file, offset, len, advice } => {
+                fs::do_fadvise(current, &file, offset, len, advice).await;
+            }
+            Self::Sync => fs::do_sync(current).await,
+            Self::DropCaches => number = fs::drop_pagecache(current).await,
+            Self::Invalidate { file, offset, len } => fs::do_invalidate(current, &file, offset, len).await?,
+            Self::Swapoff { area } => do_swapoff(current, area).await?,
+            Self::Swapon { area } => do_swapon(current, area).await?,
+            Self::Reclaim { pages } => number = reclaim_pages(current, pages).await,
+            Self::CompactMemory => number = compact_zone(current).await,
+            Self::MigrateFrames { first, count } => number = migrate_frames(current, first, count).await,
+        }
+        Ok(Returned::Number(number))
+    }
 }

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use pagewalk_engine::Context;
 
+use crate::call::Syscall;
 use crate::kernel::Kernel;
 use crate::mm::Mm;
-use crate::stat::Syscall;
 
 /// What a task has done.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Task {
     }
 
     /// Enters the kernel by system call `call`.
-    pub fn enter_syscall(&self, call: Syscall) {
+    pub(crate) fn enter_syscall(&self, call: Syscall) {
         self.enter_kernel(self.kernel.config().syscall);
         self.kernel.tick(self.cpu());
         self.kernel.stat.syscalls[call as usize].add(1);

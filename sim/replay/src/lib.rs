@@ -6,7 +6,6 @@ pub mod amounts;
 mod batch;
 pub mod decoded;
 mod feed;
-mod file_calls;
 mod files;
 pub mod footprint;
 pub mod host_memory;

@@ -376,9 +376,8 @@ impl Replay {
         self.first_segv.get()
     }
 
-    /// Remembers that the kernel refused a recorded call.
-    pub fn note_refusal(&self, record: &EventRecord, refused: Option<Errno>) {
-        let Some(errno) = refused else { return };
+    /// Remembers that the kernel refused a recorded call, and why.
+    pub fn note_refusal(&self, record: &EventRecord, errno: Errno) {
         self.refusals.set(self.refusals.get() + 1);
         let mut quoted = self.refused.borrow_mut();
         if quoted.len() < REFUSALS_KEPT {

@@ -2,23 +2,17 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::Context;
+use pagewalk_engine::WaitQueue;
 use pagewalk_kernel as kernel;
-use pagewalk_kernel::{MapRequest, Mm, Task, VmaKind};
+use pagewalk_kernel::{
+    Advice, AdviceCall, Call, Child, Errno, MapRequest, Mm, Returned, Task, Transfer, VmaKind,
+};
 use pagewalk_mmu::{BASE_PAGE_BYTES, Vaddr};
+use pagewalk_trace as trace;
 use pagewalk_trace::{Event, EventRecord, MapKind, Prot};
 
 use super::feed::{Process, pages};
-use super::file_calls::use_file;
 use super::run::Replay;
-
-fn prot(prot: Prot) -> kernel::Prot {
-    kernel::Prot {
-        read: prot.contains(Prot::READ),
-        write: prot.contains(Prot::WRITE),
-        exec: prot.contains(Prot::EXEC),
-    }
-}
 
 /// Executes one event of the current thread. True if the thread ends with it.
 pub(super) async fn execute(
@@ -29,106 +23,166 @@ pub(super) async fn execute(
     record: &EventRecord,
 ) -> bool {
     match &record.event {
-        Event::Map { .. }
-        | Event::Unmap { .. }
-        | Event::Protect { .. }
-        | Event::Discard { .. }
-        | Event::Remap { .. }
-        | Event::Brk { .. } => {
-            let refused = change_mapping(replay, trace, current, &record.event).await;
-            replay.note_refusal(record, refused);
-        }
-        Event::Fork { child_pid, child_tid } => {
-            let Ok(mm) = kernel::sys_fork(current).await else { return false };
-            let child = replay.traces[trace].feed.borrow_mut().process(*child_pid);
-            child.begin_anew();
-            replay.start_thread(trace, &child, mm, *child_tid);
-        }
-        Event::Clone { child_tid } => {
-            let Ok(mm) = kernel::sys_clone(current).await else { return false };
-            replay.start_thread(trace, process, mm, *child_tid);
-        }
-        Event::Exec { .. } => {
-            note_peak(process, &current.mm());
-            kernel::sys_execve(current).await.unwrap_or_default();
-        }
-        Event::Wait { child_pid } => {
-            let child = replay.traces[trace].feed.borrow_mut().process(*child_pid);
-            let cx: &Context = current;
-            kernel::sys_wait4(
-                current,
-                child.ended.wait_event(cx, || child.over.get() || process.exiting.get()),
-            )
-            .await
-            .unwrap_or_default();
-        }
         Event::ExitThread => return true,
         Event::ExitProcess { .. } => {
             process.exiting.set(true);
             process.moved.wake_up(current);
             return true;
         }
-        event => {
-            let refused = use_file(replay, trace, current, event).await;
-            replay.note_refusal(record, refused);
+        Event::Exec { .. } => note_peak(process, &current.mm()),
+        _ => {}
+    }
+    let returned = match call_of(replay, trace, process, current, &record.event) {
+        Ok(Some(call)) => current.call(call).await,
+        Ok(None) => return false,
+        Err(errno) => Err(errno),
+    };
+    match (returned, &record.event) {
+        (Ok(Returned::AddressSpace(mm)), Event::Fork { child_pid, child_tid }) => {
+            let child = replay.traces[trace].feed.borrow_mut().process(*child_pid);
+            child.begin_anew();
+            replay.start_thread(trace, &child, mm, *child_tid);
         }
+        (Ok(Returned::AddressSpace(mm)), Event::Clone { child_tid }) => {
+            replay.start_thread(trace, process, mm, *child_tid);
+        }
+        (Ok(_), _) => {}
+        (Err(errno), _) => replay.note_refusal(record, errno),
     }
     false
 }
 
-/// The mapping calls; yields why the kernel refused, if it did.
-async fn change_mapping(
+/// The system call that an event of `process` stands for; none where the kernel has nothing to do.
+///
+/// # Errors
+/// What the kernel would refuse the call with, where no range of pages is what the event names.
+fn call_of(
+    replay: &Replay,
+    trace: usize,
+    process: &Rc<Process>,
+    current: &Task,
+    event: &Event,
+) -> Result<Option<Call>, Errno> {
+    let open = |file: u32| replay.traces[trace].files.by_number(&replay.kernel, current.pid(), file);
+    Ok(Some(match *event {
+        Event::Map { start, len, prot: allowed, ref kind, shared, .. } => {
+            let (address, len) = whole_pages(start, len)?;
+            let (kind, pgoff) = area_kind(replay, trace, current, kind, start - address.0)?;
+            Call::Mmap(MapRequest { address: Some(address), len, prot: prot(allowed), kind, shared, pgoff })
+        }
+        Event::Unmap { start, len } => {
+            let (start, len) = whole_pages(start, len)?;
+            Call::Munmap { start, len }
+        }
+        Event::Protect { start, len, prot: allowed } => {
+            let (start, len) = whole_pages(start, len)?;
+            Call::Mprotect { start, len, prot: prot(allowed) }
+        }
+        Event::Discard { start, len } => {
+            let (start, len) = whole_pages(start, len)?;
+            Call::Madvise { start, len, advice: AdviceCall::DontNeed }
+        }
+        Event::Remap { old_start, old_len, new_len, new_start } => {
+            Call::Mremap { start: Vaddr(old_start), len: old_len, new_len, new_start: new_start.map(Vaddr) }
+        }
+        Event::Brk { end } => Call::Brk { end: Vaddr(end) },
+        Event::Fork { .. } => Call::Fork,
+        Event::Clone { .. } => Call::Clone,
+        Event::Exec { .. } => Call::Execve,
+        Event::Wait { child_pid } => {
+            let child = replay.traces[trace].feed.borrow_mut().process(child_pid);
+            Call::Wait4 { child: Rc::new(Awaited { child, parent: Rc::clone(process) }) }
+        }
+        Event::Read { file, offset, len, buffer, direct } => {
+            let transfer = Transfer { offset, len, buffer: buffer.map(Vaddr), direct };
+            Call::Read { file: open(file), transfer }
+        }
+        Event::Write { file, offset, len, buffer, direct } => {
+            let transfer = Transfer { offset, len, buffer: buffer.map(Vaddr), direct };
+            Call::Write { file: open(file), transfer }
+        }
+        Event::Fsync { file } => Call::Fsync { file: open(file) },
+        Event::Msync { start, len, sync } => Call::Msync { start: Vaddr(start), len, sync },
+        Event::Truncate { file, size } => Call::Truncate { file: open(file), size },
+        Event::PunchHole { file, offset, len } => Call::PunchHole { file: open(file), offset, len },
+        Event::Fadvise { file, offset, len, advice: recorded } => {
+            let Some(advice) = advice(recorded) else { return Ok(None) };
+            Call::Fadvise { file: open(file), offset, len, advice }
+        }
+        Event::Madvise { start, len, advice: recorded } => {
+            let Some(advice) = advice(recorded) else { return Ok(None) };
+            Call::Madvise { start: Vaddr(start), len, advice }
+        }
+        Event::Invalidate { file, offset, len } => Call::Invalidate { file: open(file), offset, len },
+        Event::DropCaches => Call::DropCaches,
+        Event::Sync => Call::Sync,
+        // A file is known from the first look through the trace; a thread makes its last call in `leave`.
+        Event::File { .. } | Event::ExitThread | Event::ExitProcess { .. } => return Ok(None),
+    }))
+}
+
+/// The whole pages around a recorded range, as a call takes them.
+fn whole_pages(start: u64, len: u64) -> Result<(Vaddr, u64), Errno> {
+    pages(start, len).map(|range| (range.start(), range.len())).ok_or(Errno::Einval)
+}
+
+/// What a recorded mapping is of, and the file's page at its beginning. The recorded range begins `inside` bytes into the first page.
+fn area_kind(
     replay: &Replay,
     trace: usize,
     current: &Task,
-    event: &Event,
-) -> Option<kernel::Errno> {
-    let einval = Some(kernel::Errno::Einval);
-    match *event {
-        Event::Map { start, len, prot: allowed, ref kind, shared, .. } => {
-            let Some(range) = pages(start, len) else { return einval };
-            let mut pgoff = 0;
-            let kind = match kind {
-                MapKind::Anonymous => VmaKind::Anonymous,
-                MapKind::File { path, offset } => {
-                    let Some(first) = offset.checked_sub(start - range.start().0) else { return einval };
-                    if !first.is_multiple_of(BASE_PAGE_BYTES) {
-                        return einval;
-                    }
-                    pgoff = first / BASE_PAGE_BYTES;
-                    VmaKind::File(replay.traces[trace].files.by_path(&replay.kernel, current.pid(), path))
-                }
-                MapKind::Stack => VmaKind::Stack,
-                MapKind::Heap => VmaKind::Heap,
-            };
-            let request = MapRequest {
-                address: Some(range.start()),
-                len: range.len(),
-                prot: prot(allowed),
-                kind,
-                shared,
-                pgoff,
-            };
-            kernel::sys_mmap(current, request).await.err()
+    kind: &MapKind,
+    inside: u64,
+) -> Result<(VmaKind, u64), Errno> {
+    Ok(match kind {
+        MapKind::Anonymous => (VmaKind::Anonymous, 0),
+        MapKind::File { path, offset } => {
+            let first = offset.checked_sub(inside).ok_or(Errno::Einval)?;
+            if !first.is_multiple_of(BASE_PAGE_BYTES) {
+                return Err(Errno::Einval);
+            }
+            let file = replay.traces[trace].files.by_path(&replay.kernel, current.pid(), path);
+            (VmaKind::File(file), first / BASE_PAGE_BYTES)
         }
-        Event::Unmap { start, len } => {
-            let Some(range) = pages(start, len) else { return einval };
-            kernel::sys_munmap(current, range.start(), range.len()).await.err()
-        }
-        Event::Protect { start, len, prot: allowed } => {
-            let Some(range) = pages(start, len) else { return einval };
-            kernel::sys_mprotect(current, range.start(), range.len(), prot(allowed)).await.err()
-        }
-        Event::Discard { start, len } => {
-            let Some(range) = pages(start, len) else { return einval };
-            kernel::sys_madvise_dontneed(current, range.start(), range.len()).await.err()
-        }
-        Event::Remap { old_start, old_len, new_len, new_start } => {
-            let to = new_start.map(Vaddr);
-            kernel::sys_mremap(current, Vaddr(old_start), old_len, new_len, to).await.err()
-        }
-        Event::Brk { end } => kernel::sys_brk(current, Vaddr(end)).await.err(),
-        _ => unreachable!("only mapping events come here"),
+        MapKind::Stack => (VmaKind::Stack, 0),
+        MapKind::Heap => (VmaKind::Heap, 0),
+    })
+}
+
+fn prot(prot: Prot) -> kernel::Prot {
+    kernel::Prot {
+        read: prot.contains(Prot::READ),
+        write: prot.contains(Prot::WRITE),
+        exec: prot.contains(Prot::EXEC),
+    }
+}
+
+/// What the trace advises, as the kernel takes it.
+fn advice(recorded: trace::Advice) -> Option<AdviceCall> {
+    Some(match recorded {
+        trace::Advice::Normal => AdviceCall::Order(Advice::Normal),
+        trace::Advice::Random => AdviceCall::Order(Advice::Random),
+        trace::Advice::Sequential => AdviceCall::Order(Advice::Sequential),
+        trace::Advice::WillNeed => AdviceCall::WillNeed,
+        trace::Advice::DontNeed => AdviceCall::DontNeed,
+        trace::Advice::NoReuse => return None, // does nothing in Linux 2.6.27
+    })
+}
+
+/// A process that another waits for.
+struct Awaited {
+    child: Rc<Process>,
+    parent: Rc<Process>,
+}
+
+impl Child for Awaited {
+    fn ended(&self) -> &WaitQueue {
+        &self.child.ended
+    }
+
+    /// A process that ends itself waits no longer.
+    fn is_over(&self) -> bool {
+        self.child.over.get() || self.parent.exiting.get()
     }
 }
 
@@ -139,7 +193,7 @@ pub(super) fn note_peak(process: &Process, mm: &Mm) {
 /// The end of a thread: `exit`, and whoever waits for the process or for this thread's progress is told.
 pub(super) async fn leave(process: &Rc<Process>, current: &Task) {
     note_peak(process, &current.mm());
-    kernel::sys_exit(current).await.unwrap_or_default();
+    current.call(Call::Exit).await.expect("nothing refuses an exit");
     let last = process.ends(current.tid());
     process.moved.wake_up(current);
     if last {

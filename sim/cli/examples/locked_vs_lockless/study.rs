@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use pagewalk_engine::{CpuId, Stop};
-use pagewalk_kernel::{File, Inode, Kernel, Mm, Task, Transfer, sys_exit, sys_read};
+use pagewalk_kernel::{Call, File, Inode, Kernel, Mm, Task, Transfer};
 use pagewalk_machine::{Machine, Parts};
 use pagewalk_mmu::BASE_PAGE_BYTES;
 use pagewalk_pages::Switches;
@@ -123,7 +123,7 @@ fn start(kernel: &Rc<Kernel>, cpu: u16, body: impl AsyncFnOnce(&Task) + 'static)
         let mm = Mm::alloc(&shared, &cx).await;
         let task = Task::new(cx, shared, mm, pid, pid);
         body(&task).await;
-        sys_exit(&task).await.expect("the call is right");
+        task.call(Call::Exit).await.expect("the call is right");
     });
 }
 
@@ -132,8 +132,8 @@ async fn read(task: &Task, file: &Rc<File>, first: u64, pages: u64) {
     for page in first..first + pages {
         let transfer =
             Transfer { offset: page * BASE_PAGE_BYTES, len: BASE_PAGE_BYTES, buffer: None, direct: false };
-        let bytes = sys_read(task, file, transfer).await.expect("a right call");
-        assert_eq!(bytes, BASE_PAGE_BYTES);
+        let read = task.call(Call::Read { file: Rc::clone(file), transfer }).await.expect("a right call");
+        assert_eq!(read.number(), BASE_PAGE_BYTES);
     }
 }
 

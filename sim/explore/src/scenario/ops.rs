@@ -3,10 +3,7 @@
 use std::rc::Rc;
 
 use pagewalk_engine::Context;
-use pagewalk_kernel::{
-    File, FileTicket, Inode, Task, Transfer, run_program, sys_drop_caches, sys_invalidate,
-    sys_madvise_dontneed, sys_read, sys_truncate,
-};
+use pagewalk_kernel::{AdviceCall, Call, File, FileTicket, Inode, Task, Transfer, run_program};
 use pagewalk_mmu::{Access, AccessKind, BASE_PAGE_BYTES, Pfn, Vaddr};
 use pagewalk_pagecache::{
     __remove_mapping, add_to_page_cache, add_to_page_cache_locked, find_get_page, find_get_pages,
@@ -18,6 +15,16 @@ use super::Operation;
 
 /// Where the process has its first page.
 pub(crate) const BASE: Vaddr = Vaddr(1 << 30);
+
+/// So many pages in bytes.
+fn bytes(pages: u64) -> u64 {
+    pages * BASE_PAGE_BYTES
+}
+
+/// Where a page of the process is.
+fn at(page: u64) -> Vaddr {
+    Vaddr(BASE.0 + bytes(page))
+}
 
 /// What an operation works on.
 pub(crate) struct Subject<'a> {
@@ -59,36 +66,37 @@ impl Subject<'_> {
             Operation::Allocate { after_grace_period, exact } => {
                 self.allocate(*after_grace_period, *exact).await;
             }
-            _ => self.call(operation).await,
+            Operation::Load { page } => self.access(at(*page), AccessKind::Load).await,
+            Operation::Store { page } => self.access(at(*page), AccessKind::Store).await,
+            _ => {
+                let call = self.call_of(operation).expect("what is left are system calls");
+                // An error is an answer like others.
+                let _ = self.task.call(call).await;
+            }
         }
     }
 
-    /// System calls and accesses. Their errors are answers like others.
-    async fn call(&self, operation: &Operation) {
-        let bytes = |pages: u64| pages * BASE_PAGE_BYTES;
-        let at = |page: u64| Vaddr(BASE.0 + bytes(page));
-        match operation {
-            Operation::Truncate { file, pages } => {
-                let _ = sys_truncate(self.task, self.file(file), bytes(*pages)).await;
-            }
+    /// The system call that an operation is; none if it is something else.
+    fn call_of(&self, operation: &Operation) -> Option<Call> {
+        let open = |name: &String| Rc::clone(self.file(name));
+        Some(match operation {
+            Operation::Truncate { file, pages } => Call::Truncate { file: open(file), size: bytes(*pages) },
             Operation::Invalidate { file } => {
-                let _ = sys_invalidate(self.task, self.file(file), 0, u64::MAX / 2).await;
+                Call::Invalidate { file: open(file), offset: 0, len: u64::MAX / 2 }
             }
-            Operation::DropCaches => {
-                let _ = sys_drop_caches(self.task).await;
-            }
+            Operation::DropCaches => Call::DropCaches,
             Operation::Read { file, page } => {
-                let transfer =
-                    Transfer { offset: bytes(*page), len: BASE_PAGE_BYTES, buffer: None, direct: false };
-                let _ = sys_read(self.task, self.file(file), transfer).await;
+                let (offset, len) = (bytes(*page), BASE_PAGE_BYTES);
+                Call::Read {
+                    file: open(file),
+                    transfer: Transfer { offset, len, buffer: None, direct: false },
+                }
             }
-            Operation::Load { page } => self.access(at(*page), AccessKind::Load).await,
-            Operation::Store { page } => self.access(at(*page), AccessKind::Store).await,
             Operation::Discard { page } => {
-                let _ = sys_madvise_dontneed(self.task, at(*page), BASE_PAGE_BYTES).await;
+                Call::Madvise { start: at(*page), len: BASE_PAGE_BYTES, advice: AdviceCall::DontNeed }
             }
-            _ => unreachable!("performed by itself"),
-        }
+            _ => return None,
+        })
     }
 
     async fn access(&self, vaddr: Vaddr, kind: AccessKind) {

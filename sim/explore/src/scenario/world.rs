@@ -10,8 +10,7 @@ use pagewalk_engine::{
     CpuId, Engine, EngineConfig, Executed, Explorer, OpKind, Schedule, Shared, Stop, Violation,
 };
 use pagewalk_kernel::{
-    File, KeptKernel, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program, sys_clone,
-    sys_mmap,
+    Call, File, KeptKernel, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program,
 };
 use pagewalk_mmu::{Access, AccessKind, BASE_PAGE_BYTES, HardwareSpec, Pfn, Vaddr};
 use pagewalk_pagecache::{add_to_page_cache, remove_from_page_cache, set_page_dirty_nobuffers, unlock_page};
@@ -289,12 +288,12 @@ async fn map_files(task: &Task, scenario: &Scenario, made: &RefCell<Prepared>) {
             shared: map.shared,
             pgoff: 0,
         };
-        sys_mmap(task, request).await.expect("room for a few pages");
+        task.call(Call::Mmap(request)).await.expect("room for a few pages");
         first += map.pages;
     }
     for cpu in 0..scenario.cpus.len() {
-        let mm = sys_clone(task).await.expect("one more thread");
-        made.borrow_mut().threads.insert(cpu, mm);
+        let thread = task.call(Call::Clone).await.expect("one more thread");
+        made.borrow_mut().threads.insert(cpu, thread.address_space());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Discards of pages that programs have mapped and that a file brings back.
 //!
-//! As `process_madvise(MADV_DONTNEED)` would do it: under `mmap_sem` for reading, by `zap_page_range`.
+//! As `process_madvise(MADV_DONTNEED)` would do it: under `mmap_sem` for reading, by `zap_page_range`. Beneath the call, as
+//! [`Call::Madvise`](crate::Call::Madvise) discards from the caller's own address space, private copies included.
 
 use std::rc::Rc;
 

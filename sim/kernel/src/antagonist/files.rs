@@ -5,9 +5,10 @@ use std::rc::Rc;
 use pagewalk_engine::Random;
 use pagewalk_mmu::{BASE_PAGE_BYTES, Vaddr};
 
-use crate::fs::{File, Inode, InodeKind, Transfer, pages_of, punch_hole, vfs_read, vfs_write, vmtruncate};
+use crate::call::Call;
+use crate::fs::{File, Inode, InodeKind, Transfer, pages_of, punch_hole, vmtruncate};
 use crate::mm::{Prot, VmaKind};
-use crate::paths::{MapRequest, do_mmap};
+use crate::paths::MapRequest;
 use crate::task::Task;
 
 /// Pages by which a file is extended, at most.
@@ -25,7 +26,7 @@ pub(super) async fn map_buffer(current: &Task) {
         shared: false,
         pgoff: 0,
     };
-    do_mmap(current, request).await.expect("nothing else is mapped");
+    Call::Mmap(request).perform(current).await.expect("nothing else is mapped");
 }
 
 /// A file on the disk.
@@ -46,6 +47,15 @@ fn transfer(offset: u64, pages: u32, direct: bool) -> Transfer {
     Transfer { offset, len: u64::from(pages) * BASE_PAGE_BYTES, buffer, direct }
 }
 
+async fn read(current: &Task, file: &Rc<File>, transfer: Transfer) {
+    // Refused or not, it has met what it was to meet.
+    let _ = Call::Read { file: Rc::clone(file), transfer }.perform(current).await;
+}
+
+async fn write(current: &Task, file: &Rc<File>, transfer: Transfer) {
+    let _ = Call::Write { file: Rc::clone(file), transfer }.perform(current).await;
+}
+
 /// Extends a file by some pages, reads and writes there, perhaps punches a hole, and cuts all of it off.
 pub(super) async fn extend_and_cut(current: &Task, random: &mut Random, punch: bool) {
     let Some(inode) = choose(current, random) else { return };
@@ -53,20 +63,21 @@ pub(super) async fn extend_and_cut(current: &Task, random: &mut Random, punch: b
     let pages = 1 + random.below(MOST_PAGES);
     let start = beyond(&inode);
     let past = u64::from(1 + random.below(pages)) * BASE_PAGE_BYTES;
-    let _ = vfs_write(current, &file, transfer(start + past, 1, false)).await;
-    let _ = vfs_read(current, &file, transfer(start.saturating_sub(BASE_PAGE_BYTES), pages, false)).await;
+    write(current, &file, transfer(start + past, 1, false)).await;
+    read(current, &file, transfer(start.saturating_sub(BASE_PAGE_BYTES), pages, false)).await;
     if punch {
         let i_mutex = inode.i_mutex.down_write(current).await;
-        // Programs may have written meanwhile: what is theirs is not touched.
+        // Beneath the call, which takes `i_mutex` itself: programs may have written meanwhile, and what is theirs is not touched.
         let first = beyond(&inode).max(start);
         punch_hole(current, &inode, first, u64::from(pages) * BASE_PAGE_BYTES).await;
         i_mutex.up_write().await;
-        let _ = vfs_read(current, &file, transfer(start, pages, false)).await;
+        read(current, &file, transfer(start, pages, false)).await;
     }
     cut(current, &inode).await;
 }
 
-/// The file ends where programs have it end.
+/// The file ends where programs have it end. Beneath the call: `truncate` would say where that is before it has `i_mutex`, and take the
+/// size for what programs want.
 async fn cut(current: &Task, inode: &Rc<Inode>) {
     let i_mutex = inode.i_mutex.down_write(current).await;
     if inode.i_size().read_once(current).await > inode.own_size.get() {
@@ -83,11 +94,11 @@ pub(super) async fn direct_io(current: &Task, random: &mut Random) {
     if random.below(2) == 0 {
         let size = u32::try_from(pages_of(inode.own_size.get())).unwrap_or(u32::MAX).max(1);
         let offset = u64::from(random.below(size)) * BASE_PAGE_BYTES;
-        let _ = vfs_read(current, &file, transfer(offset, pages, true)).await;
+        read(current, &file, transfer(offset, pages, true)).await;
     } else {
         // A page is left between: what programs append meanwhile is not under the write.
         let offset = beyond(&inode) + (1 << 30);
-        let _ = vfs_write(current, &file, transfer(offset, pages, true)).await;
+        write(current, &file, transfer(offset, pages, true)).await;
         cut(current, &inode).await;
     }
 }

@@ -4,6 +4,9 @@
 //! truncation and hole punching work on a part of a file that lies beyond its end as programs know it, discards take only pages
 //! that a file brings back, and direct I/O reads, or writes beyond the end. None of them asks the oracle: a run is the same whether it
 //! is checked or not.
+//!
+//! What an antagonist does is for the most part what a system call does, so it takes the path of one, [`Call::perform`]. It does not make the
+//! call: no program makes it, and it is neither counted among those of programs nor a word of the digest.
 
 mod discard;
 mod files;
@@ -15,13 +18,10 @@ use std::rc::Rc;
 use pagewalk_engine::{CpuId, Purpose, Random};
 use pagewalk_mmu::Pfn;
 
-use crate::fs::drop_pagecache;
+use crate::call::Call;
 use crate::kernel::Kernel;
-use crate::migrate::{compact_zone, migrate_frames};
 use crate::mm::Mm;
-use crate::swap::{do_swapoff, do_swapon};
 use crate::task::Task;
-use crate::vmscan::reclaim_pages;
 
 pub(crate) use self::pace::Pace;
 
@@ -163,7 +163,7 @@ impl Actor {
         if self.spec.kind == Antagonist::DirectIo {
             self.enter();
             let kernel = Rc::clone(self.task.kernel());
-            crate::paths::do_exit(&self.task).await;
+            Call::Exit.perform(&self.task).await.expect("nothing refuses an exit");
             kernel.foreign_mms.set(kernel.foreign_mms.get() - 1);
             self.leave();
         }
@@ -181,34 +181,31 @@ impl Actor {
     /// One operation.
     async fn act(&mut self) {
         let (current, random) = (&self.task, &mut self.random);
-        let kernel = current.kernel();
-        match self.spec.kind {
-            Antagonist::Truncate => files::extend_and_cut(current, random, false).await,
-            Antagonist::Punch => files::extend_and_cut(current, random, true).await,
-            Antagonist::DirectIo => files::direct_io(current, random).await,
-            Antagonist::DontNeed => discard::discard_mapped_pages(current, random).await,
-            Antagonist::DropCaches => {
-                drop_pagecache(current).await;
-            }
-            Antagonist::Reclaim => {
-                reclaim_pages(current, 1 + u64::from(random.below(MOST_PAGES))).await;
-            }
-            Antagonist::Migrate if random.below(COMPACT_ONE_IN) == 0 => {
-                compact_zone(current).await;
-            }
+        let call = match self.spec.kind {
+            Antagonist::Truncate => return files::extend_and_cut(current, random, false).await,
+            Antagonist::Punch => return files::extend_and_cut(current, random, true).await,
+            Antagonist::DirectIo => return files::direct_io(current, random).await,
+            Antagonist::DontNeed => return discard::discard_mapped_pages(current, random).await,
+            Antagonist::Swapoff => return take_off_and_put_on(current, random).await,
+            Antagonist::DropCaches => Call::DropCaches,
+            Antagonist::Reclaim => Call::Reclaim { pages: 1 + u64::from(random.below(MOST_PAGES)) },
+            Antagonist::Migrate if random.below(COMPACT_ONE_IN) == 0 => Call::CompactMemory,
             Antagonist::Migrate => {
-                let first = 1 + random.below(kernel.zone.memory.frames() - 1);
-                migrate_frames(current, Pfn(first), 1 + random.below(MOST_PAGES)).await;
+                let first = Pfn(1 + random.below(current.kernel().zone.memory.frames() - 1));
+                Call::MigrateFrames { first, count: 1 + random.below(MOST_PAGES) }
             }
-            Antagonist::Swapoff => {
-                let areas = u32::from(kernel.swap.nr_areas());
-                if areas > 0 {
-                    let area = random.below(areas) as u8;
-                    if do_swapoff(current, area).await.is_ok() {
-                        do_swapon(current, area).await.expect("it was taken off");
-                    }
-                }
-            }
+        };
+        call.perform(current).await.expect("none of these is ever refused");
+    }
+}
+
+/// Takes a swap area off, and if the kernel can do without it, puts it on again.
+async fn take_off_and_put_on(current: &Task, random: &mut Random) {
+    let areas = u32::from(current.kernel().swap.nr_areas());
+    if areas > 0 {
+        let area = random.below(areas) as u8;
+        if (Call::Swapoff { area }).perform(current).await.is_ok() {
+            (Call::Swapon { area }).perform(current).await.expect("it was taken off");
         }
     }
 }

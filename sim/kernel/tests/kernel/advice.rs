@@ -2,13 +2,10 @@
 
 use std::rc::Rc;
 
-use pagewalk_kernel::{
-    Advice, AdviceCall, Errno, File, KernelConfig, MapRequest, Prot, Task, VmaKind, sys_fadvise, sys_madvise,
-    sys_mmap, sys_mprotect, sys_mremap, sys_munmap,
-};
+use pagewalk_kernel::{Advice, AdviceCall, Call, Errno, File, KernelConfig, MapRequest, Prot, Task, VmaKind};
 use pagewalk_mmu::Vaddr;
 
-use crate::common::{BASE, READ, Setup, fork, load, load_all, map, page, pages, process};
+use crate::common::{BASE, READ, Setup, call, fork, load, load_all, map, page, pages, process, remap};
 use crate::file_common::{map_file, open, read_pages};
 
 fn alone(body: impl AsyncFnOnce(&Task) + 'static) {
@@ -17,7 +14,8 @@ fn alone(body: impl AsyncFnOnce(&Task) + 'static) {
 
 /// `madvise` on `count` pages from page `first` on.
 async fn advise(task: &Task, first: u64, count: u64, advice: Advice) -> Result<(), Errno> {
-    sys_madvise(task, page(first), pages(count), AdviceCall::Order(advice)).await
+    let advice = AdviceCall::Order(advice);
+    call(task, Call::Madvise { start: page(first), len: pages(count), advice }).await.map(drop)
 }
 
 /// The areas: first page from [`BASE`], pages, and the advice.
@@ -54,7 +52,11 @@ fn advice_splits_areas_and_the_same_advice_makes_them_one_again() {
         assert_eq!(advise(task, 30, 12, Random).await, Err(Errno::Enomem));
         assert_eq!(areas(task), [(0, 30, Normal), (30, 2, Random), (40, 2, Random), (42, 6, Normal)]);
         assert_eq!(advise(task, 0, 0, Random).await, Ok(()));
-        let odd = sys_madvise(task, Vaddr(page(0).0 + 1), 1, AdviceCall::Order(Random)).await;
+        let odd = call(
+            task,
+            Call::Madvise { start: Vaddr(page(0).0 + 1), len: 1, advice: AdviceCall::Order(Random) },
+        )
+        .await;
         assert_eq!(odd, Err(Errno::Einval));
         task.kernel().check_machine();
     });
@@ -67,15 +69,15 @@ fn advice_stays_with_an_area_that_is_split_protected_moved_or_inherited_and_ends
         let file = open(task.kernel(), "/data", 32);
         map_file(task, &file, (0, 16), 0, READ, false).await;
         assert_eq!(advise(task, 0, 16, Sequential).await, Ok(()));
-        assert_eq!(sys_mprotect(task, page(4), pages(4), Prot::RW).await, Ok(()));
+        assert_eq!(call(task, Call::Mprotect { start: page(4), len: pages(4), prot: Prot::RW }).await, Ok(0));
         assert_eq!(areas(task), [(0, 4, Sequential), (4, 4, Sequential), (8, 8, Sequential)]);
-        assert_eq!(sys_mprotect(task, page(4), pages(4), READ).await, Ok(()));
+        assert_eq!(call(task, Call::Mprotect { start: page(4), len: pages(4), prot: READ }).await, Ok(0));
         assert_eq!(areas(task), [(0, 16, Sequential)]);
-        assert_eq!(sys_mremap(task, page(8), pages(8), pages(8), Some(page(32))).await, Ok(page(32)));
+        assert_eq!(remap(task, page(8), pages(8), pages(8), Some(page(32))).await, Ok(page(32)));
         assert_eq!(areas(task), [(0, 8, Sequential), (32, 8, Sequential)]);
         fork(task, 2, 0, async |child| assert_eq!(areas(child), [(0, 8, Sequential), (32, 8, Sequential)]))
             .await;
-        assert_eq!(sys_munmap(task, page(4), pages(4)).await, Ok(()));
+        assert_eq!(call(task, Call::Munmap { start: page(4), len: pages(4) }).await, Ok(0));
         // A new mapping knows of no advice, and does not join an area that has some.
         let again = VmaKind::File(Rc::clone(&file));
         let request = MapRequest {
@@ -86,7 +88,7 @@ fn advice_stays_with_an_area_that_is_split_protected_moved_or_inherited_and_ends
             shared: false,
             pgoff: 4,
         };
-        assert_eq!(sys_mmap(task, request).await, Ok(page(4)));
+        assert_eq!(call(task, Call::Mmap(request)).await, Ok(page(4).0));
         assert_eq!(areas(task), [(0, 4, Sequential), (4, 4, Normal), (32, 8, Sequential)]);
     });
 }
@@ -117,14 +119,38 @@ fn advice_for_an_open_file_sets_the_window_for_faults_and_reads_of_it() {
         let other = File::open(file.inode());
         map_file(task, &file, (0, 200), 0, READ, false).await;
         map_file(task, &other, (200, 200), 0, READ, false).await;
-        assert_eq!(sys_fadvise(task, &file, 0, 0, AdviceCall::Order(Advice::Random)).await, Ok(()));
+        assert_eq!(
+            call(
+                task,
+                Call::Fadvise {
+                    file: Rc::clone(&file),
+                    offset: 0,
+                    len: 0,
+                    advice: AdviceCall::Order(Advice::Random)
+                }
+            )
+            .await,
+            Ok(0)
+        );
         let mut before = 0;
         assert!(load(task, page(50)).await);
         assert_eq!(read_pages(task, &file, 60, 1).await, pages(1));
         assert_eq!(read_by(task, &mut before), 2);
         assert!(load(task, page(350)).await, "the same inode, opened another time");
         assert_eq!(read_by(task, &mut before), 32);
-        assert_eq!(sys_fadvise(task, &file, 0, 0, AdviceCall::Order(Advice::Sequential)).await, Ok(()));
+        assert_eq!(
+            call(
+                task,
+                Call::Fadvise {
+                    file: Rc::clone(&file),
+                    offset: 0,
+                    len: 0,
+                    advice: AdviceCall::Order(Advice::Sequential)
+                }
+            )
+            .await,
+            Ok(0)
+        );
         assert!(load(task, page(100)).await);
         assert_eq!(read_by(task, &mut before), 64, "twice the window, around the page");
     });

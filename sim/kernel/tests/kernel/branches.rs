@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use pagewalk_engine::Schedule;
-use pagewalk_kernel::{
-    Kernel, Prot, Task, sys_drop_caches, sys_fsync, sys_invalidate, sys_punch_hole, sys_write,
-};
+use pagewalk_kernel::{Call, Kernel, Prot, Task};
 use pagewalk_pagecache::ReleasePolicy;
 
-use crate::common::{Setup, fork, load, map, page, pages, process, store};
+use crate::common::{Setup, call, fork, load, map, page, pages, process, store};
 use crate::file_common::{map_file, open, transfer};
 use crate::file_stress::stress_watched;
 use crate::pressure::{
@@ -89,10 +87,12 @@ fn buffers_stay(seed: u64) -> Vec<(&'static str, u64)> {
     together(seed, |kernel| {
         let file = open(kernel, "/a", 2);
         process(kernel, 0, 1, async move |task: &Task| {
-            sys_write(task, &file, transfer(0, pages(1), None)).await.expect("right");
-            sys_fsync(task, &file).await.expect("right");
+            call(task, Call::Write { file: Rc::clone(&file), transfer: transfer(0, pages(1), None) })
+                .await
+                .expect("right");
+            call(task, Call::Fsync { file: Rc::clone(&file) }).await.expect("right");
             file.inode().mapping.release.set(ReleasePolicy::Never);
-            sys_drop_caches(task).await.expect("right");
+            call(task, Call::DropCaches).await.expect("right");
             file.inode().mapping.release.set(ReleasePolicy::Clean);
         });
     })
@@ -108,9 +108,15 @@ fn faults_meet_truncation(seed: u64) -> Vec<(&'static str, u64)> {
                 map_file(task, &file, (0, 2), 0, Prot::RW, true).await;
                 for round in 0..6 {
                     match number {
-                        0 => drop(sys_punch_hole(task, &file, 0, pages(2)).await),
-                        1 if round % 4 > 0 => drop(sys_invalidate(task, &file, 0, pages(2)).await),
-                        1 => drop(sys_drop_caches(task).await),
+                        0 => drop(
+                            call(task, Call::PunchHole { file: Rc::clone(&file), offset: 0, len: pages(2) })
+                                .await,
+                        ),
+                        1 if round % 4 > 0 => drop(
+                            call(task, Call::Invalidate { file: Rc::clone(&file), offset: 0, len: pages(2) })
+                                .await,
+                        ),
+                        1 => drop(call(task, Call::DropCaches).await),
                         _ => _ = load(task, page(round % 2)).await,
                     }
                 }

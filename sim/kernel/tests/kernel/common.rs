@@ -7,8 +7,9 @@ use pagewalk_engine::{
     Class, Context, CpuId, Engine, EngineConfig, Executed, Explorer, Purpose, Random, Schedule, Stop,
     WaitQueue,
 };
-use pagewalk_kernel::{Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind};
-use pagewalk_kernel::{run_program, sys_clone, sys_exit, sys_fork, sys_mmap};
+use pagewalk_kernel::{
+    AdviceCall, Call, Errno, Kernel, KernelConfig, MapRequest, Mm, Prot, Task, VmaKind, run_program,
+};
 use pagewalk_mmu::{
     Access, AccessKind, BASE_PAGE_BYTES, Format, HardwareCosts, HardwareSpec, PageSize, PageSizes,
     Replacement, TlbGeometry, TlbSpec, Vaddr, WalkCacheGeometry, WalkCacheSpec,
@@ -187,7 +188,7 @@ pub(crate) fn process(kernel: &Rc<Kernel>, cpu: u16, pid: u32, body: impl AsyncF
 
 async fn live(task: Task, body: impl AsyncFnOnce(&Task)) {
     body(&task).await;
-    sys_exit(&task).await.expect("the call is right");
+    call(&task, Call::Exit).await.expect("the call is right");
 }
 
 /// Starts a task in `mm`, of which it is a user already.
@@ -205,6 +206,32 @@ pub(crate) fn start(
     });
 }
 
+/// Makes a system call. Yields its number.
+pub(crate) async fn call(task: &Task, call: Call) -> Result<u64, Errno> {
+    task.call(call).await.map(|returned| returned.number())
+}
+
+/// Makes a `fork` or a `clone`. Yields the address space of the task to come.
+pub(crate) async fn address_space(task: &Task, call: Call) -> Rc<Mm> {
+    task.call(call).await.expect("the call is right").address_space()
+}
+
+/// `madvise(start, len, MADV_DONTNEED)`.
+pub(crate) fn discard(start: Vaddr, len: u64) -> Call {
+    Call::Madvise { start, len, advice: AdviceCall::DontNeed }
+}
+
+/// `mremap`. Yields where the mapping is now.
+pub(crate) async fn remap(
+    task: &Task,
+    start: Vaddr,
+    len: u64,
+    new_len: u64,
+    new_start: Option<Vaddr>,
+) -> Result<Vaddr, Errno> {
+    call(task, Call::Mremap { start, len, new_len, new_start }).await.map(Vaddr)
+}
+
 /// A CPU of the machine, counting around.
 pub(crate) fn cpu(task: &Task, number: u16) -> u16 {
     number % task.engine().cpus().len() as u16
@@ -212,13 +239,13 @@ pub(crate) fn cpu(task: &Task, number: u16) -> u16 {
 
 /// One more thread of the current process.
 pub(crate) async fn thread(task: &Task, on: u16, tid: u32, body: impl AsyncFnOnce(&Task) + 'static) {
-    let mm = sys_clone(task).await.expect("the call is right");
+    let mm = address_space(task, Call::Clone).await;
     start(task.kernel(), cpu(task, on), mm, task.pid(), tid, body);
 }
 
 /// A child of the current process.
 pub(crate) async fn fork(task: &Task, on: u16, pid: u32, body: impl AsyncFnOnce(&Task) + 'static) {
-    let mm = sys_fork(task).await.expect("the call is right");
+    let mm = address_space(task, Call::Fork).await;
     start(task.kernel(), cpu(task, on), mm, pid, pid, body);
 }
 
@@ -287,13 +314,13 @@ pub(crate) async fn load_all(task: &Task, first: u64, count: u64) -> bool {
 
 /// Maps `count` pages from page `first` of [`BASE`] for reading and writing.
 pub(crate) async fn map(task: &Task, first: u64, count: u64) {
-    assert_eq!(sys_mmap(task, fixed(page(first), count, Prot::RW)).await, Ok(page(first)));
+    assert_eq!(call(task, Call::Mmap(fixed(page(first), count, Prot::RW))).await, Ok(page(first).0));
 }
 
 /// Maps `count` pages of new memory, which children share, from page `first` of [`BASE`].
 pub(crate) async fn map_shared(task: &Task, first: u64, count: u64) {
     let request = MapRequest { shared: true, ..fixed(page(first), count, Prot::RW) };
-    assert_eq!(sys_mmap(task, request).await, Ok(page(first)));
+    assert_eq!(call(task, Call::Mmap(request)).await, Ok(page(first).0));
 }
 
 pub(crate) fn fixed(address: Vaddr, count: u64, prot: Prot) -> MapRequest {

@@ -9,11 +9,11 @@ use std::iter;
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, CpuId, Purpose, Random, WaitQueue};
-use pagewalk_kernel::{Errno, Kernel, KernelConfig, Mm, Prot, Task, sys_execve, sys_exit, sys_fork};
+use pagewalk_kernel::{Call, Errno, Kernel, KernelConfig, Mm, Prot, Task};
 use pagewalk_mmu::{Access, AccessKind, BASE_SHIFT, Vaddr};
 use proptest::prelude::*;
 
-use crate::common::{BASE, Setup};
+use crate::common::{BASE, Setup, address_space, call};
 use crate::op::{Op, Raw};
 
 #[derive(Clone, Copy, Debug)]
@@ -271,16 +271,17 @@ async fn live(script: &Rc<Script>, task: Task) {
     loop {
         script.turn.wait_event(&task, || script.is_turn_of(pid)).await;
         if script.over() {
-            return sys_exit(&task).await.expect("the call is right");
+            call(&task, Call::Exit).await.expect("the call is right");
+            return;
         }
         match script.ops[script.next.get()].1 {
             Op::Fork => fork(script, &task).await,
             Op::Exec => {
-                sys_execve(&task).await.expect("the call is right");
+                call(&task, Call::Execve).await.expect("the call is right");
                 script.model.borrow_mut().exec(pid);
             }
             Op::Exit if script.alive.borrow().len() > 1 => {
-                sys_exit(&task).await.expect("the call is right");
+                call(&task, Call::Exit).await.expect("the call is right");
                 script.model.borrow_mut().exit(pid);
                 script.alive.borrow_mut().retain(|&other| other != pid);
                 return script.done(&task);
@@ -300,7 +301,7 @@ async fn fork(script: &Rc<Script>, task: &Task) {
     }
     let child = script.last_pid.get() + 1;
     script.last_pid.set(child);
-    let mm = sys_fork(task).await.expect("the call is right");
+    let mm = address_space(task, Call::Fork).await;
     script.model.borrow_mut().fork(task.pid(), child);
     script.alive.borrow_mut().push(child);
     spawn(script, task.kernel(), child, Some(mm));

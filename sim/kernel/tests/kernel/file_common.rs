@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
-use pagewalk_kernel::{File, Kernel, MapRequest, Prot, Task, Transfer, VmaKind};
-use pagewalk_kernel::{sys_mmap, sys_read, sys_write};
+use pagewalk_kernel::{Call, File, Kernel, MapRequest, Prot, Task, Transfer, VmaKind};
 use pagewalk_mmu::Vaddr;
 
-use crate::common::{page, pages};
+use crate::common::{call, page, pages};
 
 /// Opens the file at `path`; the first to open it says how many pages it has.
 pub(crate) fn open(kernel: &Kernel, path: &str, count: u64) -> Rc<File> {
@@ -30,7 +29,7 @@ pub(crate) async fn map_file(
         shared,
         pgoff,
     };
-    assert_eq!(sys_mmap(task, request).await, Ok(page(first)));
+    assert_eq!(call(task, Call::Mmap(request)).await, Ok(page(first).0));
 }
 
 pub(crate) fn transfer(offset: u64, len: u64, buffer: Option<Vaddr>) -> Transfer {
@@ -40,13 +39,13 @@ pub(crate) fn transfer(offset: u64, len: u64, buffer: Option<Vaddr>) -> Transfer
 /// Reads whole pages of the file; yields bytes.
 pub(crate) async fn read_pages(task: &Task, file: &Rc<File>, first: u64, count: u64) -> u64 {
     let request = transfer(pages(first), pages(count), None);
-    sys_read(task, file, request).await.expect("the call is right")
+    call(task, Call::Read { file: Rc::clone(file), transfer: request }).await.expect("the call is right")
 }
 
 /// Writes 100 bytes into each of so many pages of the file.
 pub(crate) async fn write_pages(task: &Task, file: &Rc<File>, first: u64, count: u64) {
     for number in first..first + count {
         let request = transfer(pages(number) + 7, 100, None);
-        assert_eq!(sys_write(task, file, request).await, Ok(100));
+        assert_eq!(call(task, Call::Write { file: Rc::clone(file), transfer: request }).await, Ok(100));
     }
 }

@@ -8,12 +8,13 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Purpose, Random, Schedule};
 use pagewalk_kernel::{
-    Antagonist, AntagonistSpec, DeviceSpec, File, KernelConfig, MapRequest, Prot, SwapAreaSpec, Task,
-    VmaKind, sys_clone, sys_drop_caches, sys_fork, sys_fsync, sys_invalidate, sys_madvise_dontneed, sys_mmap,
-    sys_mprotect, sys_mremap, sys_msync, sys_munmap, sys_read, sys_sync, sys_truncate, sys_write,
+    Antagonist, AntagonistSpec, Call, DeviceSpec, File, KernelConfig, MapRequest, Prot, SwapAreaSpec, Task,
+    VmaKind,
 };
 
-use crate::common::{READ, Setup, cpu, load, page, pages, process, start, store};
+use crate::common::{
+    READ, Setup, address_space, call, cpu, discard, load, page, pages, process, remap, start, store,
+};
 use crate::file_common::{map_file, open, transfer};
 
 /// Pages that the larger file begins with.
@@ -46,8 +47,8 @@ async fn map_all(run: &Run, task: &Task) {
         shared,
         pgoff: 0,
     };
-    sys_mmap(task, anonymous(20, 4, false)).await.expect("there is room");
-    sys_mmap(task, anonymous(24, 2, true)).await.expect("there is room");
+    call(task, Call::Mmap(anonymous(20, 4, false))).await.expect("there is room");
+    call(task, Call::Mmap(anonymous(24, 2, true))).await.expect("there is room");
 }
 
 fn live<'a>(run: &'a Rc<Run>, task: &'a Task) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
@@ -78,7 +79,8 @@ async fn operate(run: &Rc<Run>, task: &Task, random: &mut Random) {
         14..28 => drop(store(task, page(at)).await),
         28..34 => {
             let buffer = other.is_multiple_of(3).then(|| page(at));
-            let _ = sys_read(task, file, transfer(place, pages(count) - 40, buffer)).await;
+            let transfer = transfer(place, pages(count) - 40, buffer);
+            let _ = call(task, Call::Read { file: Rc::clone(file), transfer }).await;
         }
         34..40 => {
             let buffer = other.is_multiple_of(3).then(|| page(at));
@@ -86,23 +88,28 @@ async fn operate(run: &Rc<Run>, task: &Task, random: &mut Random) {
                 0 => (place & !0xfff, pages(1)),
                 _ => (place, 1 + other % 9000),
             };
-            let _ = sys_write(task, file, transfer(offset, len, buffer)).await;
+            let transfer = transfer(offset, len, buffer);
+            let _ = call(task, Call::Write { file: Rc::clone(file), transfer }).await;
         }
-        40..44 => drop(sys_truncate(task, file, place).await),
-        44..46 => drop(sys_fsync(task, file).await),
-        46 => drop(sys_msync(task, page(at), pages(count), true).await),
-        47 => drop(sys_sync(task).await),
-        48..50 => drop(sys_drop_caches(task).await),
-        50 => drop(sys_invalidate(task, file, 0, pages(PAGES)).await),
-        51..54 => drop(sys_madvise_dontneed(task, page(at), pages(count)).await),
-        54 => drop(sys_munmap(task, page(at), pages(count)).await),
+        40..44 => drop(call(task, Call::Truncate { file: Rc::clone(file), size: place }).await),
+        44..46 => drop(call(task, Call::Fsync { file: Rc::clone(file) }).await),
+        46 => drop(call(task, Call::Msync { start: page(at), len: pages(count), sync: true }).await),
+        47 => drop(call(task, Call::Sync).await),
+        48..50 => drop(call(task, Call::DropCaches).await),
+        50 => {
+            let whole = Call::Invalidate { file: Rc::clone(file), offset: 0, len: pages(PAGES) };
+            let _ = call(task, whole).await;
+        }
+        51..54 => drop(call(task, discard(page(at), pages(count))).await),
+        54 => drop(call(task, Call::Munmap { start: page(at), len: pages(count) }).await),
         55 | 56 => {
             let prot = if other.is_multiple_of(3) { READ } else { Prot::RW };
-            let _ = sys_mprotect(task, page(at), pages(count), prot).await;
+            let _ = call(task, Call::Mprotect { start: page(at), len: pages(count), prot }).await;
         }
-        57 => drop(
-            sys_mremap(task, page(at), pages(count), pages(1 + other % 4), Some(page(30 + other % 8))).await,
-        ),
+        57 => {
+            let new_start = Some(page(30 + other % 8));
+            let _ = remap(task, page(at), pages(count), pages(1 + other % 4), new_start).await;
+        }
         58 | 59 => {
             map_file(task, file, (at, count), other % PAGES, Prot::RW, what == 58).await;
         }
@@ -117,19 +124,12 @@ async fn begin(run: &Rc<Run>, task: &Task, thread: bool) {
         return;
     }
     run.started.set(number);
-    let mm = if thread { sys_clone(task).await } else { sys_fork(task).await };
+    let mm = address_space(task, if thread { Call::Clone } else { Call::Fork }).await;
     let pid = if thread { task.pid() } else { number };
     let shared = Rc::clone(run);
-    start(
-        task.kernel(),
-        cpu(task, number as u16),
-        mm.expect("right"),
-        pid,
-        number,
-        async move |task: &Task| {
-            live(&shared, task).await;
-        },
-    );
+    start(task.kernel(), cpu(task, number as u16), mm, pid, number, async move |task: &Task| {
+        live(&shared, task).await;
+    });
 }
 
 fn setup(seed: u64, pressure: bool) -> Setup {

@@ -3,13 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pagewalk_kernel::{
-    Kernel, KernelConfig, MapRequest, Prot, Signal, Task, VmaKind, run_program, sys_drop_caches, sys_fsync,
-    sys_madvise_dontneed, sys_mmap, sys_mprotect, sys_mremap, sys_munmap, sys_punch_hole, sys_truncate,
-};
+use pagewalk_kernel::{Call, Kernel, KernelConfig, MapRequest, Prot, Signal, Task, VmaKind, run_program};
 use pagewalk_mmu::{AccessKind, Vaddr};
 
-use crate::common::{READ, Setup, access, fork, load, load_all, page, pages, process, store, store_all};
+use crate::common::{
+    READ, Setup, access, call, discard, fork, load, load_all, page, pages, process, remap, store, store_all,
+};
 use crate::file_common::{map_file, open, read_pages, write_pages};
 
 /// Runs one program on a machine of its own.
@@ -58,7 +57,7 @@ fn a_private_store_copies_the_page_and_the_file_keeps_its_contents() {
         write_pages(task, &file, 0, 4).await;
         assert!(load_all(task, 0, 4).await, "two pages follow the file, two do not");
         assert_eq!(read_pages(task, &file, 0, 4).await, pages(4));
-        assert_eq!(sys_madvise_dontneed(task, page(0), pages(4)).await, Ok(()));
+        assert_eq!(call(task, discard(page(0), pages(4))).await, Ok(0));
         assert!(load_all(task, 0, 4).await, "all follow the file again");
     });
 }
@@ -76,7 +75,7 @@ fn shared_stores_are_seen_by_every_mapping_and_by_read_and_reach_the_disk() {
         assert_eq!(stat.fault_file_minor.get() + stat.pgmajfault.get(), 5);
         assert!(load_all(task, 0, 4).await && load_all(task, 8, 2).await);
         assert_eq!(read_pages(task, &file, 0, 4).await, pages(4));
-        assert_eq!(sys_fsync(task, &file).await, Ok(()));
+        assert_eq!(call(task, Call::Fsync { file: Rc::clone(&file) }).await, Ok(0));
         assert_eq!(task.kernel().disk_stat().pages_written.get(), 3);
         // Cleaned pages are read-only: the next store is noticed, once for each mapping.
         let before = stat.fault_permission.get();
@@ -84,9 +83,9 @@ fn shared_stores_are_seen_by_every_mapping_and_by_read_and_reach_the_disk() {
             assert!(store(task, page(number)).await);
         }
         assert_eq!(stat.fault_permission.get() - before, 3);
-        assert_eq!(sys_fsync(task, &file).await, Ok(()));
-        assert_eq!(sys_munmap(task, page(0), pages(10)).await, Ok(()));
-        assert_eq!(sys_drop_caches(task).await, Ok(4));
+        assert_eq!(call(task, Call::Fsync { file: Rc::clone(&file) }).await, Ok(0));
+        assert_eq!(call(task, Call::Munmap { start: page(0), len: pages(10) }).await, Ok(0));
+        assert_eq!(call(task, Call::DropCaches).await, Ok(4));
         assert_eq!(read_pages(task, &file, 0, 4).await, pages(4), "from the disk");
     });
     assert_eq!(kernel.disk_stat().pages_written.get(), 5);
@@ -100,8 +99,8 @@ fn a_page_first_loaded_and_then_stored_to_faults_twice_so_that_the_store_is_noti
         let stat = &task.kernel().stat;
         assert!(load(task, page(0)).await && store(task, page(0)).await && store(task, page(0)).await);
         assert_eq!((stat.pgmajfault.get(), stat.fault_permission.get()), (1, 1));
-        assert_eq!(sys_munmap(task, page(0), pages(1)).await, Ok(()));
-        assert_eq!(sys_fsync(task, &file).await, Ok(()));
+        assert_eq!(call(task, Call::Munmap { start: page(0), len: pages(1) }).await, Ok(0));
+        assert_eq!(call(task, Call::Fsync { file: Rc::clone(&file) }).await, Ok(0));
         assert_eq!(task.kernel().disk_stat().pages_written.get(), 1, "the PTE's dirty bit was not lost");
     });
 }
@@ -116,11 +115,11 @@ fn beyond_the_end_of_a_file_there_is_a_bus_error_and_not_before() {
             assert_eq!(wrong.map(|segv| segv.signal), (number >= 3).then_some(Signal::Bus), "page {number}");
         }
         // Half a page is a page.
-        assert_eq!(sys_truncate(task, &file, pages(1) + 1).await, Ok(()));
+        assert_eq!(call(task, Call::Truncate { file: Rc::clone(&file), size: pages(1) + 1 }).await, Ok(0));
         for number in 0..6 {
             assert_eq!(load(task, page(number)).await, number < 2, "page {number}");
         }
-        assert_eq!(sys_truncate(task, &file, pages(5)).await, Ok(()));
+        assert_eq!(call(task, Call::Truncate { file: Rc::clone(&file), size: pages(5) }).await, Ok(0));
         for number in 0..6 {
             assert_eq!(load(task, page(number)).await, number < 5, "page {number}");
         }
@@ -137,10 +136,10 @@ fn truncation_takes_private_copies_along() {
         for number in 0..4 {
             assert!(store(task, page(number)).await);
         }
-        assert_eq!(sys_truncate(task, &file, pages(2)).await, Ok(()));
+        assert_eq!(call(task, Call::Truncate { file: Rc::clone(&file), size: pages(2) }).await, Ok(0));
         assert_eq!(task.kernel().stat.nr_anon_pages.get(), 2);
         assert!(!load(task, page(2)).await && load(task, page(1)).await);
-        assert_eq!(sys_truncate(task, &file, pages(4)).await, Ok(()));
+        assert_eq!(call(task, Call::Truncate { file: Rc::clone(&file), size: pages(4) }).await, Ok(0));
         assert!(load_all(task, 0, 4).await, "zeroes where it was cut, the copies where it was not");
     });
 }
@@ -183,7 +182,7 @@ fn shared_anonymous_memory_is_shared_with_children_and_goes_with_its_last_area()
             shared: true,
             pgoff: 0,
         };
-        assert_eq!(sys_mmap(task, request).await, Ok(page(0)));
+        assert_eq!(call(task, Call::Mmap(request)).await, Ok(page(0).0));
         assert!(load(task, page(1)).await && store(task, page(0)).await && store(task, page(1)).await);
         let stat = &task.kernel().stat;
         assert_eq!(
@@ -203,7 +202,7 @@ fn shared_anonymous_memory_is_shared_with_children_and_goes_with_its_last_area()
         }
         assert!(load_all(task, 0, 3).await, "what the child stored");
         let free = task.kernel().zone.free_frames();
-        assert_eq!(sys_munmap(task, page(0), pages(3)).await, Ok(()));
+        assert_eq!(call(task, Call::Munmap { start: page(0), len: pages(3) }).await, Ok(0));
         assert!(task.kernel().zone.free_frames() >= free, "the child is about to end, or has");
     });
 }
@@ -214,17 +213,17 @@ fn protection_of_a_shared_mapping_comes_and_goes_without_losing_a_store() {
         let file = open(task.kernel(), "/data", 2);
         map_file(task, &file, (0, 2), 0, Prot::RW, true).await;
         assert!(store(task, page(0)).await && load(task, page(1)).await);
-        assert_eq!(sys_mprotect(task, page(0), pages(2), READ).await, Ok(()));
+        assert_eq!(call(task, Call::Mprotect { start: page(0), len: pages(2), prot: READ }).await, Ok(0));
         assert!(!store(task, page(0)).await && load(task, page(0)).await);
-        assert_eq!(sys_mprotect(task, page(0), pages(2), Prot::RW).await, Ok(()));
+        assert_eq!(call(task, Call::Mprotect { start: page(0), len: pages(2), prot: Prot::RW }).await, Ok(0));
         let stat = &task.kernel().stat;
         let before = stat.fault_permission.get();
         assert!(store(task, page(0)).await, "dirty already: nobody has to be told");
         assert_eq!(stat.fault_permission.get(), before);
         assert!(store(task, page(1)).await);
         assert_eq!(stat.fault_permission.get(), before + 1);
-        assert_eq!(sys_mprotect(task, page(0), pages(2), READ).await, Ok(()));
-        assert_eq!(sys_fsync(task, &file).await, Ok(()));
+        assert_eq!(call(task, Call::Mprotect { start: page(0), len: pages(2), prot: READ }).await, Ok(0));
+        assert_eq!(call(task, Call::Fsync { file: Rc::clone(&file) }).await, Ok(0));
         assert_eq!(task.kernel().disk_stat().pages_written.get(), 2);
     });
 }
@@ -238,12 +237,12 @@ fn a_mapping_that_moves_keeps_its_place_in_the_file() {
         for number in [0, 1, 4] {
             assert!(store(task, page(number)).await);
         }
-        assert_eq!(sys_mremap(task, page(0), pages(4), pages(5), Some(page(20))).await, Ok(page(20)));
-        assert_eq!(sys_mremap(task, page(4), pages(2), pages(2), Some(page(30))).await, Ok(page(30)));
+        assert_eq!(remap(task, page(0), pages(4), pages(5), Some(page(20))).await, Ok(page(20)));
+        assert_eq!(remap(task, page(4), pages(2), pages(2), Some(page(30))).await, Ok(page(30)));
         assert!(load_all(task, 20, 5).await && load_all(task, 30, 2).await && !load(task, page(0)).await);
         write_pages(task, &file, 0, 6).await;
         assert!(load_all(task, 20, 5).await && load_all(task, 30, 2).await);
-        assert_eq!(sys_truncate(task, &file, pages(2)).await, Ok(()));
+        assert_eq!(call(task, Call::Truncate { file: Rc::clone(&file), size: pages(2) }).await, Ok(0));
         assert!(load(task, page(20)).await && !load(task, page(21)).await, "found at its new place");
     });
 }
@@ -286,7 +285,7 @@ fn addresses_of_one_file_merge_into_one_area_only_where_its_pages_follow() {
         map_file(task, &open(task.kernel(), "/data", 9), (6, 1), 2, READ, false).await;
         let starts: Vec<_> = areas(task).into_iter().map(|(start, pgoff, _)| (start, pgoff)).collect();
         assert_eq!(starts, [(page(0), 3), (page(4), 0), (page(5), 1), (page(6), 2)]);
-        assert_eq!(sys_munmap(task, page(1), pages(1)).await, Ok(()));
+        assert_eq!(call(task, Call::Munmap { start: page(1), len: pages(1) }).await, Ok(0));
         let starts: Vec<_> = areas(task).into_iter().map(|(start, pgoff, _)| (start, pgoff)).collect();
         assert_eq!(starts[..2], [(page(0), 3), (page(2), 5)]);
     });
@@ -299,7 +298,9 @@ fn a_hole_takes_the_private_copies_of_its_pages_with_it() {
         map_file(task, &file, (0, 3), 0, Prot::RW, false).await;
         assert!(store_all(task, 0, 3).await);
         assert_eq!(task.kernel().stat.nr_anon_pages.get(), 3);
-        sys_punch_hole(task, &file, pages(1), pages(1)).await.expect("the call is right");
+        call(task, Call::PunchHole { file: Rc::clone(&file), offset: pages(1), len: pages(1) })
+            .await
+            .expect("the call is right");
         assert_eq!(task.kernel().stat.nr_anon_pages.get(), 2);
         assert!(load_all(task, 0, 3).await, "zeros, where the hole is");
     });

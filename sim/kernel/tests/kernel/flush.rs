@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use pagewalk_engine::{CpuId, Schedule, Stop};
-use pagewalk_kernel::{Kernel, KernelConfig, Task, sys_madvise_dontneed, sys_munmap};
+use pagewalk_kernel::{Call, Kernel, KernelConfig, Task};
 use pagewalk_pages::{Fix, Switches};
 
 use crate::common::{
-    Bursts, Gate, Setup, fork, load, load_all, map, page, pages, process, store, store_all, thread,
+    Bursts, Gate, Setup, call, discard, fork, load, load_all, map, page, pages, process, store, store_all,
+    thread,
 };
 
 fn tagged(cpus: u16, seed: u64) -> Setup {
@@ -27,7 +28,7 @@ fn flushes_cross(kernel: &Rc<Kernel>) {
             thread(task, number, 10 + u32::from(number), async move |task: &Task| {
                 while !over.get() {
                     if number == 1 {
-                        sys_madvise_dontneed(task, page(1), pages(1)).await.expect("the call is right");
+                        call(task, discard(page(1), pages(1))).await.expect("the call is right");
                     }
                     assert!(store_all(task, 0, 4).await && load_all(task, 0, 4).await);
                     task.yield_cpu().await;
@@ -37,7 +38,7 @@ fn flushes_cross(kernel: &Rc<Kernel>) {
             .await;
         }
         for _ in 0..12 {
-            sys_madvise_dontneed(task, page(2), pages(1)).await.expect("the call is right");
+            call(task, discard(page(2), pages(1))).await.expect("the call is right");
             assert!(load_all(task, 0, 4).await);
         }
         over.set(true);
@@ -88,11 +89,11 @@ fn an_idle_cpu_is_interrupted_once_and_then_left_alone() {
         let stat = &task.kernel().stat;
         let others = || (stat.nr_tlb_remote_flush.get(), stat.nr_tlb_remote_flush_received.get());
         assert!(task.kernel().hw.core(CpuId(1)).root().is_some(), "lazy: it keeps the address space");
-        sys_munmap(task, page(0), pages(1)).await.expect("the call is right");
+        call(task, Call::Munmap { start: page(0), len: pages(1) }).await.expect("the call is right");
         assert_eq!((others(), stat.tlb_lazy_leaves.get()), ((1, 1), 1));
         assert!(task.kernel().hw.core(CpuId(1)).root().is_none());
-        sys_munmap(task, page(1), pages(2)).await.expect("the call is right");
-        sys_madvise_dontneed(task, page(3), pages(2)).await.expect("the call is right");
+        call(task, Call::Munmap { start: page(1), len: pages(2) }).await.expect("the call is right");
+        call(task, discard(page(3), pages(2))).await.expect("the call is right");
         assert_eq!((others(), stat.tlb_lazy_leaves.get()), ((1, 1), 1));
     });
     assert!(kernel.stat.nr_tlb_remote_flush_received.get() <= 2, "but for the end of the address space");
@@ -107,7 +108,7 @@ fn up_to_the_ceiling_pages_are_flushed_one_by_one_and_beyond_it_all_at_once() {
                 assert!(store_all(task, 0, 40).await);
                 let stat = &task.kernel().stat;
                 let before = (stat.nr_tlb_local_flush_one.get(), stat.nr_tlb_local_flush_all.get());
-                sys_madvise_dontneed(task, page(0), pages(count)).await.expect("the call is right");
+                call(task, discard(page(0), pages(count))).await.expect("the call is right");
                 let after = (stat.nr_tlb_local_flush_one.get(), stat.nr_tlb_local_flush_all.get());
                 assert_eq!(after, (before.0 + one_by_one, before.1 + whole), "{count} pages");
             });
@@ -122,8 +123,8 @@ fn nothing_is_flushed_where_nothing_was_mapped() {
             map(task, 0, 40).await;
             assert!(load(task, page(39)).await);
             let requests = task.kernel().stat.flush_requests.get();
-            sys_madvise_dontneed(task, page(0), pages(30)).await.expect("the call is right");
-            sys_munmap(task, page(0), pages(20)).await.expect("the call is right");
+            call(task, discard(page(0), pages(30))).await.expect("the call is right");
+            call(task, Call::Munmap { start: page(0), len: pages(20) }).await.expect("the call is right");
             assert_eq!(task.kernel().stat.flush_requests.get(), requests);
         });
     });
@@ -138,7 +139,7 @@ fn a_full_batch_is_flushed_and_freed_before_it_grows() {
                 map(task, 0, 40).await;
                 assert!(store_all(task, 0, 40).await);
                 let requests = task.kernel().stat.flush_requests.get();
-                sys_madvise_dontneed(task, page(0), pages(40)).await.expect("the call is right");
+                call(task, discard(page(0), pages(40))).await.expect("the call is right");
                 assert_eq!(task.kernel().stat.flush_requests.get() - requests, flushes, "batches of {batch}");
                 assert_eq!(task.kernel().stat.pages_zapped.get(), 40);
             });
@@ -171,7 +172,7 @@ fn discards_meet(kernel: &Rc<Kernel>) {
             thread(task, number, 10 + u32::from(number), async |task: &Task| {
                 for _ in 0..6 {
                     assert!(store_all(task, 0, 2).await);
-                    sys_madvise_dontneed(task, page(0), pages(1)).await.expect("the call is right");
+                    call(task, discard(page(0), pages(1))).await.expect("the call is right");
                     assert!(load_all(task, 0, 2).await);
                 }
             })
@@ -238,7 +239,7 @@ fn a_discard_meets_a_write(kernel: &Rc<Kernel>) {
             assert!(store_all(task, 0, 4).await);
         })
         .await;
-        sys_madvise_dontneed(task, page(0), pages(4)).await.expect("the call is right");
+        call(task, discard(page(0), pages(4))).await.expect("the call is right");
     });
 }
 
@@ -262,7 +263,7 @@ fn a_switch_meets_a_flush(kernel: &Rc<Kernel>) {
         .await;
         for _ in 0..20 {
             assert!(load_all(task, 0, 16).await);
-            sys_madvise_dontneed(task, page(0), pages(16)).await.expect("the call is right");
+            call(task, discard(page(0), pages(16))).await.expect("the call is right");
         }
     });
     process(kernel, 1, 20, async |task: &Task| {

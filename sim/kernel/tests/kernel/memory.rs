@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Schedule, Stop};
-use pagewalk_kernel::{Kernel, Task, sys_execve, sys_mmap, sys_munmap};
+use pagewalk_kernel::{Call, Kernel, Task};
 use pagewalk_mmu::{BASE_PAGE_BYTES, Vaddr};
 
 use crate::common::{
-    Gate, Setup, fixed, load, load_all, map, page, pages, process, store, store_all, thread,
+    Gate, Setup, call, fixed, load, load_all, map, page, pages, process, store, store_all, thread,
 };
 use pagewalk_kernel::{Errno, Prot};
 
@@ -49,7 +49,7 @@ fn frames_on_the_lists_of_other_cpus_are_used_before_memory_is_out() {
                 thread(task, number, 10 + u32::from(number), async move |task: &Task| {
                     let first = u64::from(number) * 30;
                     assert!(store_all(task, first, 30).await);
-                    sys_munmap(task, page(first), pages(30)).await.unwrap();
+                    call(task, Call::Munmap { start: page(first), len: pages(30) }).await.unwrap();
                     ended.open(task);
                 })
                 .await;
@@ -74,7 +74,7 @@ fn a_page_that_comes_back_from_the_allocator_is_zero_whatever_it_held() {
             for _ in 0..8 {
                 map(task, 0, 40).await;
                 assert!(load_all(task, 0, 40).await && store_all(task, 0, 40).await);
-                sys_munmap(task, page(0), pages(40)).await.unwrap();
+                call(task, Call::Munmap { start: page(0), len: pages(40) }).await.unwrap();
             }
         });
     });
@@ -88,7 +88,7 @@ fn exec_frees_the_old_space_at_once() {
             map(task, 0, 20).await;
             assert!(store_all(task, 0, 20).await);
             let old = task.mm().id();
-            sys_execve(task).await.unwrap();
+            call(task, Call::Execve).await.unwrap();
             assert_ne!(task.mm().id(), old);
             assert_eq!(task.kernel().zone.free_frames(), free, "one empty space, as before");
             assert_eq!(task.kernel().stat.nr_anon_pages.get(), 0);
@@ -110,7 +110,7 @@ fn exec_of_one_thread_leaves_the_space_to_the_others() {
                 assert!(load_all(task, 0, 4).await);
             })
             .await;
-            sys_execve(task).await.unwrap();
+            call(task, Call::Execve).await.unwrap();
             assert_eq!(task.kernel().stat.nr_anon_pages.get(), 4);
             go.open(task);
         });
@@ -133,14 +133,14 @@ fn tables_go_when_they_are_empty_and_shared_ones_stay() {
             assert_eq!(tables(task), 4);
             assert!(store_all(task, 6, 6).await);
             assert_eq!(tables(task), 6);
-            sys_munmap(task, page(0), pages(3)).await.unwrap();
-            sys_munmap(task, page(9), pages(3)).await.unwrap();
+            call(task, Call::Munmap { start: page(0), len: pages(3) }).await.unwrap();
+            call(task, Call::Munmap { start: page(9), len: pages(3) }).await.unwrap();
             assert_eq!(tables(task), 6, "neighbours are left in each");
-            sys_munmap(task, page(3), pages(3)).await.unwrap();
+            call(task, Call::Munmap { start: page(3), len: pages(3) }).await.unwrap();
             assert_eq!(tables(task), 4);
             assert!(load_all(task, 6, 3).await);
             task.kernel().check_machine();
-            sys_munmap(task, page(6), pages(3)).await.unwrap();
+            call(task, Call::Munmap { start: page(6), len: pages(3) }).await.unwrap();
             assert_eq!(tables(task), 1);
         });
     });
@@ -155,10 +155,10 @@ fn a_gap_between_areas_keeps_the_table_they_share() {
                 assert!(store(task, page(number)).await);
             }
             assert_eq!(tables(task), 4);
-            sys_munmap(task, page(12), pages(4)).await.unwrap();
+            call(task, Call::Munmap { start: page(12), len: pages(4) }).await.unwrap();
             assert_eq!(tables(task), 4);
             assert!(load(task, page(10)).await && load(task, page(18)).await && !load(task, page(14)).await);
-            sys_munmap(task, page(10), pages(9)).await.unwrap();
+            call(task, Call::Munmap { start: page(10), len: pages(9) }).await.unwrap();
             assert_eq!(tables(task), 1);
         });
     });
@@ -169,19 +169,19 @@ fn five_levels_reach_further_with_one_table_more() {
     let far = Vaddr(1 << 52);
     Setup { levels: 5, ..Setup::default() }.run(|kernel| {
         process(kernel, 0, 10, async move |task: &Task| {
-            assert_eq!(sys_mmap(task, fixed(far, 4, Prot::RW)).await, Ok(far));
+            assert_eq!(call(task, Call::Mmap(fixed(far, 4, Prot::RW))).await, Ok(far.0));
             assert!(store(task, far).await && load(task, Vaddr(far.0 + BASE_PAGE_BYTES)).await);
             assert_eq!(tables(task), 5);
             map(task, 0, 1).await;
             assert!(store(task, page(0)).await);
             assert_eq!(tables(task), 9);
-            sys_munmap(task, far, pages(4)).await.unwrap();
+            call(task, Call::Munmap { start: far, len: pages(4) }).await.unwrap();
             assert_eq!(tables(task), 5);
         });
     });
     Setup::default().run(|kernel| {
         process(kernel, 0, 10, async move |task: &Task| {
-            assert_eq!(sys_mmap(task, fixed(far, 4, Prot::RW)).await, Err(Errno::Enomem));
+            assert_eq!(call(task, Call::Mmap(fixed(far, 4, Prot::RW))).await, Err(Errno::Enomem));
             assert!(!load(task, far).await);
         });
     });

@@ -4,14 +4,11 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Engine, Executed, Explorer, Purpose, Random, Schedule};
-use pagewalk_kernel::{
-    Kernel, KernelConfig, Task, sys_fsync, sys_madvise_dontneed, sys_munmap, sys_reclaim, sys_swapoff,
-    sys_truncate,
-};
+use pagewalk_kernel::{Call, Kernel, KernelConfig, Task};
 use pagewalk_pages::{Mutant, Switches};
 
 use crate::common::{
-    Bursts, Gate, Setup, fork, load, load_all, map, page, pages, process, store_all, thread,
+    Bursts, Gate, Setup, call, discard, fork, load, load_all, map, page, pages, process, store_all, thread,
 };
 use crate::file_common::{open, write_pages};
 use crate::pressure::area;
@@ -70,11 +67,11 @@ fn unmapping_beside_reclaim(kernel: &Rc<Kernel>) {
     process(kernel, 0, 10, async |task: &Task| {
         map(task, 0, 40).await;
         store_all(task, 0, 40).await;
-        sys_munmap(task, page(0), pages(40)).await.expect("the call is right");
+        call(task, Call::Munmap { start: page(0), len: pages(40) }).await.expect("the call is right");
     });
     process(kernel, 1, 20, async |task: &Task| {
         for _ in 0..3 {
-            sys_reclaim(task, 40).await.expect("the call is right");
+            call(task, Call::Reclaim { pages: 40 }).await.expect("the call is right");
         }
     });
 }
@@ -95,7 +92,7 @@ fn discard_beside_a_switch(kernel: &Rc<Kernel>) {
         .await;
         for _ in 0..6 {
             store_all(task, 0, 1).await;
-            sys_madvise_dontneed(task, page(0), pages(1)).await.expect("the call is right");
+            call(task, discard(page(0), pages(1))).await.expect("the call is right");
         }
         over.wait(task, 1).await;
     });
@@ -114,10 +111,11 @@ fn truncation_beside_two_writebacks(kernel: &Rc<Kernel>) {
         process(kernel, cpu, 10 + u32::from(cpu), async move |task: &Task| {
             let file = open(task.kernel(), "data", 1);
             if cpu == 2 {
-                return sys_truncate(task, &file, 0).await.expect("the call is right");
+                call(task, Call::Truncate { file, size: 0 }).await.expect("the call is right");
+                return;
             }
             write_pages(task, &file, 0, 1).await;
-            sys_fsync(task, &file).await.expect("the call is right");
+            call(task, Call::Fsync { file }).await.expect("the call is right");
         });
     }
 }
@@ -127,7 +125,7 @@ fn swapoff_after_a_fork(kernel: &Rc<Kernel>) {
     process(kernel, 0, 10, async |task: &Task| {
         map(task, 0, 4).await;
         store_all(task, 0, 4).await;
-        sys_reclaim(task, 4).await.expect("the call is right");
+        call(task, Call::Reclaim { pages: 4 }).await.expect("the call is right");
         let over = Gate::new();
         let may_end = Rc::clone(&over);
         fork(task, 1, 20, async move |task: &Task| {
@@ -137,8 +135,8 @@ fn swapoff_after_a_fork(kernel: &Rc<Kernel>) {
         .await;
         task.kernel().check_machine();
         if task.engine().violations().is_empty() {
-            sys_munmap(task, page(0), pages(4)).await.expect("the call is right");
-            sys_swapoff(task, 0).await.expect("memory for everything");
+            call(task, Call::Munmap { start: page(0), len: pages(4) }).await.expect("the call is right");
+            call(task, Call::Swapoff { area: 0 }).await.expect("memory for everything");
         }
         over.open(task);
     });

@@ -1,12 +1,9 @@
 //! What random programs do: accesses and system calls over few pages, so that everything meets everything.
 
-use pagewalk_kernel::{
-    Errno, Prot, Task, run_program, sys_brk, sys_madvise_dontneed, sys_mmap, sys_mprotect, sys_mremap,
-    sys_munmap,
-};
+use pagewalk_kernel::{Call, Errno, Prot, Task, run_program};
 use pagewalk_mmu::{Access, AccessKind, BASE_PAGE_BYTES, Format, Vaddr};
 
-use crate::common::{BASE, fixed, pages};
+use crate::common::{BASE, discard, fixed, pages};
 
 /// Where an operation begins: one of 12 pages from [`BASE`], 4 of the heap, 6 below the end of the addresses.
 const PLACES: u64 = 22;
@@ -73,27 +70,23 @@ impl Op {
 
     /// Does it, unless it begins or ends a process. Yields where the kernel says that a mapping is now.
     pub(crate) async fn perform(self, task: &Task) -> Result<Option<Vaddr>, Errno> {
-        match self {
+        let call = match self {
             Self::Access(access) => {
                 run_program(task, &[access]).await;
-                Ok(None)
+                return Ok(None);
             }
-            Self::Mmap { start, pages, prot } => sys_mmap(task, fixed(start, pages, prot)).await.map(Some),
-            Self::Munmap { start, pages: count } => {
-                sys_munmap(task, start, pages(count)).await.map(|()| None)
-            }
-            Self::Mprotect { start, pages: count, prot } => {
-                sys_mprotect(task, start, pages(count), prot).await.map(|()| None)
-            }
-            Self::DontNeed { start, pages: count } => {
-                sys_madvise_dontneed(task, start, pages(count)).await.map(|()| None)
-            }
-            Self::Brk { end } => sys_brk(task, end).await.map(|()| None),
+            Self::Mmap { start, pages, prot } => Call::Mmap(fixed(start, pages, prot)),
+            Self::Munmap { start, pages: count } => Call::Munmap { start, len: pages(count) },
+            Self::Mprotect { start, pages: count, prot } => Call::Mprotect { start, len: pages(count), prot },
+            Self::DontNeed { start, pages: count } => discard(start, pages(count)),
+            Self::Brk { end } => Call::Brk { end },
             Self::Mremap { start, old, new, target } => {
-                sys_mremap(task, start, pages(old), pages(new), target).await.map(Some)
+                Call::Mremap { start, len: pages(old), new_len: pages(new), new_start: target }
             }
-            Self::Fork | Self::Exec | Self::Exit => Ok(None),
-        }
+            Self::Fork | Self::Exec | Self::Exit => return Ok(None),
+        };
+        let maps = matches!(self, Self::Mmap { .. } | Self::Mremap { .. });
+        task.call(call).await.map(|returned| maps.then(|| Vaddr(returned.number())))
     }
 }
 

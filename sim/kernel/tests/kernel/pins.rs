@@ -3,16 +3,13 @@
 use std::rc::Rc;
 
 use pagewalk_engine::{Schedule, Violation};
-use pagewalk_kernel::{
-    DeviceSpec, Errno, Kernel, KernelConfig, Prot, Task, Transfer, run_program, sys_madvise_dontneed,
-    sys_mprotect, sys_mremap, sys_read, sys_truncate,
-};
+use pagewalk_kernel::{Call, DeviceSpec, Errno, Kernel, KernelConfig, Prot, Task, Transfer, run_program};
 use pagewalk_mmu::AccessKind;
 use pagewalk_pages::{Fix, Mutant, Switches};
 
 use crate::common::{
-    Bursts, Gate, READ, Setup, access, fork, load, load_all, map, page, pages, process, store, store_all,
-    thread,
+    Bursts, Gate, READ, Setup, access, call, discard, fork, load, load_all, map, page, pages, process, remap,
+    store, store_all, thread,
 };
 use crate::file_common::{map_file, open};
 
@@ -40,7 +37,7 @@ async fn read_direct(task: &Task, from: u64, to: u64) {
     let file = open(task.kernel(), "/a", 8);
     let transfer = Transfer { offset: pages(from), len: pages(1), buffer: Some(page(to)), direct: true };
     // Where the page may not be written to, or is gone, there is nothing to read into.
-    let read = sys_read(task, &file, transfer).await;
+    let read = call(task, Call::Read { file: Rc::clone(&file), transfer }).await;
     assert!(matches!(read, Ok(bytes) if bytes == pages(1)) || read == Err(Errno::Efault), "{read:?}");
 }
 
@@ -73,7 +70,7 @@ fn reads_and_discards(kernel: &Rc<Kernel>) {
         let ended = reads_beside(task, 6).await;
         for _ in 0..6 {
             load_all(task, 0, 20).await;
-            sys_madvise_dontneed(task, page(0), pages(20)).await.expect("right");
+            call(task, discard(page(0), pages(20))).await.expect("right");
             load_all(task, 0, 20).await;
         }
         ended.wait(task, 1).await;
@@ -130,7 +127,7 @@ fn read_beside_protection(kernel: &Rc<Kernel>) {
         let ended = reads_beside(task, 1).await;
         be_busy(task).await;
         for prot in [READ, Prot::RW] {
-            sys_mprotect(task, page(0), pages(1), prot).await.expect("right");
+            call(task, Call::Mprotect { start: page(0), len: pages(1), prot }).await.expect("right");
         }
         store(task, page(0)).await;
         ended.wait(task, 1).await;
@@ -161,12 +158,12 @@ fn what_is_read_goes_where_its_page_goes() {
                     let file = open(task.kernel(), "/a", 8);
                     let transfer = Transfer { offset: 0, len: pages(1), buffer: Some(page(0)), direct: true };
                     // If the page is gone already there is nothing to read into.
-                    let _ = sys_read(task, &file, transfer).await;
+                    let _ = call(task, Call::Read { file: Rc::clone(&file), transfer }).await;
                     end.open(task);
                 })
                 .await;
                 pinned.wait(task, 1).await;
-                sys_mremap(task, page(0), pages(1), pages(1), Some(page(9))).await.expect("right");
+                remap(task, page(0), pages(1), pages(1), Some(page(9))).await.expect("right");
                 load(task, page(9)).await;
                 ended.wait(task, 1).await;
                 load(task, page(9)).await;
@@ -188,13 +185,15 @@ fn what_is_read_into_a_shared_file_is_the_files_unless_it_is_cut() {
                 thread(task, 1, 2, async move |task: &Task| {
                     let source = open(task.kernel(), "/a", 8);
                     let transfer = Transfer { offset: 0, len: pages(1), buffer: Some(page(0)), direct: true };
-                    let _ = sys_read(task, &source, transfer).await;
+                    let _ = call(task, Call::Read { file: Rc::clone(&source), transfer }).await;
                     end.open(task);
                 })
                 .await;
                 if cut {
-                    sys_truncate(task, &file, 0).await.expect("right");
-                    sys_truncate(task, &file, pages(2)).await.expect("right");
+                    call(task, Call::Truncate { file: Rc::clone(&file), size: 0 }).await.expect("right");
+                    call(task, Call::Truncate { file: Rc::clone(&file), size: pages(2) })
+                        .await
+                        .expect("right");
                 }
                 load(task, page(0)).await;
                 ended.wait(task, 1).await;

@@ -5,17 +5,16 @@ use std::rc::Rc;
 
 use pagewalk_engine::{Engine, Executed, Explorer, OpKind, Schedule};
 use pagewalk_kernel::{
-    AdviceCall, Antagonist, AntagonistSpec, DeviceSpec, Errno, Kernel, KernelConfig, Prot, SwapAreaSpec,
-    Task, Transfer, sys_compact_memory, sys_fsync, sys_madvise, sys_madvise_dontneed, sys_mprotect,
-    sys_mremap, sys_munmap, sys_punch_hole, sys_read, sys_reclaim, sys_swapoff, sys_swapon, sys_write,
+    AdviceCall, Antagonist, AntagonistSpec, Call, DeviceSpec, Errno, Kernel, KernelConfig, Prot,
+    SwapAreaSpec, Task, Transfer,
 };
 use pagewalk_mmu::Pfn;
 use pagewalk_pagecache::ReleasePolicy;
 use pagewalk_pages::LruList;
 
 use crate::common::{
-    Bursts, Gate, READ, Setup, fork, load, load_all, map, map_shared, page, pages, process, store, store_all,
-    thread,
+    Bursts, Gate, READ, Setup, call, discard, fork, load, load_all, map, map_shared, page, pages, process,
+    remap, store, store_all, thread,
 };
 use crate::file_common::{open, transfer};
 
@@ -96,7 +95,7 @@ pub(crate) fn swap_is_full(seed: u64) -> Marks {
                 assert!(store(task, page(100 + filled)).await);
                 filled += 1;
             }
-            sys_munmap(task, page(100), pages(1 + seed % 8)).await.expect("right");
+            call(task, Call::Munmap { start: page(100), len: pages(1 + seed % 8) }).await.expect("right");
             for number in 1..3 {
                 thread(task, number, 10 + u32::from(number), async move |task: &Task| {
                     for n in 0..SWAPPED / 2 {
@@ -121,12 +120,16 @@ pub(crate) fn orphans_are_reclaimed(seed: u64) -> Marks {
         process(kernel, 0, 1, async move |task: &Task| {
             for _ in 0..8 {
                 writer.inode().mapping.release.set(ReleasePolicy::Never);
-                sys_write(task, &writer, transfer(0, pages(1), None)).await.expect("right");
-                sys_fsync(task, &writer).await.expect("right");
-                sys_reclaim(task, 4).await.expect("right");
-                sys_punch_hole(task, &writer, 0, pages(1)).await.expect("right");
+                call(task, Call::Write { file: Rc::clone(&writer), transfer: transfer(0, pages(1), None) })
+                    .await
+                    .expect("right");
+                call(task, Call::Fsync { file: Rc::clone(&writer) }).await.expect("right");
+                call(task, Call::Reclaim { pages: 4 }).await.expect("right");
+                call(task, Call::PunchHole { file: Rc::clone(&writer), offset: 0, len: pages(1) })
+                    .await
+                    .expect("right");
                 writer.inode().mapping.release.set(ReleasePolicy::Clean);
-                sys_reclaim(task, 4).await.expect("right");
+                call(task, Call::Reclaim { pages: 4 }).await.expect("right");
             }
             ended.set(true);
         });
@@ -134,7 +137,9 @@ pub(crate) fn orphans_are_reclaimed(seed: u64) -> Marks {
             let (file, over) = (Rc::clone(&file), Rc::clone(&over));
             process(kernel, number, u32::from(number) + 1, async move |task: &Task| {
                 while !over.get() {
-                    sys_read(task, &file, transfer(0, pages(1), None)).await.expect("right");
+                    call(task, Call::Read { file: Rc::clone(&file), transfer: transfer(0, pages(1), None) })
+                        .await
+                        .expect("right");
                 }
             });
         }
@@ -158,15 +163,15 @@ pub(crate) fn swapoff_meets_exit(seed: u64) -> Marks {
                 assert!(store(task, page(0)).await);
                 fork(task, 1, child, async |_: &Task| {}).await;
                 let write = Transfer { offset: 0, len: pages(1), buffer: Some(page(0)), direct: true };
-                sys_write(task, &file, write).await.expect("right");
+                call(task, Call::Write { file: Rc::clone(&file), transfer: write }).await.expect("right");
             }
             ended.set(true);
         });
         process(kernel, 2, 2, async move |task: &Task| {
             while !over.get() {
-                sys_reclaim(task, 4).await.expect("right");
-                if sys_swapoff(task, 0).await.is_ok() {
-                    sys_swapon(task, 0).await.expect("it was taken off");
+                call(task, Call::Reclaim { pages: 4 }).await.expect("right");
+                if call(task, Call::Swapoff { area: 0 }).await.is_ok() {
+                    call(task, Call::Swapon { area: 0 }).await.expect("it was taken off");
                 }
             }
         });
@@ -195,11 +200,11 @@ pub(crate) fn pages_move_while_they_go(seed: u64) -> Marks {
                     .await;
                 }
                 let prot = if round % 2 == 0 { READ } else { Prot::RW };
-                sys_mprotect(task, page(0), pages(8), prot).await.expect("right");
+                call(task, Call::Mprotect { start: page(0), len: pages(8), prot }).await.expect("right");
                 let to = page(40 + u64::from(round % 2) * 20);
                 let from = if round % 2 == 0 { page(8) } else { page(40) };
                 let to = if round % 2 == 0 { to } else { page(8) };
-                let _ = sys_mremap(task, from, pages(8), pages(8), Some(to)).await;
+                let _ = remap(task, from, pages(8), pages(8), Some(to)).await;
             }
         });
     })
@@ -217,7 +222,12 @@ pub(crate) fn shared_memory_goes_to_swap(seed: u64) -> Marks {
                 let last = Rc::clone(&ended);
                 fork(task, 1, 10 + round, async move |task: &Task| {
                     for n in 0..12 {
-                        sys_madvise(task, page(n % 6), pages(1), AdviceCall::WillNeed).await.expect("right");
+                        call(
+                            task,
+                            Call::Madvise { start: page(n % 6), len: pages(1), advice: AdviceCall::WillNeed },
+                        )
+                        .await
+                        .expect("right");
                         load(task, page(n % 6)).await;
                         store(task, page(n % 5)).await;
                     }
@@ -227,18 +237,18 @@ pub(crate) fn shared_memory_goes_to_swap(seed: u64) -> Marks {
                 for n in 0..12 {
                     store(task, page(n % 6)).await;
                     if n % 4 == 0 {
-                        sys_madvise_dontneed(task, page(n % 6), pages(2)).await.expect("right");
+                        call(task, discard(page(n % 6), pages(2))).await.expect("right");
                     }
                 }
-                sys_munmap(task, page(0), pages(6)).await.expect("right");
+                call(task, Call::Munmap { start: page(0), len: pages(6) }).await.expect("right");
             }
             ended.set(ended.get() + 1);
         });
         process(kernel, 2, 2, async move |task: &Task| {
             while over.get() < 4 {
-                sys_reclaim(task, 6).await.expect("right");
-                if over.get() == 1 && sys_swapoff(task, 0).await.is_ok() {
-                    sys_swapon(task, 0).await.expect("it was taken off");
+                call(task, Call::Reclaim { pages: 6 }).await.expect("right");
+                if over.get() == 1 && call(task, Call::Swapoff { area: 0 }).await.is_ok() {
+                    call(task, Call::Swapon { area: 0 }).await.expect("it was taken off");
                 }
             }
         });
@@ -255,7 +265,7 @@ pub(crate) fn swapoff_finds_no_memory(seed: u64) -> Marks {
                 assert!(store(task, page(stored)).await);
                 stored += 1;
             }
-            assert_eq!(sys_swapoff(task, 0).await, Err(Errno::Enomem));
+            assert_eq!(call(task, Call::Swapoff { area: 0 }).await, Err(Errno::Enomem));
             assert!(load_all(task, 0, stored).await, "the area is in use as before");
         });
     })
@@ -267,9 +277,9 @@ pub(crate) fn swapoff_is_in_the_way(seed: u64) -> Marks {
         process(kernel, 0, 1, async |task: &Task| {
             map(task, 0, 100).await;
             assert!(store_all(task, 0, 60).await);
-            sys_madvise_dontneed(task, page(0), pages(24)).await.expect("right");
+            call(task, discard(page(0), pages(24))).await.expect("right");
             thread(task, 1, 10, async |task: &Task| assert!(store_all(task, 60, 30).await)).await;
-            sys_swapoff(task, 0).await.ok();
+            call(task, Call::Swapoff { area: 0 }).await.ok();
         });
     })
 }
@@ -282,7 +292,7 @@ pub(crate) fn swapped_pages_find_no_memory(seed: u64) -> Marks {
             map_shared(task, 100, 100).await;
             assert!(store_all(task, 0, 8).await);
             while task.kernel().stat.pswpout.get() < 8 {
-                sys_reclaim(task, 8).await.expect("right");
+                call(task, Call::Reclaim { pages: 8 }).await.expect("right");
             }
             thread(task, 1, 10, async |task: &Task| assert!(store_all(task, 100, 100).await)).await;
             thread(task, 2, 11, async |task: &Task| {
@@ -307,13 +317,13 @@ fn shared_memory_comes_back_from_swap_for_everybody_and_by_swapoff() {
             for round in 1..3 {
                 let swap = &task.kernel().swap;
                 while task.kernel().stat.pswpout.get() < round * 8 {
-                    sys_reclaim(task, 8).await.expect("right");
+                    call(task, Call::Reclaim { pages: 8 }).await.expect("right");
                 }
                 assert!(load_all(task, 0, 4).await);
-                sys_swapoff(task, 0).await.expect("memory has room");
+                call(task, Call::Swapoff { area: 0 }).await.expect("memory has room");
                 assert_eq!(swap.inuse_pages(0), 0);
                 assert!(load_all(task, 0, 8).await);
-                sys_swapon(task, 0).await.expect("it was taken off");
+                call(task, Call::Swapon { area: 0 }).await.expect("it was taken off");
             }
         });
     });
@@ -344,9 +354,9 @@ fn compaction_brings_the_free_frames_of_a_fragmented_zone_together() {
             map(task, 0, 100).await;
             assert!(store_all(task, 0, 100).await);
             for number in (0..100).step_by(2) {
-                sys_madvise_dontneed(task, page(number), pages(1)).await.expect("right");
+                call(task, discard(page(number), pages(1))).await.expect("right");
             }
-            let moved = sys_compact_memory(task).await.expect("right");
+            let moved = call(task, Call::CompactMemory).await.expect("right");
             let frames = movable(kernel);
             assert_eq!(frames.len(), 50, "none is lost");
             assert!(moved >= 50, "{moved} pages have moved");

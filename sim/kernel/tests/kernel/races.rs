@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pagewalk_kernel::{Kernel, Prot, Task, sys_madvise_dontneed, sys_mprotect, sys_mremap, sys_munmap};
+use pagewalk_kernel::{Call, Kernel, Prot, Task};
 
 use crate::common::{
-    Gate, READ, Setup, fork, load, load_all, map, page, pages, process, store, store_all, thread,
-    under_many_schedules,
+    Gate, READ, Setup, call, discard, fork, load, load_all, map, page, pages, process, remap, store,
+    store_all, thread, under_many_schedules,
 };
 
 const SEEDS: u64 = 48;
@@ -53,7 +53,9 @@ fn munmap_leaves_no_stale_translation_to_threads_that_touch_the_range_and_its_ne
                 alongside(task, others, async |task: &Task| {
                     for _ in 0..4 {
                         assert!(store_all(task, 0, 8).await);
-                        sys_munmap(task, page(2), pages(4)).await.expect("the call is right");
+                        call(task, Call::Munmap { start: page(2), len: pages(4) })
+                            .await
+                            .expect("the call is right");
                         assert!(!store(task, page(3)).await, "unmapped");
                         assert!(load(task, page(1)).await && load(task, page(6)).await, "neighbours");
                         map(task, 2, 4).await;
@@ -177,7 +179,7 @@ fn pages_discarded_while_other_threads_store_are_zero_or_newly_stored() {
                 alongside(task, others, async |task: &Task| {
                     for _ in 0..4 {
                         assert!(store_all(task, 0, 12).await);
-                        sys_madvise_dontneed(task, page(1), pages(11)).await.expect("the call is right");
+                        call(task, discard(page(1), pages(11))).await.expect("the call is right");
                         assert!(load_all(task, 0, 12).await);
                     }
                 })
@@ -202,7 +204,7 @@ fn while_a_page_is_discarded_some_threads_may_see_the_new_one_and_others_still_t
                 alongside(task, others, async |task: &Task| {
                     for _ in 0..12 {
                         assert!(store_all(task, 0, 12).await);
-                        sys_madvise_dontneed(task, page(0), pages(12)).await.expect("the call is right");
+                        call(task, discard(page(0), pages(12))).await.expect("the call is right");
                     }
                 })
                 .await;
@@ -220,7 +222,7 @@ fn several_threads_may_discard_the_same_pages() {
                 let others = async |task: &Task, over: &Cell<bool>| {
                     while !over.get() {
                         store_all(task, 0, 6).await;
-                        sys_madvise_dontneed(task, page(1), pages(4)).await.expect("the call is right");
+                        call(task, discard(page(1), pages(4))).await.expect("the call is right");
                         load_all(task, 0, 6).await;
                         task.yield_cpu().await;
                     }
@@ -228,7 +230,7 @@ fn several_threads_may_discard_the_same_pages() {
                 alongside(task, others, async |task: &Task| {
                     for _ in 0..4 {
                         assert!(store_all(task, 0, 6).await);
-                        sys_madvise_dontneed(task, page(0), pages(4)).await.expect("the call is right");
+                        call(task, discard(page(0), pages(4))).await.expect("the call is right");
                         assert!(load_all(task, 0, 6).await);
                     }
                 })
@@ -272,7 +274,9 @@ fn stores_stop(setup: &Setup, forbid: impl AsyncFn(&Task) + Clone + 'static) -> 
 fn once_mprotect_has_returned_no_thread_stores_any_more() {
     under_many_schedules(&[1, 2, 4], SEEDS, |setup| {
         stores_stop(setup, async |task: &Task| {
-            sys_mprotect(task, page(0), pages(2), READ).await.expect("the call is right");
+            call(task, Call::Mprotect { start: page(0), len: pages(2), prot: READ })
+                .await
+                .expect("the call is right");
         });
     });
 }
@@ -281,7 +285,7 @@ fn once_mprotect_has_returned_no_thread_stores_any_more() {
 fn once_munmap_has_returned_no_thread_stores_any_more() {
     under_many_schedules(&[1, 2, 4], SEEDS, |setup| {
         stores_stop(setup, async |task: &Task| {
-            sys_munmap(task, page(0), pages(2)).await.expect("the call is right");
+            call(task, Call::Munmap { start: page(0), len: pages(2) }).await.expect("the call is right");
         });
     });
 }
@@ -290,7 +294,7 @@ fn once_munmap_has_returned_no_thread_stores_any_more() {
 fn once_mremap_has_returned_no_thread_stores_at_the_old_place() {
     under_many_schedules(&[1, 2, 4], SEEDS, |setup| {
         stores_stop(setup, async |task: &Task| {
-            let moved = sys_mremap(task, page(0), pages(2), pages(2), Some(page(600))).await;
+            let moved = remap(task, page(0), pages(2), pages(2), Some(page(600))).await;
             assert_eq!(moved, Ok(page(600)));
             assert!(load(task, page(600)).await);
         });
@@ -315,7 +319,7 @@ fn pages_that_move_while_other_threads_store_lose_nothing() {
                     for round in 0..4 {
                         store_all(task, 0, 8).await;
                         let (from, to) = if round % 2 == 0 { (0, 600) } else { (600, 0) };
-                        let moved = sys_mremap(task, page(from), pages(8), pages(8), Some(page(to))).await;
+                        let moved = remap(task, page(from), pages(8), pages(8), Some(page(to))).await;
                         assert_eq!(moved, Ok(page(to)));
                         assert!(load_all(task, to, 8).await);
                     }
@@ -335,7 +339,9 @@ fn protection_that_changes_while_other_threads_store_loses_no_store() {
                 let others = async |task: &Task, over: &Cell<bool>| keep_storing(task, over, 0, 8).await;
                 alongside(task, others, async |task: &Task| {
                     for prot in [READ, Prot::RW, Prot::default(), Prot::RW, READ, Prot::RW] {
-                        sys_mprotect(task, page(2), pages(4), prot).await.expect("the call is right");
+                        call(task, Call::Mprotect { start: page(2), len: pages(4), prot })
+                            .await
+                            .expect("the call is right");
                         load_all(task, 0, 8).await;
                     }
                 })
@@ -367,7 +373,7 @@ fn a_process_that_discards_shared_pages_never_sees_what_another_stores() {
                 };
                 alongside(task, others, async |task: &Task| {
                     for _ in 0..3 {
-                        sys_madvise_dontneed(task, page(0), pages(6)).await.expect("the call is right");
+                        call(task, discard(page(0), pages(6))).await.expect("the call is right");
                         assert!(load_all(task, 0, 6).await);
                     }
                 })

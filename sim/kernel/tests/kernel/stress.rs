@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use pagewalk_engine::{Purpose, Random, Schedule};
-use pagewalk_kernel::{Kernel, KernelConfig, Task, sys_clone, sys_execve, sys_fork};
+use pagewalk_kernel::{Call, Kernel, KernelConfig, Task};
 
-use crate::common::{Setup, cpu, map, process, start};
+use crate::common::{Setup, address_space, call, cpu, map, process, start};
 use crate::op::{Op, Raw};
 
 /// Tasks that one run starts.
@@ -38,7 +38,7 @@ fn live<'a>(run: &'a Rc<Run>, task: &'a Task) -> Pin<Box<dyn Future<Output = ()>
             match Op::decode(raw) {
                 Op::Fork => begin(run, task, raw[1].is_multiple_of(2)).await,
                 Op::Exec if raw[2].is_multiple_of(2) => {
-                    sys_execve(task).await.expect("the call is right");
+                    call(task, Call::Execve).await.expect("the call is right");
                     map(task, 0, 12).await;
                 }
                 Op::Exec => {}
@@ -57,11 +57,7 @@ fn live<'a>(run: &'a Rc<Run>, task: &'a Task) -> Pin<Box<dyn Future<Output = ()>
 /// A child or a thread more.
 async fn begin(run: &Rc<Run>, task: &Task, thread: bool) {
     let Some(number) = run.next_task() else { return };
-    let mm = if thread {
-        sys_clone(task).await.expect("the call is right")
-    } else {
-        sys_fork(task).await.expect("the call is right")
-    };
+    let mm = address_space(task, if thread { Call::Clone } else { Call::Fork }).await;
     let pid = if thread { task.pid() } else { number };
     let shared = Rc::clone(run);
     start(task.kernel(), cpu(task, number as u16), mm, pid, number, async move |task: &Task| {

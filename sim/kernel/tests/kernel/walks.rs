@@ -7,14 +7,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pagewalk_engine::{Class, CpuId, Purpose, Random, WaitQueue};
-use pagewalk_kernel::{KernelConfig, Prot, Task, run_program, sys_fork, sys_mmap};
+use pagewalk_kernel::{Call, KernelConfig, Prot, Task, run_program};
 use pagewalk_mmu::{
     Access, AccessKind, BASE_SHIFT, TlbCounters, Vaddr, WalkCacheCounters, WalkCacheGeometry, WalkCacheSpec,
     WalkCounters,
 };
 use proptest::prelude::*;
 
-use crate::common::{READ, Setup, access, fixed, load, process, start, tlb};
+use crate::common::{READ, Setup, access, address_space, call, fixed, load, process, start, tlb};
 use crate::walk_model::{Counted, Lru, Model, Page};
 
 /// What is at an address, by its fourth lowest part: a page shared since a fork, an own page, a page that may only be read,
@@ -41,7 +41,7 @@ fn mapped(kind: u64, levels: u8) -> Vec<Vaddr> {
 
 async fn prefault(task: &Task, kind: u64, levels: u8, prot: Prot) {
     for address in mapped(kind, levels) {
-        sys_mmap(task, fixed(address, 1, prot)).await.expect("the call is right");
+        call(task, Call::Mmap(fixed(address, 1, prot))).await.expect("the call is right");
         assert!(load(task, address).await);
     }
 }
@@ -117,7 +117,7 @@ fn on_a_machine(setup: &Setup, turns: Vec<(bool, Vec<(u16, u8)>)>) -> (Rc<Case>,
         let (case, child) = (Rc::clone(&case), Rc::clone(&case));
         process(kernel, 0, 1, async move |task: &Task| {
             prefault(task, SHARED, case.levels, Prot::RW).await;
-            let mm = sys_fork(task).await.expect("the call is right");
+            let mm = address_space(task, Call::Fork).await;
             let body = async move |task: &Task| take_turns(&child, task, 1).await;
             start(task.kernel(), 0, mm, 2, 2, body);
             take_turns(&case, task, 0).await;

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use pagewalk_engine::Schedule;
-use pagewalk_kernel::{AdviceCall, Kernel, KernelConfig, Task, sys_fadvise};
+use pagewalk_kernel::{AdviceCall, Call, Kernel, KernelConfig, Task};
 use pagewalk_pages::{Fix, Switches};
 
-use crate::common::{Bursts, Setup, process};
+use crate::common::{Bursts, Setup, call, process};
 use crate::file_common::{open, write_pages};
 
 /// A page is written again and again, and dropped from the cache by others as soon as they may.
@@ -18,7 +18,12 @@ fn write_and_drop(kernel: &Rc<Kernel>) {
                 if cpu == 0 {
                     write_pages(task, &file, 0, 1).await;
                 }
-                sys_fadvise(task, &file, 0, 0, AdviceCall::DontNeed).await.expect("the call is right");
+                call(
+                    task,
+                    Call::Fadvise { file: Rc::clone(&file), offset: 0, len: 0, advice: AdviceCall::DontNeed },
+                )
+                .await
+                .expect("the call is right");
             }
         });
     }
