@@ -94,6 +94,8 @@ pub struct Engine {
     /// The CPU whose context or interrupt is executing.
     pub(crate) running: Cell<Option<CpuId>>,
     pub(crate) stopped: RefCell<Option<String>>,
+    /// Whether the run ends in the midst of a step, by a BUG.
+    pub(crate) broken_off: Cell<bool>,
     abandoned: Cell<bool>,
 }
 
@@ -139,6 +141,7 @@ impl Engine {
             drawn: Cell::new(None),
             running: Cell::new(None),
             stopped: RefCell::new(None),
+            broken_off: Cell::new(false),
             abandoned: Cell::new(false),
             config,
         })
@@ -250,6 +253,7 @@ impl Engine {
         self.digest.set(Digest::default());
         self.violations.borrow_mut().clear();
         *self.stopped.borrow_mut() = None;
+        self.broken_off.set(false);
         self.abandoned.set(false);
     }
 

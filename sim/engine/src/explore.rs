@@ -165,6 +165,12 @@ impl Engine {
         self.exploring.acting.set(true);
         let context = self.act(who, cpu);
         self.exploring.acting.set(false);
+        if self.broken_off.get() {
+            // The step is not over, and never will be: nobody is told what it has done.
+            glance::note_looks(false);
+            self.running.set(None);
+            return;
+        }
         self.note_looks();
         if let Some((op, effect)) = self.exploring.last.get() {
             self.wake_changed(op, effect);
@@ -175,6 +181,9 @@ impl Engine {
         self.note_looks();
         self.running.set(None);
         let Some((op, effect)) = self.exploring.last.get() else { return };
+        if self.broken_off.get() {
+            return; // by one who has just got a CPU
+        }
         if context.is_some() {
             self.note_place(cpu, drowsy, live);
         } else {

@@ -8,6 +8,7 @@
 //! The [`Engine`] knows no memory-management: page tables, pages and kernel paths are built above it.
 
 mod bit_wait;
+mod bug;
 mod coherence;
 mod config;
 mod context;

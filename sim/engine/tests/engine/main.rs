@@ -1,5 +1,6 @@
 //! The engine's tests: one module per primitive.
 
+mod bug;
 mod common;
 mod determinism;
 mod interrupt;

@@ -169,8 +169,10 @@ async fn perform(cx: &Context, world: &Rc<World>, act: &Act) {
             }
         }
         Act::BugIfSet(x) => {
-            let change = |value| if value == 0 { value } else { panic!("word {x} is {value}") };
-            world.word(*x).modify(cx, change).await;
+            let value = world.word(*x).modify(cx, |value| value).await;
+            if value != 0 {
+                cx.bug::<()>(format_args!("word {x} is {value}")).await;
+            }
         }
         Act::Lock(..) | Act::TryLock(..) | Act::BitLock(..) | Act::Read(_) => locked(cx, world, act).await,
         Act::DownRead(_) | Act::DownWrite(_) | Act::IrqsOff(_) => nested(cx, world, act).await,
