@@ -17,12 +17,13 @@ use crate::{Swap, SwapEntry, swap_free};
 ///  3. free the cache's count of the entry: from here on the entry may be another page's;
 ///  4. put the cache's reference, never the last.
 ///
-/// # Panics
-/// If the page is not in the swap cache.
+/// If the page is not in the swap cache, that is a BUG.
 pub async fn delete_from_swap_cache(cx: &Context, swap: &Swap, pfn: Pfn) {
     let zone = swap.swapper_space.zone();
     let word = zone.memory.words(pfn).private().read_once(cx).await; // 1
-    let entry = SwapEntry::from_word(word).expect("a page of the swap cache has an entry");
+    let Some(entry) = SwapEntry::from_word(word) else {
+        return cx.bug("a page of the swap cache has an entry").await;
+    };
     remove_from_page_cache(cx, &swap.swapper_space, pfn).await; // 2
     swap_free(cx, swap, entry).await; // 3
     zone.put_page(cx, PageRef::counted(cx, pfn)).await; // 4

@@ -40,7 +40,9 @@ pub async fn remove_exclusive_swap_page(cx: &Context, swap: &Swap, pfn: Pfn) -> 
         return false; // 2
     }
     let word = words.private().read_once(cx).await;
-    let entry = SwapEntry::from_word(word).expect("a page of the swap cache has an entry");
+    let Some(entry) = SwapEntry::from_word(word) else {
+        return cx.bug("a page of the swap cache has an entry").await;
+    };
     let Some(held) = swap_info_get(cx, swap, entry).await else { return false }; // 3
     let mut removed = false;
     // 4

@@ -35,7 +35,7 @@ impl RadixTree {
             let node = match entry {
                 Entry::Node(id) => nodes.get(id),
                 Entry::Empty | Entry::Item(_) => {
-                    let node = nodes.alloc(cx.cpu().id()).ok_or(Occupied::NoMemory)?;
+                    let node = node_alloc(cx, nodes).await?;
                     cx.engine().note_found(node.id());
                     node.set_up(height);
                     self.publish(cx, parent, Entry::Node(node.id())).await;
@@ -82,7 +82,7 @@ impl RadixTree {
             return Ok(());
         }
         while self.height.get() < height {
-            let node = nodes.alloc(cx.cpu().id()).ok_or(Occupied::NoMemory)?;
+            let node = node_alloc(cx, nodes).await?;
             cx.engine().note_found(node.id());
             // Nobody can reach the node yet: these are no steps.
             node.set_up(self.height.get() + 1);
@@ -97,5 +97,13 @@ impl RadixTree {
             self.height.set(self.height.get() + 1);
         }
         Ok(())
+    }
+}
+
+/// A free node.
+async fn node_alloc<'m>(cx: &Context, nodes: &'m Nodes) -> Result<&'m Node, Occupied> {
+    match nodes.alloc(cx.cpu().id()) {
+        Ok(node) => node.ok_or(Occupied::NoMemory),
+        Err(why) => cx.bug(why).await,
     }
 }

@@ -251,13 +251,19 @@ impl Nodes {
         true
     }
 
-    /// `radix_tree_node_alloc`: one of the nodes this CPU keeps.
-    pub(crate) fn alloc(&self, cpu: CpuId) -> Option<&Node> {
+    /// `radix_tree_node_alloc`: one of the nodes this CPU keeps; `None` if there is no memory.
+    ///
+    /// # Errors
+    /// If the node is not free: a BUG.
+    pub(crate) fn alloc(&self, cpu: CpuId) -> Result<Option<&Node>, &'static str> {
         let kept = self.preloads[usize::from(cpu.0)].borrow_mut().pop();
-        let node = self.get(kept.or_else(|| self.new_node())?);
-        assert_eq!(node.state.get(), State::Free, "a node is handed out once");
+        let Some(id) = kept.or_else(|| self.new_node()) else { return Ok(None) };
+        let node = self.get(id);
+        if node.state.get() != State::Free {
+            return Err("a node is handed out once");
+        }
         node.state.set(State::InUse);
-        Some(node)
+        Ok(Some(node))
     }
 
     /// `radix_tree_node_free`: the node, which nothing points to any more, is freed after a grace period.
@@ -317,7 +323,7 @@ mod tests {
     #[test]
     fn nodes_that_are_set_back_are_handed_out_in_the_same_order() {
         let nodes = Nodes::new(2, 100);
-        let take = |nodes: &Nodes| nodes.alloc(CpuId(0)).expect("there are some").id();
+        let take = |nodes: &Nodes| nodes.alloc(CpuId(0)).expect("it is free").expect("there are some").id();
         let inside = take(&nodes);
         nodes.get(inside).slots[5].set(77);
         let [freed, preloaded] = [(); 2].map(|()| nodes.new_node().expect("a new one"));

@@ -10,7 +10,7 @@ impl RadixTree {
     pub(crate) fn set_up(&self, nodes: &Nodes, index: u64, item: Pfn) -> bool {
         while index > max_index(self.height.get()) {
             if self.rnode.get() != 0 {
-                let Some(node) = nodes.alloc(CpuId(0)) else { return false };
+                let Ok(Some(node)) = nodes.alloc(CpuId(0)) else { return false };
                 node.set_up(self.height.get() + 1);
                 node.slot(0).set_up(self.rnode.get());
                 node.count().set(1);
@@ -23,7 +23,7 @@ impl RadixTree {
             let node = match Entry::decode(word.observe()) {
                 Entry::Node(id) => nodes.get(id),
                 Entry::Empty | Entry::Item(_) => {
-                    let Some(node) = nodes.alloc(CpuId(0)) else { return false };
+                    let Ok(Some(node)) = nodes.alloc(CpuId(0)) else { return false };
                     node.set_up(height);
                     word.set_up(Entry::Node(node.id()).encode());
                     node

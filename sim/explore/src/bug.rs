@@ -1,4 +1,7 @@
-//! `BUG_ON` in the kernel's text: a panic that ends a run and is part of its verdict, not a failure of this program.
+//! A panic in the kernel's text: a mistake of ours that ends a run as a `BUG` does, and is part of its verdict.
+//!
+//! A `BUG` of the kernel's own is no panic: `Engine::bug` ends the run, and nothing is caught. This is for assertions that only our
+//! mistake can fail. Where a panic ends the program, as in WebAssembly, it ends there.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -34,14 +37,14 @@ enum Place {
     Search,
 }
 
-/// Runs the kernel. Its `BUG_ON` ends the run without a word on standard error: `Err` says what and where. Any other panic is told and
-/// goes on.
+/// Runs the kernel. A panic in its text ends the run without a word on standard error: `Err` says what and where. Any other panic is
+/// told and goes on.
 pub(crate) fn caught<R>(run: impl FnOnce() -> R) -> Result<R, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let told = take_hook();
         set_hook(Box::new(move |info| {
-            if !is_bug_on(info) {
+            if !is_of_the_text(info) {
                 told(info);
             }
         }));
@@ -56,7 +59,7 @@ pub(crate) fn caught<R>(run: impl FnOnce() -> R) -> Result<R, String> {
 }
 
 /// Whether the kernel's text panics, and within a run; its place is noted.
-fn is_bug_on(info: &PanicHookInfo<'_>) -> bool {
+fn is_of_the_text(info: &PanicHookInfo<'_>) -> bool {
     RUN.with_borrow_mut(|run| {
         let Some(run) = run.as_mut() else { return false };
         let place = info.location().map(|at| (at.file().replace('\\', "/"), at.line()));

@@ -181,7 +181,7 @@ impl Search {
         }
     }
 
-    /// A step in whose midst the kernel's text panicked was executed, too. Nobody can say what it has accessed by then: anything.
+    /// A step in whose midst the kernel's text hit a `BUG` was executed, too. Nobody can say what it has accessed by then: anything.
     fn note_unfinished(&mut self, engine: &Engine) {
         let Some(node) = self.stack.get(self.depth) else { return };
         let Some(op) = node.label.filter(|_| !self.cut && !self.sleep_blocked) else { return };

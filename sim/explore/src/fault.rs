@@ -87,7 +87,7 @@ pub enum Fault {
     SleepBlockedForgotten,
     /// What waits for interrupts to be turned on when the run ends is passed over.
     HeldBackForgotten,
-    /// A step in whose midst the kernel's text panicked is passed over.
+    /// A step in whose midst the kernel's text hit a `BUG` is passed over.
     UnfinishedForgotten,
     /// What others would have done after a step that stops the run is passed over.
     StoppedForgotten,

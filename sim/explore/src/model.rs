@@ -94,7 +94,7 @@ pub struct Summary {
     pub complete: bool,
 }
 
-/// Runs `model` once under `explorer`. A panic in the kernel's text is a `BUG_ON`, which ends the run.
+/// Runs `model` once under `explorer`. A panic in the kernel's text ends the run as a `BUG` does.
 pub(crate) fn run_once(model: &mut dyn Model, seed: u64, explorer: &mut dyn Explorer) -> (Rc<Engine>, Stop) {
     let engine = model.start(seed);
     let stop = run_started(&engine, explorer);

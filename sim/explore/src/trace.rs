@@ -73,7 +73,7 @@ pub struct Trace {
     placed: Placed,
 }
 
-/// The step that was chosen and is not over. If the kernel's text panics in its midst it never is. It was executed all the same,
+/// The step that was chosen and is not over. If the kernel's text hits a `BUG` in its midst it never is. It was executed all the same,
 /// and nobody can say what it has accessed by then: anything.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Unfinished(Option<(usize, Op)>);

@@ -5,6 +5,8 @@
 //! largest order when the lists cannot serve, so that memory nobody asked for costs nothing. Frame 0 is reserved; as a
 //! link it means none.
 
+use std::fmt;
+
 use pagewalk_mmu::Pfn;
 
 use crate::{Page, PhysicalMemory};
@@ -12,6 +14,29 @@ use crate::{Page, PhysicalMemory};
 /// Orders are below this, as in Linux: blocks of up to 2^10 frames, 4 MiB.
 pub const MAX_ORDER: u32 = 11;
 const LARGEST_BLOCK: u32 = 1 << (MAX_ORDER - 1);
+
+/// Why a block, by its first frame and its order, cannot be freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadFree {
+    /// No block of this order begins at this frame.
+    NoBlock(Pfn, u32),
+    /// It is frame 0, or beyond what was ever handed out.
+    NeverHandedOut(Pfn, u32),
+    /// All of it, or a part, is free.
+    FreeAlready(Pfn, u32),
+}
+
+impl fmt::Display for BadFree {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBlock(pfn, order) => write!(out, "{pfn} heads no block of order {order}"),
+            Self::NeverHandedOut(pfn, order) => write!(out, "{pfn} of order {order} was never handed out"),
+            Self::FreeAlready(pfn, order) => write!(out, "{pfn} of order {order} is free already"),
+        }
+    }
+}
+
+impl std::error::Error for BadFree {}
 
 /// The free frames of a [`PhysicalMemory`]. Every call must be given the same memory.
 #[derive(Clone, Debug, Hash)]
@@ -70,20 +95,20 @@ impl Buddy {
 
     /// Gives back a block, joining it with its buddy for as long as that is free.
     ///
-    /// # Panics
-    /// If the block is not allocated as such (free already, misaligned, beyond the end): always a bug of the caller. Whether
-    /// somebody still uses the page is I2, and told where the page becomes free.
-    pub fn free(&mut self, memory: &PhysicalMemory, pfn: Pfn, order: u32) {
+    /// # Errors
+    /// If the block is not allocated as such (free already, misaligned, beyond the end): a BUG of whoever frees it. Nothing has
+    /// changed then. Whether somebody still uses the page is I2, and told where the page becomes free.
+    pub fn free(&mut self, memory: &PhysicalMemory, pfn: Pfn, order: u32) -> Result<(), BadFree> {
         let mut block = pfn.0;
-        assert!(
-            order < MAX_ORDER && block.is_multiple_of(1 << order),
-            "{pfn} heads no block of order {order}"
-        );
-        assert!(
-            block != 0 && block + (1 << order) <= self.untouched,
-            "{pfn} of order {order} was never handed out"
-        );
-        assert!(!self.overlaps_free(memory, block, order), "{pfn} of order {order} is free already");
+        if order >= MAX_ORDER || !block.is_multiple_of(1 << order) {
+            return Err(BadFree::NoBlock(pfn, order));
+        }
+        if block == 0 || block + (1 << order) > self.untouched {
+            return Err(BadFree::NeverHandedOut(pfn, order));
+        }
+        if self.overlaps_free(memory, block, order) {
+            return Err(BadFree::FreeAlready(pfn, order));
+        }
         let mut joined = order;
         while joined < MAX_ORDER - 1 {
             let buddy = block ^ (1 << joined);
@@ -95,6 +120,7 @@ impl Buddy {
             joined += 1;
         }
         self.list(memory, block, joined);
+        Ok(())
     }
 
     /// Takes the highest free frame above `floor`, as a block of one; what is left of its block stays free. `None` if there is none.

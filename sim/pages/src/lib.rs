@@ -14,7 +14,7 @@ mod switch;
 mod watermarks;
 mod zone;
 
-pub use buddy::{Buddy, MAX_ORDER};
+pub use buddy::{BadFree, Buddy, MAX_ORDER};
 pub use frames::{MAX_FRAMES, Page, PhysicalMemory};
 pub use lru::{LruList, LruVec};
 pub use page::{

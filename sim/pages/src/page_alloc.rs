@@ -130,7 +130,10 @@ impl Zone {
         let full = own.pcp.borrow_mut().push(pfn);
         if full {
             let zone = self.zone_lock.lock(cx).await;
-            own.pcp.borrow_mut().drain(&mut self.buddy.get_mut(&zone), &self.memory);
+            let drained = own.pcp.borrow_mut().drain(&mut self.buddy.get_mut(&zone), &self.memory);
+            if let Err(why) = drained {
+                cx.bug::<()>(why).await;
+            }
             zone.unlock().await;
         }
         cx.local_irq_enable();
@@ -169,11 +172,12 @@ impl Zone {
             return;
         }
         let zone = self.zone_lock.lock(cx).await;
-        {
+        let freed = {
             let mut buddy = self.buddy.get_mut(&zone);
-            for pfn in frames {
-                buddy.free(&self.memory, pfn, 0);
-            }
+            frames.into_iter().try_for_each(|pfn| buddy.free(&self.memory, pfn, 0))
+        };
+        if let Err(why) = freed {
+            cx.bug::<()>(why).await;
         }
         zone.unlock().await;
     }

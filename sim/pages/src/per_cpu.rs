@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use pagewalk_mmu::{Pfn, SpecError};
 
-use crate::{Buddy, PhysicalMemory};
+use crate::{BadFree, Buddy, PhysicalMemory};
 
 /// Free frames kept by one CPU. The front is hot: frames freed last are handed out first; draining takes the coldest.
 #[derive(Clone, Debug, Hash)]
@@ -69,20 +69,26 @@ impl PerCpuPages {
     }
 
     /// Gives the coldest batch back to the allocator. Returns how many frames.
-    pub fn drain(&mut self, buddy: &mut Buddy, memory: &PhysicalMemory) -> u32 {
+    ///
+    /// # Errors
+    /// If one of them is not allocated: a BUG.
+    pub fn drain(&mut self, buddy: &mut Buddy, memory: &PhysicalMemory) -> Result<u32, BadFree> {
         self.give_back(self.batch, buddy, memory)
     }
 
     /// Gives everything back to the allocator. Returns how many frames.
-    pub fn drain_all(&mut self, buddy: &mut Buddy, memory: &PhysicalMemory) -> u32 {
+    ///
+    /// # Errors
+    /// If one of them is not allocated: a BUG.
+    pub fn drain_all(&mut self, buddy: &mut Buddy, memory: &PhysicalMemory) -> Result<u32, BadFree> {
         self.give_back(self.len(), buddy, memory)
     }
 
-    fn give_back(&mut self, most: u32, buddy: &mut Buddy, memory: &PhysicalMemory) -> u32 {
+    fn give_back(&mut self, most: u32, buddy: &mut Buddy, memory: &PhysicalMemory) -> Result<u32, BadFree> {
         let count = most.min(self.len());
         for pfn in self.frames.drain((self.len() - count) as usize..).rev() {
-            buddy.free(memory, pfn, 0);
+            buddy.free(memory, pfn, 0)?;
         }
-        count
+        Ok(count)
     }
 }

@@ -3,6 +3,9 @@
 //!
 //! `.ci/wasm` builds this package for both, runs both, and compares. [`exports`] is how a JavaScript program calls it; natively
 //! `examples/native.rs` does.
+//!
+//! A panic ends the module there. A `BUG` of the kernel is none: it ends the run, and a search goes on to the next schedule, so nothing
+//! here has to handle it. What still panics is an assertion that only a mistake of this program can fail.
 
 pub mod exports;
 mod replaying;

@@ -70,7 +70,7 @@ pub fn disagreement(model: &mut dyn Model, limits: Limits) -> Option<Vec<String>
         found.push(format!("states break {by_state:?}, classes {broken:?}"));
     }
     let ends: BTreeSet<_> = states.end_states.iter().copied().collect();
-    // A state in whose midst the kernel's text panicked is compared with no other.
+    // A state in whose midst the kernel's text hit a `BUG` is compared with no other.
     if !ending.panicked && ends != ending.ends {
         found.push(format!("{} ends by state, {} by class", ends.len(), ending.ends.len()));
     }

@@ -1,5 +1,7 @@
 //! A world that is set back before each run against one that is built anew: no run may tell which it is on.
 
+use std::cell::Cell;
+use std::panic::{set_hook, take_hook};
 use std::rc::Rc;
 
 use pagewalk_engine::{CpuId, Engine, Stop, Violation};
@@ -74,8 +76,17 @@ fn runs_that_were_cut_off_leave_nothing_behind() {
     }
 }
 
-/// A world in whose runs one more context hits a `BUG_ON` at some point.
-struct Buggy(World);
+/// What one context more does at some point of a world's runs.
+#[derive(Clone, Copy, Debug)]
+enum Wrong {
+    /// It hits a `BUG`.
+    Bug,
+    /// It makes a mistake, and the engine panics.
+    Mistake,
+}
+
+/// A world with such a context.
+struct Buggy(World, Wrong);
 
 impl Model for Buggy {
     fn cpus(&self) -> usize {
@@ -83,13 +94,16 @@ impl Model for Buggy {
     }
 
     fn start(&mut self, seed: u64) -> Rc<Engine> {
-        let engine = self.0.start(seed);
+        let (engine, wrong) = (self.0.start(seed), self.1);
         let idle = CpuId(self.cpus() as u16 - 1);
         engine.spawn(idle, async move |cx| {
             for _ in 0..8 {
                 cx.run_user().await;
             }
-            cx.cpu().take_offline(); // with a context on it
+            match wrong {
+                Wrong::Bug => cx.bug("a world that cannot be").await,
+                Wrong::Mistake => cx.cpu().take_offline(), // with a context on it
+            }
         });
         engine
     }
@@ -99,21 +113,40 @@ impl Model for Buggy {
     }
 }
 
+thread_local! {
+    static PANICS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// From now on the panics of each thread are counted, before anybody else is told of them.
+fn count_panics() {
+    // The search tells its own first: whoever comes later is asked earlier.
+    exhaust(&mut shipped()[0].world(), Limits { runs: 1, steps: 1 }, &mut |_| true);
+    let told = take_hook();
+    set_hook(Box::new(move |info| {
+        PANICS.set(PANICS.get() + 1);
+        told(info);
+    }));
+}
+
 #[test]
-fn runs_that_hit_a_bug_on_leave_nothing_behind() {
-    for subject in shipped().into_iter().step_by(2) {
-        let mut buggy = Buggy(subject.world());
-        let mut bugs = 0;
-        random_walk(&mut buggy, 1, Limits { runs: 20, steps: 2_000 }, &mut |_, verdict| {
-            bugs += u64::from(verdict.violations.iter().any(|violation| violation.invariant == "panic"));
-            true
-        });
-        assert_eq!(bugs, 20, "{}", subject.name);
-        let mut after = story(&mut buggy.0, 6, 2_000);
-        let mut anew = story(&mut subject.world().built_anew(), 6, 2_000);
-        // Which mutants were reached is told of all runs.
-        after.pop();
-        anew.pop();
-        assert_eq!(after, anew, "{}", subject.name);
+fn runs_that_hit_a_bug_leave_nothing_behind() {
+    count_panics();
+    for (wrong, panics) in [(Wrong::Bug, 0), (Wrong::Mistake, 20)] {
+        for subject in shipped().into_iter().step_by(2) {
+            let (mut buggy, name) = (Buggy(subject.world(), wrong), &subject.name);
+            let mut bugs = 0;
+            PANICS.set(0);
+            random_walk(&mut buggy, 1, Limits { runs: 20, steps: 2_000 }, &mut |_, verdict| {
+                bugs += u64::from(verdict.violations.iter().any(|violation| violation.invariant == "panic"));
+                true
+            });
+            assert_eq!((bugs, PANICS.get()), (20, panics), "{name}, {wrong:?}");
+            let mut after = story(&mut buggy.0, 6, 2_000);
+            let mut anew = story(&mut subject.world().built_anew(), 6, 2_000);
+            // Which mutants were reached is told of all runs.
+            after.pop();
+            anew.pop();
+            assert_eq!(after, anew, "{name}, {wrong:?}");
+        }
     }
 }

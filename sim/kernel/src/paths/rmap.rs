@@ -14,7 +14,9 @@ pub(crate) async fn page_add_new_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, 
     let kernel = current.kernel();
     let page = kernel.zone.memory.words(pfn);
     page.flags().modify(current, |flags| flags | 1 << PG_UPTODATE | 1 << PG_SWAPBACKED).await;
-    let anon_vma = vma.anon_vma.get().expect("prepared before the fault allocated");
+    let Some(anon_vma) = vma.anon_vma.get() else {
+        return current.bug("prepared before the fault allocated").await;
+    };
     // A plain store: nobody else maps the page, and the PTL keeps walks from this PTE until all three words
     // are there.
     page.mapcount().write_once(current, 1).await;
@@ -32,7 +34,9 @@ pub(crate) async fn page_add_anon_rmap(current: &Task, pfn: Pfn, vma: &Vma, addr
     let kernel = current.kernel();
     let words = kernel.zone.memory.words(pfn);
     if words.mapcount().fetch_add(current, 1).await == 0 {
-        let anon_vma = vma.anon_vma.get().expect("an area with a swap entry has had a page");
+        let Some(anon_vma) = vma.anon_vma.get() else {
+            return current.bug("an area with a swap entry has had a page").await;
+        };
         words.mapping().write_once(current, PageMapping::Anon(anon_vma.id()).encode()).await;
         words.index().write_once(current, vma.index_of(address)).await;
         kernel.stat.nr_anon_pages.add(1);

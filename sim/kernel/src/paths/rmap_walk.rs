@@ -42,7 +42,9 @@ async fn walk(current: &Task, pfn: Pfn, mapped: bool, mut visit: impl AsyncFnMut
         PageMapping::Anon(_) => walk_anon(current, pfn, mapped, &mut visit).await,
         PageMapping::File(id) => {
             // The page lock keeps the page in its file, and so the file.
-            let inode = current.kernel().inode_of(id).expect("a file in a page's mapping exists");
+            let Some(inode) = current.kernel().inode_of(id) else {
+                return current.bug("a file in a page's mapping exists").await;
+            };
             let index = words.index().read_once(current).await;
             // `munmap` takes an area out of the index before it frees the area's tables: under this lock both
             // stay. PTEs still come, by faults, and go.

@@ -87,8 +87,9 @@ async fn try_to_unmap_one(current: &Task, pfn: Pfn, place: &Place, migration: bo
     let kind = page_kind(current, &place.vma, pfn).await;
     let (mut stored, mut late) = (None, None);
     if kind == PageKind::Anon && words.flags().test_bit(current, PG_SWAPCACHE).await {
-        let entry =
-            SwapEntry::from_word(words.private().read_once(current).await).expect("in the swap cache");
+        let Some(entry) = SwapEntry::from_word(words.private().read_once(current).await) else {
+            return current.bug("in the swap cache").await;
+        };
         // 5. Counted before the entry is in a table: a zap that finds it there takes a count (R55, I11).
         if kernel.mutant(Mutant::SwapPteBeforeDup) {
             late = Some(entry); // MUTANT swap-pte-before-dup

@@ -53,7 +53,9 @@ pub(crate) async fn swap_writepage(current: &Task, pfn: Pfn) {
         return unlock_page(current, &kernel.zone, pfn).await; // 1
     }
     let word = kernel.zone.memory.words(pfn).private().read_once(current).await;
-    let entry = SwapEntry::from_word(word).expect("a page that stays in the swap cache has an entry");
+    let Some(entry) = SwapEntry::from_word(word) else {
+        return current.bug("a page that stays in the swap cache has an entry").await;
+    };
     // 2. In this order: between an unlock and the flag a fault could map the page, a program dirty it, and
     // reclaim begin a second write (R33).
     set_page_writeback(current, &kernel.swap.swapper_space, pfn).await; // 2

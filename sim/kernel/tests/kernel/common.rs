@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) frames: u32,
     pub(crate) schedule: Schedule,
     pub(crate) seed: u64,
+    /// Whether whatever can be checked on the way is.
+    pub(crate) checks: bool,
     pub(crate) levels: u8,
     pub(crate) tlb: TlbSpec,
     pub(crate) walk_caches: WalkCacheSpec,
@@ -40,6 +42,7 @@ impl Default for Setup {
             frames: 1024,
             schedule: Schedule::Timed,
             seed: 1,
+            checks: true,
             levels: 4,
             tlb: tlb(8, 4, Some((16, 4))),
             walk_caches: WalkCacheSpec { levels: vec![Some(WalkCacheGeometry { entries: 4, ways: 4 }); 3] },
@@ -68,13 +71,13 @@ pub(crate) fn tlb(entries: u32, ways: u32, second: Option<(u32, u32)>) -> TlbSpe
 }
 
 impl Setup {
-    /// The machine, with every check on.
+    /// The machine.
     pub(crate) fn boot(&self) -> Rc<Kernel> {
         let engine = EngineConfig {
             cpus: self.cpus,
             schedule: self.schedule,
             seed: self.seed,
-            checks: true,
+            checks: self.checks,
             ..EngineConfig::default()
         };
         let hardware = HardwareSpec {

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use pagewalk_engine::{Engine, Executed, Explorer, Purpose, Random, Schedule};
+use pagewalk_engine::{Engine, Executed, Explorer, Purpose, Random, Schedule, Stop, Violation};
 use pagewalk_kernel::{Call, Kernel, KernelConfig, Task};
 use pagewalk_pages::{Mutant, Switches};
 
@@ -19,23 +19,32 @@ const MOST: u64 = 400;
 /// The invariants that the first of the schedules that breaks any breaks.
 fn broken(switches: Switches, scenario: fn(&Rc<Kernel>)) -> Option<Vec<&'static str>> {
     (0..MOST).find_map(|seed| {
-        let config = KernelConfig {
-            pages_min: Some(0),
-            pcid: true,
-            swap: vec![area(64)],
-            switches,
-            ..KernelConfig::default()
-        };
-        let setup = Setup { cpus: 3, schedule: Schedule::Explore, seed, config, ..Setup::default() };
-        let kernel = setup.boot();
-        scenario(&kernel);
-        kernel.engine.explore(&mut RareInterrupts {
-            random: Random::new(seed + 1, Purpose::Workload),
-            others: Bursts::new(seed),
-        });
+        let (kernel, _) = explored(&setup(seed, switches), scenario);
         let broken: Vec<_> = kernel.engine.violations().iter().map(|violation| violation.invariant).collect();
         (!broken.is_empty()).then_some(broken)
     })
+}
+
+fn setup(seed: u64, switches: Switches) -> Setup {
+    let config = KernelConfig {
+        pages_min: Some(0),
+        pcid: true,
+        swap: vec![area(64)],
+        switches,
+        ..KernelConfig::default()
+    };
+    Setup { cpus: 3, schedule: Schedule::Explore, seed, config, ..Setup::default() }
+}
+
+/// The machine after the scenario, and how that ended.
+fn explored(setup: &Setup, scenario: fn(&Rc<Kernel>)) -> (Rc<Kernel>, Stop) {
+    let kernel = setup.boot();
+    scenario(&kernel);
+    let stop = kernel.engine.explore(&mut RareInterrupts {
+        random: Random::new(setup.seed + 1, Purpose::Workload),
+        others: Bursts::new(setup.seed),
+    });
+    (kernel, stop)
 }
 
 /// Between two steps of an interrupt the programs come far.
@@ -160,4 +169,23 @@ fn who_does_not_look_again_when_woken_meets_the_next_writeback() {
 #[test]
 fn a_child_that_is_not_on_mmlist_is_passed_over() {
     caught(Mutant::SwapoffMissesMm, swapoff_after_a_fork);
+}
+
+#[test]
+fn a_page_that_is_freed_twice_is_a_bug_that_ends_the_run_without_a_panic() {
+    // Nobody checks on the way, and a frame is free for all as soon as it is free: the page allocator itself finds it there.
+    let ends = |switches| {
+        let end = move |seed| {
+            let unchecked = Setup { checks: false, pcp: (1, 1), ..setup(seed, switches) };
+            let (kernel, stop) = explored(&unchecked, unmapping_beside_reclaim);
+            (kernel.engine.violations(), stop)
+        };
+        (0..MOST).map(end).find(|(violations, _)| !violations.is_empty())
+    };
+    let (violations, stop) =
+        ends(Switches::FIXED.with_mutant(Mutant::LruIsolatePlainInc)).expect("it is found");
+    let Some(Violation { invariant: "panic", message }) = violations.last() else { panic!("{violations:?}") };
+    assert!(message.starts_with("BUG at page_alloc:") && message.ends_with(" is free already"), "{message}");
+    assert_eq!(stop, Stop::Stopped(format!("panic: {message}")));
+    assert!(ends(Switches::FIXED).is_none(), "the kernel without the mutant");
 }

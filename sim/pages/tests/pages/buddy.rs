@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pagewalk_mmu::Pfn;
-use pagewalk_pages::{Buddy, MAX_FRAMES, MAX_ORDER, PerCpuPages, PhysicalMemory};
+use pagewalk_pages::{BadFree, Buddy, MAX_FRAMES, MAX_ORDER, PerCpuPages, PhysicalMemory};
 use proptest::prelude::*;
 
 /// The free blocks that `start..end` makes when everything that can join has joined.
@@ -68,7 +68,7 @@ proptest! {
                 Op::Free(which) => {
                     if let Some((&block, &order)) = held.iter().nth(which % held.len().max(1)) {
                         held.remove(&block);
-                        buddy.free(&memory, Pfn(block), order);
+                        buddy.free(&memory, Pfn(block), order).unwrap();
                     }
                 }
             }
@@ -76,11 +76,11 @@ proptest! {
             prop_assert_eq!(buddy.free_frames(), frames - 1 - used);
         }
         for (block, order) in held {
-            buddy.free(&memory, Pfn(block), order);
+            buddy.free(&memory, Pfn(block), order).unwrap();
         }
         // Take and return the largest blocks, so that the rest at the end of memory is in the lists too.
         let all: Vec<Pfn> = std::iter::from_fn(|| buddy.alloc(&memory, MAX_ORDER - 1)).collect();
-        all.into_iter().for_each(|block| buddy.free(&memory, block, MAX_ORDER - 1));
+        all.into_iter().for_each(|block| buddy.free(&memory, block, MAX_ORDER - 1).unwrap());
         prop_assert_eq!(buddy.free_frames(), frames - 1);
         prop_assert_eq!(buddy.free_blocks(&memory), joined(1, frames));
     }
@@ -115,15 +115,15 @@ proptest! {
                 let full = list.push(frame);
                 prop_assert_eq!(full, model.len() as u32 >= batch + extra);
                 if full {
-                    prop_assert_eq!(list.drain(&mut buddy, &memory), batch);
+                    prop_assert_eq!(list.drain(&mut buddy, &memory), Ok(batch));
                     model.truncate(model.len() - batch as usize);
                 }
             }
             prop_assert_eq!(list.len() as usize, model.len());
             prop_assert_eq!(buddy.free_frames() as usize + model.len() + held.len(), 63);
         }
-        prop_assert_eq!(list.drain_all(&mut buddy, &memory) as usize, model.len());
-        held.into_iter().for_each(|frame| buddy.free(&memory, frame, 0));
+        prop_assert_eq!(list.drain_all(&mut buddy, &memory), Ok(model.len() as u32));
+        held.into_iter().for_each(|frame| buddy.free(&memory, frame, 0).unwrap());
         prop_assert_eq!(buddy.free_blocks(&memory), joined(1, 64));
     }
 }
@@ -144,12 +144,8 @@ fn freed_memory_is_used_again_before_untouched_memory() {
     let memory = PhysicalMemory::new(1 << 20, false).unwrap();
     let mut buddy = Buddy::new(&memory);
     let block = buddy.alloc(&memory, 10).unwrap();
-    buddy.free(&memory, block, 10);
+    buddy.free(&memory, block, 10).unwrap();
     assert_eq!(buddy.alloc(&memory, 10), Some(block));
-}
-
-fn panics(act: impl FnOnce()) -> bool {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).is_err()
 }
 
 #[test]
@@ -161,17 +157,29 @@ fn freeing_what_is_not_allocated_is_caught() {
         (buddy, block)
     };
     let (mut buddy, block) = fresh();
-    buddy.free(&memory, block, 3);
-    assert!(panics(|| buddy.free(&memory, block, 3)), "freed twice");
-    assert!(panics(|| buddy.free(&memory, Pfn(block.0 + 1), 0)), "inside a free block");
+    buddy.free(&memory, block, 3).unwrap();
+    assert_eq!(buddy.free(&memory, block, 3), Err(BadFree::FreeAlready(block, 3)), "freed twice");
+    assert_eq!(
+        buddy.free(&memory, Pfn(block.0 + 1), 0),
+        Err(BadFree::FreeAlready(Pfn(block.0 + 1), 0)),
+        "inside a free block"
+    );
     let memory = PhysicalMemory::new(4096, false).unwrap();
     let mut buddy = Buddy::new(&memory);
     let block = buddy.alloc(&memory, 3).unwrap();
-    buddy.free(&memory, Pfn(block.0 + 2), 0);
-    assert!(panics(|| buddy.free(&memory, block, 3)), "a part is free");
-    assert!(panics(|| buddy.free(&memory, Pfn(block.0 + 1), 1)), "misaligned");
-    assert!(panics(|| buddy.free(&memory, Pfn(3000), 0)), "never handed out");
-    assert!(panics(|| buddy.free(&memory, Pfn(0), 0)), "reserved");
+    buddy.free(&memory, Pfn(block.0 + 2), 0).unwrap();
+    assert_eq!(buddy.free(&memory, block, 3), Err(BadFree::FreeAlready(block, 3)), "a part is free");
+    assert_eq!(
+        buddy.free(&memory, Pfn(block.0 + 1), 1),
+        Err(BadFree::NoBlock(Pfn(block.0 + 1), 1)),
+        "misaligned"
+    );
+    assert_eq!(
+        buddy.free(&memory, Pfn(3000), 0),
+        Err(BadFree::NeverHandedOut(Pfn(3000), 0)),
+        "never handed out"
+    );
+    assert_eq!(buddy.free(&memory, Pfn(0), 0), Err(BadFree::NeverHandedOut(Pfn(0), 0)), "reserved");
 }
 
 #[test]
