@@ -158,11 +158,21 @@ fn a_saved_schedule_is_told_and_notices_that_it_is_another() {
     explore("lookup-and-reuse", &["--mutant", "skip-recheck", "--save", name]);
     let told = pagewalk(&["explain", name]);
     let text = String::from_utf8(told.stdout).expect("answers are UTF-8");
-    assert!(told.status.success() && text.contains("✘ I9") && text.contains("root of a is\nempty"), "{text}");
+    assert!(
+        told.status.success() && text.contains("✘ I9") && text.contains("(step\n3), root of a is empty"),
+        "{text}"
+    );
     let json = pagewalk(&["explain", name, "--format", "json"]);
     let story: Value = serde_json::from_slice(&json.stdout).expect("the answer is JSON");
     assert_eq!(story["schema"], "pagewalk.explain/1");
     assert!(story["switches"].as_u64().expect("a number") >= 1);
+    let steps = story["steps"].as_array().expect("a list");
+    let freezes = steps.iter().find(|step| step["protocol"] == "A").expect("a removal freezes");
+    assert_eq!(
+        (&freezes["path"], &freezes["step"]),
+        (&"page_freeze_refs".into(), &"page 9 count 2 → 0".into())
+    );
+    assert!(freezes["line"].as_str().expect("a line").contains("cmpxchg"), "{freezes}");
     let saved = std::fs::read_to_string(&file).expect("it was written");
     std::fs::write(&file, saved.replace("page 9 count", "page 10 count")).expect("it can be written");
     let refused = pagewalk(&["explain", name]);

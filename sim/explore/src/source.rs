@@ -63,7 +63,7 @@ fn place(lines: &[&'static str], number: usize) -> Option<SourcePlace> {
 fn function(line: &str) -> Option<&str> {
     let code = line.trim_start();
     let (before, after) = code.split_once("fn ")?;
-    let qualifies = |word: &str| matches!(word, "async" | "const" | "unsafe") || word.starts_with("pub");
+    let qualifies = |word: &str| matches!(word, "async" | "const") || word.starts_with("pub");
     // `pub(in a path)` has words of its own, which nobody uses here.
     if !before.split_whitespace().all(qualifies) {
         return None;
