@@ -48,7 +48,7 @@ pub enum Pool {
     /// To the CPU that freed them.
     #[default]
     PerCpu,
-    /// To whoever allocates next.
+    /// To the next CPU that allocates.
     Shared,
 }
 
