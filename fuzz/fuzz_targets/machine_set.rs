@@ -3,12 +3,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use pagewalk_machine::Machine;
-use pagewalk_replay::build;
 
 fuzz_target!(|option: &str| {
     let mut machine = Machine::default();
     match machine.set(option) {
-        Ok(()) => build::tlb(&machine.tlb).validate().expect("what was accepted can be built"),
+        Ok(()) => machine.parts().hardware.tlb.validate().expect("what was accepted can be built"),
         Err(_) => assert_eq!(machine, Machine::default()),
     }
 });

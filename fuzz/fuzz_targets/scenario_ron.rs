@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use pagewalk_cli::diagnostic::Diagnostic;
-use pagewalk_explore::parse_scenario_str;
 use pagewalk_cli::style::ColorChoice;
+use pagewalk_explore::parse_scenario_str;
 
 fuzz_target!(|text: &str| {
     match parse_scenario_str("scenario.ron", text) {

@@ -10,7 +10,6 @@ use libfuzzer_sys::fuzz_target;
 use pagewalk_trace::{TraceError, TraceFile};
 
 #[path = "../../sim/trace/tests/all/frame.rs"]
-#[allow(dead_code, reason = "the tests use more of it")]
 mod frame;
 
 fn read(bytes: Vec<u8>) -> Result<(), TraceError> {

@@ -100,7 +100,7 @@ impl RadixTree {
     }
 }
 
-/// A free node.
+/// A free node of this CPU. One that is handed out already is a BUG.
 async fn node_alloc<'m>(cx: &Context, nodes: &'m Nodes) -> Result<&'m Node, Occupied> {
     match nodes.alloc(cx.cpu().id()) {
         Ok(node) => node.ok_or(Occupied::NoMemory),

@@ -30,19 +30,6 @@ pub(crate) fn sections(mut data: &[u8]) -> Vec<Section<'_>> {
     sections
 }
 
-/// The inverse of [`sections`].
-pub(crate) fn join(sections: &[Section<'_>]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for section in sections {
-        out.extend([section.kind + 1, section.pid, section.tid]);
-        for word in [section.count, section.first, section.span, section.raw.len() as u16] {
-            out.extend(word.to_le_bytes());
-        }
-        out.extend(section.raw);
-    }
-    out
-}
-
 /// A trace file with these blocks, and an index that agrees with them.
 pub(crate) fn frame(data: &[u8]) -> Vec<u8> {
     let sections = sections(data);

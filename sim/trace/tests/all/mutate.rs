@@ -3,10 +3,23 @@
 use std::io::Cursor;
 
 use crate::common::{Record, sample, write};
-use crate::frame::{Section, frame, join};
+use crate::frame::{Section, frame};
 use pagewalk_trace::{
     TraceError, TraceFile, TraceWriter, decompress, export_text, import_lackey, import_text,
 };
+
+/// The bytes that [`crate::frame::sections`] splits into these blocks.
+fn join(sections: &[Section<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for section in sections {
+        out.extend([section.kind + 1, section.pid, section.tid]);
+        for word in [section.count, section.first, section.span, section.raw.len() as u16] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend(section.raw);
+    }
+    out
+}
 
 /// SplitMix64.
 struct Rng(u64);
